@@ -1,0 +1,388 @@
+"""What is owed: schedules made from signed terms, their periods, invoices, credits, payments."""
+
+from django.db import models
+from django.db.models import F, Q
+
+from metering.models import UsageReading
+from monetization.audit.models import audited
+from monetization.customers.models import Customer
+from monetization.documents.models import Document
+from monetization.tenancy.models import LegalEntity, TenantForeignKey, TenantModel, is_number
+from quotes.models import OrderForm
+
+
+class BillingSchedule(TenantModel):
+    """How a signed order form is billed. Its terms are those that were signed, hash included."""
+
+    class Status(models.TextChoices):
+        DRAFT = "draft", "Draft"
+        PENDING = "pending", "Pending"  # activated, starts later
+        ACTIVE = "active", "Active"
+        SUSPENDED = "suspended", "Suspended"
+        COMPLETED = "completed", "Completed"
+        CANCELLED = "cancelled", "Cancelled"
+
+    number = models.CharField(max_length=20)
+    customer = TenantForeignKey(Customer, related_name="schedules")
+    legal_entity = TenantForeignKey(LegalEntity, related_name="+")
+    order_form = TenantForeignKey(OrderForm, null=True, blank=True, related_name="schedules")
+    title = models.CharField(max_length=200)
+    status = models.CharField(max_length=9, choices=Status, default=Status.DRAFT)
+    currency = models.CharField(max_length=3)
+    time_zone = models.CharField(max_length=63)  # frozen with the terms
+    start_on = models.DateField()
+    end_on = models.DateField(null=True, blank=True)  # exclusive; null: open-ended
+    payment_terms_days = models.PositiveSmallIntegerField()
+    purchase_order = models.CharField(max_length=60, blank=True)
+    grace_hours = models.PositiveSmallIntegerField(default=24)
+    terms = models.JSONField()  # monetization.pricing.terms
+    terms_sha256 = models.CharField(max_length=64)  # of the signed terms
+    periods_until = models.DateField(null=True, blank=True)  # period rows exist up to this day
+    activated_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "number"], name="schedule_number_once"),
+            models.UniqueConstraint(
+                fields=["tenant", "order_form"],
+                condition=Q(order_form__isnull=False) & ~Q(status="cancelled"),
+                name="schedule_once_per_order_form",
+            ),
+        ]
+        indexes = [models.Index(fields=["tenant", "customer"], name="schedule_by_customer")]
+        triggers = [audited()]
+
+    def __str__(self) -> str:
+        return self.number
+
+
+class Phase(TenantModel):
+    """A stretch of a schedule with the same prices."""
+
+    schedule = TenantForeignKey(BillingSchedule, on_delete=models.CASCADE, related_name="phases")
+    position = models.PositiveSmallIntegerField()
+    key = models.CharField(max_length=40)  # of the terms' phase
+    name = models.CharField(max_length=80)
+    kind = models.CharField(max_length=8)
+    start_on = models.DateField()
+    end_on = models.DateField(null=True, blank=True)  # exclusive
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "schedule", "key"], name="phase_key_once")
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Invoice(TenantModel):
+    """A claim on a customer in one currency. Frozen once issued; corrected by other documents.
+
+    ``in_progress`` while a billed period is still open, ``draft`` once it is over and under
+    review, ``issued`` when numbered and posted, or ``void``. Sent and paid are facts beside it.
+    """
+
+    class Status(models.TextChoices):
+        IN_PROGRESS = "in_progress", "In progress"
+        DRAFT = "draft", "Draft"
+        ISSUED = "issued", "Issued"
+        VOID = "void", "Void"
+
+    class PaymentStatus(models.TextChoices):
+        UNPAID = "unpaid", "Unpaid"
+        PARTIALLY_PAID = "partially_paid", "Partially paid"
+        PAID = "paid", "Paid"
+        UNCOLLECTIBLE = "uncollectible", "Uncollectible"
+
+    customer = TenantForeignKey(Customer, related_name="invoices")
+    legal_entity = TenantForeignKey(LegalEntity, related_name="+")
+    schedule = TenantForeignKey(BillingSchedule, null=True, blank=True, related_name="invoices")
+    status = models.CharField(max_length=11, choices=Status, default=Status.IN_PROGRESS)
+    number = models.CharField(max_length=40, blank=True)  # at issue; gapless per entity and series
+    currency = models.CharField(max_length=3)  # ISO 4217; every amount below is in it
+    bill_on = models.DateField()  # when the contract says it is billed
+    period_start = models.DateField()  # earliest service day on it
+    period_end = models.DateField()  # exclusive
+    subtotal_amount = models.DecimalField(max_digits=19, decimal_places=4, default=0)
+    tax_amount = models.DecimalField(max_digits=19, decimal_places=4, default=0)
+    total_amount = models.DecimalField(max_digits=19, decimal_places=4, default=0)
+    paid_amount = models.DecimalField(max_digits=19, decimal_places=4, default=0)
+    credited_amount = models.DecimalField(max_digits=19, decimal_places=4, default=0)
+    payment_status = models.CharField(
+        max_length=14, choices=PaymentStatus, default=PaymentStatus.UNPAID
+    )
+    tax_treatment = models.CharField(max_length=14, default="taxable")
+    tax_name = models.CharField(max_length=40, blank=True)
+    tax_percent = models.DecimalField(max_digits=9, decimal_places=6, default=0)
+    payment_terms_days = models.PositiveSmallIntegerField(default=30)
+    purchase_order = models.CharField(max_length=60, blank=True)
+    memo = models.TextField(blank=True)
+    calculated_at = models.DateTimeField(null=True, blank=True)
+    issued_on = models.DateField(null=True, blank=True)
+    due_on = models.DateField(null=True, blank=True)
+    document = TenantForeignKey(Document, null=True, blank=True, related_name="+")
+    content_sha256 = models.CharField(max_length=64, blank=True)  # of the frozen content
+    sent_at = models.DateTimeField(null=True, blank=True)
+    viewed_at = models.DateTimeField(null=True, blank=True)
+    voided_at = models.DateTimeField(null=True, blank=True)
+    void_reason = models.CharField(max_length=300, blank=True)
+    replaces = TenantForeignKey("self", null=True, blank=True, related_name="replacements")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="invoice_period_not_empty", condition=Q(period_start__lt=F("period_end"))
+            ),
+            models.CheckConstraint(
+                name="invoice_total_is_subtotal_plus_tax",
+                condition=Q(total_amount=F("subtotal_amount") + F("tax_amount")),
+            ),
+            models.CheckConstraint(
+                name="invoice_numbered_when_issued",
+                condition=Q(status__in=["in_progress", "draft"], number="")
+                | (Q(status__in=["issued", "void"]) & ~Q(number="") & Q(issued_on__isnull=False)),
+            ),
+            models.UniqueConstraint(
+                fields=["tenant", "legal_entity", "number"],
+                condition=~Q(number=""),
+                name="invoice_number_once_per_entity",
+            ),
+            models.UniqueConstraint(
+                fields=["tenant", "schedule", "bill_on"],
+                condition=Q(schedule__isnull=False) & ~Q(status="void"),
+                name="invoice_once_per_schedule_and_date",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["tenant", "bill_on", "status"], name="invoice_by_date"),
+            models.Index(fields=["tenant", "customer", "bill_on"], name="invoice_by_customer"),
+        ]
+        triggers = [audited()]
+
+    def __str__(self) -> str:
+        return f"{self.number or self.status} ({self.id})"
+
+
+class BillingPeriod(TenantModel):
+    """One line of the terms over one stretch of service: written once, never recomputed."""
+
+    class Kind(models.TextChoices):
+        ITEM = "item", "Line"
+        MINIMUM = "minimum", "Minimum"
+
+    schedule = TenantForeignKey(BillingSchedule, on_delete=models.CASCADE, related_name="periods")
+    phase = TenantForeignKey(Phase, on_delete=models.CASCADE, related_name="periods")
+    kind = models.CharField(max_length=7, choices=Kind, default=Kind.ITEM)
+    item_key = models.CharField(max_length=100)
+    service_start = models.DateField()
+    service_end = models.DateField()  # exclusive
+    full_start = models.DateField()  # the full period the service is part of
+    full_end = models.DateField()
+    starts_at = models.DateTimeField()  # the same in UTC, by the contract's zone
+    ends_at = models.DateTimeField()
+    bill_on = models.DateField()
+    invoice = TenantForeignKey(
+        Invoice, on_delete=models.SET_NULL, null=True, blank=True, related_name="periods"
+    )
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "schedule", "phase", "kind", "item_key", "service_start"],
+                name="billing_period_once",
+            ),
+            models.CheckConstraint(
+                name="billing_period_not_empty", condition=Q(service_start__lt=F("service_end"))
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["tenant", "schedule", "bill_on"], name="billing_period_due"),
+            models.Index(fields=["tenant", "invoice"], name="billing_period_by_invoice"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.item_key} {self.service_start}"
+
+
+class InvoiceLine(TenantModel):
+    """One rounded amount of an invoice, with everything needed to compute it again."""
+
+    invoice = TenantForeignKey(Invoice, on_delete=models.CASCADE, related_name="lines")
+    key = models.CharField(max_length=160)  # stable across recalculations: item:service_start
+    position = models.PositiveIntegerField()
+    kind = models.CharField(max_length=8, default="item")  # item, minimum, manual
+    item_key = models.CharField(max_length=100, blank=True)
+    product_code = models.CharField(max_length=60, blank=True)
+    description = models.CharField(max_length=300)
+    service_start = models.DateField()
+    service_end = models.DateField()  # exclusive
+    quantity = models.DecimalField(max_digits=38, decimal_places=12, null=True)
+    unit_price = models.DecimalField(max_digits=24, decimal_places=12, null=True)
+    exact_amount = models.DecimalField(max_digits=60, decimal_places=30)  # before rounding
+    amount = models.DecimalField(max_digits=19, decimal_places=4)  # rounded once
+    tax_percent = models.DecimalField(max_digits=9, decimal_places=6, default=0)
+    tax_amount = models.DecimalField(max_digits=19, decimal_places=4, default=0)
+    explanation = models.JSONField(default=dict)  # steps of monetization.pricing; re-rates
+    price_version_id = models.UUIDField(null=True)
+    reading = TenantForeignKey(UsageReading, null=True, blank=True, related_name="lines")
+    billing_period = TenantForeignKey(
+        BillingPeriod, on_delete=models.SET_NULL, null=True, blank=True, related_name="lines"
+    )
+    is_manual = models.BooleanField(default=False)
+    is_flagged = models.BooleanField(default=False)  # e.g. clamped at zero
+    note = models.CharField(max_length=300, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "invoice", "key"], name="invoice_line_key_once"
+            ),
+            models.CheckConstraint(
+                name="invoice_line_amounts_are_numbers",
+                condition=is_number("amount", "exact_amount", "tax_amount"),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.key
+
+
+class Recalculation(TenantModel):
+    """What a recalculation changed on an in-progress or draft invoice, and why. Append-only."""
+
+    invoice = TenantForeignKey(Invoice, on_delete=models.CASCADE, related_name="recalculations")
+    at = models.DateTimeField()
+    actor = models.CharField(max_length=200)
+    total_before = models.DecimalField(max_digits=19, decimal_places=4)
+    total_after = models.DecimalField(max_digits=19, decimal_places=4)
+    changes = models.JSONField()  # [{key, description, before, after, cause}]
+
+    class Meta:
+        indexes = [models.Index(fields=["tenant", "invoice", "-at"], name="recalculation_by_time")]
+
+    def __str__(self) -> str:
+        return f"{self.invoice_id} at {self.at}"
+
+
+class DocumentSequence(TenantModel):
+    """The next number of one series of one legal entity. Locked, so numbers have no gaps."""
+
+    class Series(models.TextChoices):
+        INVOICE = "invoice", "Invoices"
+        CREDIT_NOTE = "credit_note", "Credit notes"
+        SCHEDULE = "schedule", "Schedules"
+
+    legal_entity = TenantForeignKey(LegalEntity, related_name="+")
+    series = models.CharField(max_length=12, choices=Series)
+    next_number = models.PositiveIntegerField(default=1)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "legal_entity", "series"], name="document_sequence_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.series} {self.next_number}"
+
+
+class CreditNote(TenantModel):
+    """The correction of an issued invoice. Issued at once, numbered, immutable."""
+
+    invoice = TenantForeignKey(Invoice, related_name="credit_notes")
+    customer = TenantForeignKey(Customer, related_name="credit_notes")
+    legal_entity = TenantForeignKey(LegalEntity, related_name="+")
+    number = models.CharField(max_length=40)
+    reason = models.CharField(max_length=300)
+    currency = models.CharField(max_length=3)
+    issued_on = models.DateField()
+    subtotal_amount = models.DecimalField(max_digits=19, decimal_places=4)
+    tax_amount = models.DecimalField(max_digits=19, decimal_places=4)
+    total_amount = models.DecimalField(max_digits=19, decimal_places=4)
+    document = TenantForeignKey(Document, null=True, blank=True, related_name="+")
+    sent_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "legal_entity", "number"], name="credit_note_number_once"
+            ),
+            models.CheckConstraint(
+                name="credit_note_total_is_subtotal_plus_tax",
+                condition=Q(total_amount=F("subtotal_amount") + F("tax_amount")),
+            ),
+        ]
+        triggers = [audited()]
+
+    def __str__(self) -> str:
+        return self.number
+
+
+class CreditNoteLine(TenantModel):
+    """What of which invoice line is credited; positive amounts."""
+
+    credit_note = TenantForeignKey(CreditNote, on_delete=models.CASCADE, related_name="lines")
+    invoice_line = TenantForeignKey(InvoiceLine, related_name="credits")
+    position = models.PositiveIntegerField()
+    description = models.CharField(max_length=300)
+    item_key = models.CharField(max_length=100, blank=True)
+    amount = models.DecimalField(max_digits=19, decimal_places=4)
+    tax_amount = models.DecimalField(max_digits=19, decimal_places=4)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "credit_note", "invoice_line"], name="credit_note_line_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.description
+
+
+class Payment(TenantModel):
+    """Money received from a customer."""
+
+    customer = TenantForeignKey(Customer, related_name="payments")
+    currency = models.CharField(max_length=3)
+    amount = models.DecimalField(max_digits=19, decimal_places=4)
+    received_on = models.DateField()
+    method = models.CharField(max_length=40, default="bank transfer")
+    reference = models.CharField(max_length=200)  # the bank's or provider's; once per customer
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "customer", "reference"], name="payment_reference_once"
+            ),
+            models.CheckConstraint(name="payment_is_positive", condition=Q(amount__gt=0)),
+        ]
+        triggers = [audited()]
+
+    def __str__(self) -> str:
+        return f"{self.amount} {self.currency} {self.reference}"
+
+
+class PaymentAllocation(TenantModel):
+    """Which invoice a payment settles, and by how much."""
+
+    payment = TenantForeignKey(Payment, on_delete=models.CASCADE, related_name="allocations")
+    invoice = TenantForeignKey(Invoice, related_name="allocations")
+    amount = models.DecimalField(max_digits=19, decimal_places=4)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "payment", "invoice"], name="allocation_once_per_invoice"
+            ),
+            models.CheckConstraint(name="allocation_is_positive", condition=Q(amount__gt=0)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.amount} of {self.payment_id}"

@@ -1,0 +1,117 @@
+"""What is sold and at which list price."""
+
+import pgtrigger
+from django.db import models
+from django.db.models import Q
+
+from metering.models import Meter
+from monetization.audit.models import audited
+from monetization.tenancy.models import TenantForeignKey, TenantModel
+
+
+class Product(TenantModel):
+    """Something the tenant sells."""
+
+    class Kind(models.TextChoices):
+        FIXED = "fixed", "Fixed fee"
+        SEAT = "seat", "Seats"
+        USAGE = "usage", "Usage"
+
+    class Recognition(models.TextChoices):
+        STRAIGHT_LINE = "straight_line", "Straight line by day"
+        USAGE = "usage", "As used"
+        POINT_IN_TIME = "point_in_time", "At a point in time"
+
+    code = models.SlugField(max_length=60)
+    name = models.CharField(max_length=120)
+    description = models.TextField(blank=True)
+    kind = models.CharField(max_length=5, choices=Kind)
+    recognition = models.CharField(max_length=13, choices=Recognition)
+    is_archived = models.BooleanField(default=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "code"], name="product_code_once"),
+            models.CheckConstraint(
+                name="product_usage_is_recognized_as_used",
+                condition=Q(kind="usage", recognition="usage")
+                | (~Q(kind="usage") & ~Q(recognition="usage")),
+            ),
+        ]
+        triggers = [audited()]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Price(TenantModel):
+    """How a product is charged in one currency and rhythm; its versions carry the numbers."""
+
+    class Frequency(models.TextChoices):
+        ONE_TIME = "one_time", "One time"
+        WEEKLY = "weekly", "Weekly"
+        MONTHLY = "monthly", "Monthly"
+        QUARTERLY = "quarterly", "Quarterly"
+        HALF_YEARLY = "half_yearly", "Half-yearly"
+        YEARLY = "yearly", "Yearly"
+
+    class Timing(models.TextChoices):
+        IN_ADVANCE = "in_advance", "In advance"
+        IN_ARREARS = "in_arrears", "In arrears"
+
+    product = TenantForeignKey(Product, related_name="prices")
+    code = models.SlugField(max_length=80)
+    name = models.CharField(max_length=120)
+    currency = models.CharField(max_length=3)
+    frequency = models.CharField(max_length=11, choices=Frequency)
+    timing = models.CharField(max_length=10, choices=Timing)
+    proration = models.CharField(max_length=16, default="daily")
+    meter = TenantForeignKey(Meter, null=True, blank=True, related_name="prices")
+    is_archived = models.BooleanField(default=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["tenant", "code"], name="price_code_once")]
+        triggers = [audited()]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class PriceVersion(TenantModel):
+    """The numbers of a price. A draft may change; a published version never does."""
+
+    class Status(models.TextChoices):
+        DRAFT = "draft", "Draft"
+        PUBLISHED = "published", "Published"
+
+    price = TenantForeignKey(Price, related_name="versions")
+    number = models.PositiveIntegerField()
+    status = models.CharField(max_length=9, choices=Status, default=Status.DRAFT)
+    model = models.JSONField()  # monetization.pricing.codec
+    published_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "price", "number"], name="price_version_number_once"
+            ),
+            models.UniqueConstraint(
+                fields=["tenant", "price"],
+                condition=Q(status="draft"),
+                name="price_version_one_draft",
+            ),
+        ]
+        triggers = [
+            pgtrigger.Protect(
+                name="published_price_immutable",
+                operation=pgtrigger.Update | pgtrigger.Delete,
+                condition=pgtrigger.Q(old__status="published"),
+            ),
+            audited(),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.price_id} v{self.number}"

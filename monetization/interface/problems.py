@@ -1,0 +1,117 @@
+"""Errors of the API as ``application/problem+json`` (RFC 9457) with a stable ``code``."""
+
+from typing import Any
+
+from django.core.exceptions import ObjectDoesNotExist, PermissionDenied
+from django.db import transaction
+from django.http import Http404, HttpResponse, JsonResponse
+from rest_framework import exceptions, status
+from rest_framework.response import Response
+
+from monetization.kernel.errors import Refusal
+
+CONTENT_TYPE = "application/problem+json"
+
+
+def problem_body(
+    status_code: int, code: str, detail: str, errors: list[dict[str, str]] | None = None
+) -> dict[str, Any]:
+    body: dict[str, Any] = {
+        "type": f"/docs/problems#{code}",
+        "title": code.replace("_", " ").capitalize(),
+        "status": status_code,
+        "code": code,
+        "detail": detail,
+    }
+    if errors:
+        body["errors"] = errors  # [{"field": "lines[0].quantity", "message": "..."}]
+    return body
+
+
+def problem_response(
+    status_code: int, code: str, detail: str, errors: list[dict[str, str]] | None = None
+) -> HttpResponse:
+    """Answer with a problem outside DRF (middleware, hand-written views)."""
+    return JsonResponse(
+        problem_body(status_code, code, detail, errors),
+        status=status_code,
+        content_type=CONTENT_TYPE,
+    )
+
+
+def field_errors(detail: Any, path: str = "") -> list[dict[str, str]]:
+    """Flatten DRF's nested errors into one ``{field, message}`` each."""
+    if isinstance(detail, dict):
+        return [
+            error
+            for key, value in detail.items()
+            for error in field_errors(
+                value, path if key == "non_field_errors" else f"{path}.{key}" if path else str(key)
+            )
+        ]
+    if isinstance(detail, list):
+        if all(not isinstance(item, (dict, list)) for item in detail):
+            return [{"field": path, "message": str(item)} for item in detail]
+        return [
+            error
+            for index, item in enumerate(detail)
+            for error in field_errors(item, f"{path}[{index}]")
+        ]
+    return [{"field": path, "message": str(detail)}]
+
+
+def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | None:
+    """Turn refusals and DRF's own exceptions into problems; anything else stays a 500."""
+    if isinstance(exc, Refusal):
+        _roll_back()
+        return _problem(409, exc.code, str(exc))
+    if isinstance(exc, (Http404, ObjectDoesNotExist)):
+        _roll_back()
+        return _problem(404, "not_found", "No such resource.")
+    if isinstance(exc, PermissionDenied):
+        exc = exceptions.PermissionDenied(str(exc) or None)
+    if not isinstance(exc, exceptions.APIException):
+        return None
+    _roll_back()
+    if isinstance(exc, exceptions.ValidationError):
+        errors = field_errors(exc.detail)
+        detail = "; ".join(
+            f"{error['field']}: {error['message']}" if error["field"] else error["message"]
+            for error in errors[:3]
+        )
+        return _problem(422, "invalid", detail, errors)
+    headers = {}
+    if getattr(exc, "auth_header", None):
+        headers["WWW-Authenticate"] = exc.auth_header  # type: ignore[attr-defined]
+    if getattr(exc, "wait", None):
+        headers["Retry-After"] = str(int(exc.wait) + 1)  # type: ignore[attr-defined]
+    code = exc.get_codes() if isinstance(exc.detail, str) else exc.default_code
+    return _problem(exc.status_code, str(code), str(exc.detail), headers=headers)
+
+
+def _roll_back() -> None:
+    # DRF's own set_rollback looks at ATOMIC_REQUESTS; our transaction is the tenant's.
+    if transaction.get_connection().in_atomic_block:
+        transaction.set_rollback(True)
+
+
+def _problem(
+    status_code: int,
+    code: str,
+    detail: str,
+    errors: list[dict[str, str]] | None = None,
+    headers: dict[str, str] | None = None,
+) -> Response:
+    return Response(
+        problem_body(status_code, code, detail, errors),
+        status=status_code,
+        headers=headers,
+        content_type=CONTENT_TYPE,
+    )
+
+
+class Unprocessable(exceptions.APIException):
+    """A well-formed request that cannot be carried out."""
+
+    status_code = status.HTTP_422_UNPROCESSABLE_ENTITY
+    default_code = "unprocessable"

@@ -1,0 +1,217 @@
+"""Start, claim, run, cancel and retry jobs."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import F, Q
+
+from monetization.jobs.models import Job, JobItem
+from monetization.kernel.errors import Refusal
+from monetization.tenancy.context import current_actor, current_tenant_id
+
+LEASE = timedelta(seconds=20)
+
+
+class JobFinished(Refusal):
+    """The job has ended; there is nothing to cancel."""
+
+
+class NothingSelected(Refusal):
+    """A bulk action needs at least one item."""
+
+
+class LeaseLost(Exception):
+    """Another worker claimed the job; this one stops without effect."""
+
+
+class SkipItem(Exception):
+    """Raised by a handler when there is nothing to do; the message is shown on the item."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobKind:
+    """How one kind of job works.
+
+    :param run_item: does one item and returns a small JSON-able result; a ``Refusal`` fails
+        the item with its message, ``SkipItem`` marks it as having had nothing to do.
+    :param batch_size: items per transaction; each runs in its own savepoint.
+    :param on_finished: runs once, in the transaction that ends the job.
+    """
+
+    name: str
+    run_item: Callable[[Job, JobItem], dict[str, Any] | None]
+    batch_size: int = 1
+    on_finished: Callable[[Job], None] | None = None
+
+
+_kinds: dict[str, JobKind] = {}
+
+
+def register_job_kind(kind: JobKind) -> None:
+    """Make a kind of job known. Called from ``AppConfig.ready``."""
+    _kinds[kind.name] = kind
+
+
+def job_kind(name: str) -> JobKind:
+    return _kinds[name]
+
+
+@transaction.atomic
+def start_job(
+    *,
+    kind: str,
+    title: str,
+    items: Iterable[tuple[str, str]],
+    params: dict[str, Any] | None = None,
+    dedupe_key: str = "",
+) -> Job:
+    """Record a job with its items and ring a worker after commit.
+
+    :param items: (key, label) pairs; a key repeated counts once.
+    :param dedupe_key: while a job with this key is active it is returned instead, so a
+        double click starts one job.
+    :raises NothingSelected: without items.
+    """
+    wanted = dict(items)
+    if not wanted:
+        raise NothingSelected("select at least one item")
+    if dedupe_key:
+        active = Job.objects.filter(
+            dedupe_key=dedupe_key, status__in=[Job.Status.QUEUED, Job.Status.RUNNING]
+        ).first()
+        if active is not None:
+            return active
+    job = Job.objects.create(
+        kind=job_kind(kind).name,
+        title=title,
+        params=params or {},
+        requested_by=current_actor(),
+        dedupe_key=dedupe_key,
+        total=len(wanted),
+    )
+    JobItem.objects.bulk_create(
+        (
+            JobItem(job=job, position=position, key=key, label=label)
+            for position, (key, label) in enumerate(wanted.items(), start=1)
+        ),
+        batch_size=1000,
+    )
+    _ring_on_commit(job.id)
+    return job
+
+
+def _ring_on_commit(job_id: UUID) -> None:
+    from monetization.jobs.tasks import run_job
+
+    tenant_id = current_tenant_id()
+    transaction.on_commit(
+        lambda: run_job.delay(tenant_id=str(tenant_id), job_id=str(job_id)), robust=True
+    )
+
+
+@transaction.atomic
+def claim_job(*, job_id: UUID, now: datetime) -> int | None:
+    """Take the lease of a job nobody holds; return the fencing token, else None."""
+    claimed = (
+        Job.objects.filter(id=job_id)
+        .filter(Q(status=Job.Status.QUEUED) | Q(status=Job.Status.RUNNING))
+        .filter(Q(lease_until__isnull=True) | Q(lease_until__lt=now))
+        .update(
+            status=Job.Status.RUNNING,
+            lease_until=now + LEASE,
+            fencing_token=F("fencing_token") + 1,
+        )
+    )
+    if not claimed:
+        return None
+    Job.objects.filter(id=job_id, started_at__isnull=True).update(started_at=now)
+    return Job.objects.values_list("fencing_token", flat=True).get(id=job_id)
+
+
+@transaction.atomic
+def run_next_batch(*, job_id: UUID, token: int, now: datetime) -> bool:
+    """Run the next items of a held job in one transaction; False when none is left.
+
+    The row lock on the job, the check of the token, the items' effects and their marks
+    commit together: a worker that lost its lease changes nothing.
+
+    :raises LeaseLost: if another worker has claimed the job since, or it was cancelled.
+    """
+    job = Job.objects.select_for_update(of=("self",)).get(id=job_id)
+    if job.fencing_token != token or job.status != Job.Status.RUNNING:
+        raise LeaseLost(f"job {job_id} moved on")
+    kind = job_kind(job.kind)
+    items = list(
+        job.items.select_for_update(of=("self",))
+        .filter(status=JobItem.Status.PENDING)
+        .order_by("position")[: kind.batch_size]
+    )
+    for item in items:
+        _run_item(kind, job, item, now)
+    job.done += sum(item.status in (JobItem.Status.DONE, JobItem.Status.SKIPPED) for item in items)
+    job.failed += sum(item.status == JobItem.Status.FAILED for item in items)
+    job.lease_until = now + LEASE
+    if not items:
+        _finish(kind, job, now)
+    job.save()
+    return bool(items)
+
+
+def _run_item(kind: JobKind, job: Job, item: JobItem, now: datetime) -> None:
+    item.attempts += 1
+    item.finished_at = now
+    try:
+        with transaction.atomic():
+            item.result = kind.run_item(job, item) or {}
+        item.status, item.error = JobItem.Status.DONE, ""
+    except SkipItem as reason:
+        item.status, item.result = JobItem.Status.SKIPPED, {"reason": str(reason)}
+    except Refusal as refusal:
+        item.status, item.error = JobItem.Status.FAILED, str(refusal)
+    except Exception as error:  # one bad item must not stop the others
+        item.status, item.error = JobItem.Status.FAILED, f"{type(error).__name__}: {error}"[:2000]
+    item.save(update_fields=["status", "attempts", "result", "error", "finished_at"])
+
+
+def _finish(kind: JobKind, job: Job, now: datetime) -> None:
+    job.status = Job.Status.ATTENTION if job.failed else Job.Status.SUCCEEDED
+    job.finished_at, job.lease_until = now, None
+    if kind.on_finished is not None:
+        kind.on_finished(job)
+
+
+@transaction.atomic
+def cancel_job(*, job_id: UUID, now: datetime) -> Job:
+    """Stop after the batch under way; what is done stays done.
+
+    :raises JobFinished: if it has ended.
+    """
+    job = Job.objects.select_for_update(of=("self",)).get(id=job_id)
+    if job.is_finished:
+        raise JobFinished(f"{job.title} has already ended")
+    job.status, job.finished_at, job.lease_until = Job.Status.CANCELLED, now, None
+    job.save(update_fields=["status", "finished_at", "lease_until"])
+    return job
+
+
+@transaction.atomic
+def retry_failed(*, job_id: UUID) -> Job:
+    """Make the failed items of an ended job pending again and ring a worker.
+
+    :raises NothingSelected: if no item failed.
+    """
+    job = Job.objects.select_for_update(of=("self",)).get(id=job_id)
+    again = job.items.filter(status=JobItem.Status.FAILED).update(
+        status=JobItem.Status.PENDING, error=""
+    )
+    if not again:
+        raise NothingSelected("no item of this job failed")
+    job.failed -= again
+    job.status, job.finished_at, job.lease_until = Job.Status.QUEUED, None, None
+    job.save(update_fields=["failed", "status", "finished_at", "lease_until"])
+    _ring_on_commit(job.id)
+    return job

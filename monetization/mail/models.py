@@ -1,0 +1,47 @@
+"""Mail we owe somebody: written with the fact, sent after it, at most once."""
+
+from django.db import models
+from django.db.models import Q
+
+from monetization.documents.models import Document
+from monetization.tenancy.models import TenantForeignKey, TenantModel
+
+
+class OutgoingMail(TenantModel):
+    """One message of the outbox. ``dedupe_key`` says what it is, so that it exists once."""
+
+    class Status(models.TextChoices):
+        QUEUED = "queued", "Queued"
+        SENT = "sent", "Sent"
+        FAILED = "failed", "Failed"
+
+    dedupe_key = models.CharField(max_length=200)  # "invoice/<id>/v1"
+    to = models.EmailField()
+    cc = models.JSONField(default=list)
+    subject = models.CharField(max_length=300)
+    text = models.TextField()
+    html = models.TextField(blank=True)
+    attachment = TenantForeignKey(Document, null=True, blank=True, related_name="+")
+    subject_ref = models.CharField(max_length=200, blank=True)  # "invoice/<id>"
+    status = models.CharField(max_length=6, choices=Status, default=Status.QUEUED)
+    attempts = models.PositiveIntegerField(default=0)
+    last_error = models.TextField(blank=True)
+    next_attempt_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    sent_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "dedupe_key"], name="mail_once_per_key")
+        ]
+        indexes = [
+            models.Index(
+                fields=["tenant", "next_attempt_at"],
+                condition=Q(status="queued"),
+                name="mail_due",
+            ),
+            models.Index(fields=["tenant", "subject_ref"], name="mail_by_subject"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.subject} to {self.to}"

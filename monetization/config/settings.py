@@ -4,6 +4,7 @@
 """
 
 from pathlib import Path
+from urllib.parse import unquote
 
 import environ
 from csp.constants import NONCE, SELF
@@ -99,6 +100,7 @@ TEMPLATES = [
 # Two roles: the application's, which row-level security binds, and the owner's, which
 # migrates. `owner` is never routed to; only migrate and the test set-up name it.
 _database = env.db_url("DATABASE_URL", default="postgres:///monetization")
+_database["HOST"] = unquote(_database.get("HOST", ""))  # the folder of a Unix socket is quoted
 _database["ENGINE"] = "django.db.backends.postgresql"
 _database["CONN_MAX_AGE"] = 0
 _database["OPTIONS"] = {

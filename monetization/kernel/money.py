@@ -1,0 +1,140 @@
+"""Payable amounts: whole minor units of one currency, and how they are split."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
+from fractions import Fraction
+from functools import lru_cache
+
+import moneyed
+
+ZERO = Decimal(0)
+
+
+class MoneyError(ValueError):
+    """An amount that is not money, or amounts that cannot be combined."""
+
+
+class AllocationError(ValueError):
+    """Weights over which nothing can be split."""
+
+
+@lru_cache(maxsize=512)
+def minor_unit(currency: str) -> Decimal:
+    """Return the smallest payable amount: 0.01 for USD, 1 for JPY, 0.001 for KWD.
+
+    :raises MoneyError: if ISO 4217 does not know the currency.
+    """
+    try:
+        sub_unit = moneyed.get_currency(currency).sub_unit
+    except moneyed.CurrencyDoesNotExist:
+        raise MoneyError(f"{currency!r} is not an ISO 4217 currency") from None
+    return Decimal(1) / Decimal(sub_unit)
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """A whole number of minor units of one currency, e.g. ``Money(Decimal("12.34"), "USD")``."""
+
+    amount: Decimal
+    currency: str
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.amount, Decimal):
+            raise MoneyError(f"money needs a Decimal, got {type(self.amount).__name__}")
+        if not self.amount.is_finite():
+            raise MoneyError(f"{self.amount} is not an amount")
+        if self.amount % minor_unit(self.currency) != 0:
+            raise MoneyError(f"{self.amount} {self.currency} is not a whole number of minor units")
+        # One spelling per amount, so that equal money prints and hashes alike.
+        object.__setattr__(
+            self, "amount", self.amount.quantize(minor_unit(self.currency)) + ZERO
+        )
+
+    @classmethod
+    def rounded(
+        cls, amount: Decimal | Fraction, currency: str, *, rounding: str = ROUND_HALF_UP
+    ) -> "Money":
+        """Round an exact amount to the currency's minor unit. Halves go away from zero.
+
+        A fraction is rounded exactly: it is never first cut to a decimal.
+        """
+        unit = minor_unit(currency)
+        if isinstance(amount, Fraction):
+            if rounding != ROUND_HALF_UP:
+                raise MoneyError("fractions round half away from zero only")
+            units = amount / Fraction(unit)
+            whole = int(abs(units) + Fraction(1, 2))
+            return cls((whole if units >= 0 else -whole) * unit, currency)
+        return cls(amount.quantize(unit, rounding=rounding), currency)
+
+    @classmethod
+    def zero(cls, currency: str) -> "Money":
+        return cls(ZERO, currency)
+
+    def __add__(self, other: "Money") -> "Money":
+        return Money(self.amount + self._same_currency(other).amount, self.currency)
+
+    def __sub__(self, other: "Money") -> "Money":
+        return Money(self.amount - self._same_currency(other).amount, self.currency)
+
+    def __neg__(self) -> "Money":
+        return Money(-self.amount, self.currency)
+
+    def __lt__(self, other: "Money") -> bool:
+        return self.amount < self._same_currency(other).amount
+
+    def __le__(self, other: "Money") -> bool:
+        return self.amount <= self._same_currency(other).amount
+
+    def __bool__(self) -> bool:
+        return bool(self.amount)
+
+    def __str__(self) -> str:
+        return f"{self.amount} {self.currency}"
+
+    def _same_currency(self, other: "Money") -> "Money":
+        if other.currency != self.currency:
+            raise MoneyError(f"cannot combine {self.currency} with {other.currency}")
+        return other
+
+
+def total(amounts: Iterable[Money], currency: str) -> Money:
+    """Add up money of one currency; nothing adds up to zero."""
+    result = Money.zero(currency)
+    for amount in amounts:
+        result = result + amount
+    return result
+
+
+def allocate(amount: Money, weights: Sequence[Decimal | Fraction]) -> tuple[Money, ...]:
+    """Split money in proportion to weights, losing and inventing nothing.
+
+    Largest-remainder method: every share is first rounded towards zero, then the
+    minor units left over go one each to the largest remainders; ties go to the
+    earlier share. Used for discounts over lines, tax over lines and revenue over
+    months, so all three reconcile to the document total by construction.
+
+    :param amount: the money to split; may be negative (credit notes).
+    :param weights: non-negative, not all zero; any unit (days, amounts, points).
+    :raises AllocationError: if a weight is negative or they add up to zero.
+
+    >>> [str(part.amount) for part in allocate(Money(Decimal("10.00"), "USD"), [Decimal(1)] * 3)]
+    ['3.34', '3.33', '3.33']
+    """
+    if any(weight < 0 for weight in weights) or not any(weights):
+        raise AllocationError(f"cannot allocate over weights {list(map(str, weights))}")
+
+    # Fractions, because products of long Decimals are silently cut to the context's digits.
+    unit = minor_unit(amount.currency)
+    sign, units = (-1 if amount.amount < 0 else 1), int(abs(amount.amount) / unit)
+    parts = [Fraction(weight) for weight in weights]
+    whole = sum(parts, start=Fraction(0))
+    shares = [divmod(units * part, whole) for part in parts]
+    spare = units - sum(quotient for quotient, _ in shares)
+    by_remainder = sorted(range(len(shares)), key=lambda i: (-shares[i][1], i))
+    winners = frozenset(by_remainder[:spare])
+    return tuple(
+        Money(sign * (quotient + (i in winners)) * unit, amount.currency)
+        for i, (quotient, _) in enumerate(shares)
+    )

@@ -47,9 +47,7 @@ class Money:
         if self.amount % minor_unit(self.currency) != 0:
             raise MoneyError(f"{self.amount} {self.currency} is not a whole number of minor units")
         # One spelling per amount, so that equal money prints and hashes alike.
-        object.__setattr__(
-            self, "amount", self.amount.quantize(minor_unit(self.currency)) + ZERO
-        )
+        object.__setattr__(self, "amount", self.amount.quantize(minor_unit(self.currency)) + ZERO)
 
     @classmethod
     def rounded(

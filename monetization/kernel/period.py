@@ -1,7 +1,7 @@
 """Half-open spans of days, billing periods from an anchor, and days as instants."""
 
 import calendar
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
@@ -99,7 +99,8 @@ def billing_periods(
     :param anchor_on: the day the rhythm is counted from, so that a phase that starts in the
         middle of a quarter keeps the contract's quarters.
 
-    >>> spans = billing_periods(date(2025, 1, 20), date(2025, 3, 1), Frequency.MONTHLY, anchor_day=1)
+    >>> first, last = date(2025, 1, 20), date(2025, 3, 1)
+    >>> spans = billing_periods(first, last, Frequency.MONTHLY, anchor_day=1)
     >>> [(str(s.service.start), s.service.days, s.full.days) for s in spans]
     [('2025-01-20', 12, 31), ('2025-02-01', 28, 28)]
     """
@@ -120,7 +121,7 @@ def billing_periods(
         number += 1
 
 
-def _boundaries(origin: date, frequency: Frequency, anchor_day: int):  # type: ignore[no-untyped-def]
+def _boundaries(origin: date, frequency: Frequency, anchor_day: int) -> Callable[[int], date]:
     if frequency is Frequency.WEEKLY:
         return lambda number: origin + timedelta(weeks=number)
     this_month = add_months(origin, 0, anchor_day=anchor_day)
@@ -130,7 +131,7 @@ def _boundaries(origin: date, frequency: Frequency, anchor_day: int):  # type: i
     )
 
 
-def _first_boundary_after(day: date, boundary) -> int:  # type: ignore[no-untyped-def]
+def _first_boundary_after(day: date, boundary: Callable[[int], date]) -> int:
     """Return the number of the first boundary later than a day."""
     span = (boundary(1) - boundary(0)).days
     number = (day - boundary(0)).days // span - 1

@@ -1,0 +1,1 @@
+"""The one place a price is computed. Pure: dataclasses in, dataclasses out."""

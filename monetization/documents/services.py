@@ -28,8 +28,8 @@ def render_pdf(template_name: str, context: dict[str, Any]) -> bytes:
     """
     html = render_to_string(template_name, {**context, "print_font": _font_data_uri()})
     try:
-        from weasyprint import HTML  # noqa: PLC0415 - 1.5 s to import
-        from weasyprint.urls import URLFetcher  # noqa: PLC0415
+        from weasyprint import HTML
+        from weasyprint.urls import URLFetcher
     except OSError as error:
         raise PdfUnavailable(
             "PDFs need the Pango library, which this machine lacks; "

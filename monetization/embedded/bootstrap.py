@@ -48,7 +48,7 @@ def enter_environment(root: Path, *, install: bool) -> None:
         if install:
             _find_pango(environment)
         return
-    os.execv(python, [str(python), *sys.argv])  # noqa: S606
+    os.execv(python, [str(python), *sys.argv])
 
 
 def _fingerprint(root: Path) -> str:
@@ -127,7 +127,7 @@ def _find_pango(environment: Path) -> None:
     os.environ["THROUGHLINE_PANGO"] = str(libraries)
     os.environ["LD_LIBRARY_PATH"] = f"{libraries}:{os.environ.get('LD_LIBRARY_PATH', '')}"
     os.environ["FONTCONFIG_FILE"] = str(fonts)
-    os.execv(sys.executable, [sys.executable, *sys.argv])  # noqa: S606 - the loader reads it once
+    os.execv(sys.executable, [sys.executable, *sys.argv])
 
 
 def _unpack_pango(target: Path) -> None:

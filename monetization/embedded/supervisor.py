@@ -1,5 +1,6 @@
 """Keep the demo's processes running, and leave none behind."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -65,7 +66,5 @@ class Supervisor:
 
 
 def _signal_group(process: "subprocess.Popen[bytes]", number: int) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, number)
-    except ProcessLookupError:
-        pass

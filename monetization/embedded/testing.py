@@ -16,7 +16,7 @@ def run(root: Path, arguments: list[str]) -> int:
     environment = {"SECRET_KEY": "test-only", "DEBUG": "0", **os.environ}
     server = None
     if not environment.get("DATABASE_URL"):
-        from monetization.embedded.postgres import EmbeddedPostgres  # noqa: PLC0415
+        from monetization.embedded.postgres import EmbeddedPostgres
 
         server = EmbeddedPostgres(working_dir(root) / "var" / "test")
         application, owner = server.urls()

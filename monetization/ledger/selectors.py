@@ -68,7 +68,7 @@ class LinePosition:
 def line_positions(
     *, contract_ids: Iterable[UUID], currency: str | None = None
 ) -> dict[tuple[UUID, str], LinePosition]:
-    """Return deferred and unbilled balances per (contract, line key), in the contract's currency."""
+    """Return deferred and unbilled balances per (contract, line key)."""
     rows: Any = (
         Posting.objects.filter(
             contract_id__in=list(contract_ids),

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -68,7 +69,7 @@ def append_event(
     )
     tenant_id = current_tenant_id()
     for delivery in deliveries:
-        transaction.on_commit(lambda id=delivery.id: _ring(tenant_id, id), robust=True)
+        transaction.on_commit(partial(_ring, tenant_id, delivery.id), robust=True)
     return event
 
 

@@ -58,7 +58,7 @@ class IdempotentMixin:
         if isinstance(exc, _Replay):
             self.headers: dict[str, str] = {}
             return exc.response
-        return super().handle_exception(exc)  # type: ignore[misc,no-any-return]
+        return super().handle_exception(exc)  # type: ignore[misc]
 
 
 class _Replay(Exception):

@@ -1,5 +1,6 @@
 """Refuse to run as a database role that row-level security does not bind."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.core.checks import CheckMessage, Error, Tags, register
@@ -8,7 +9,7 @@ from django.db import connections
 
 @register(Tags.database)
 def role_is_bound_by_row_level_security(
-    app_configs: Any, databases: list[str] | None = None, **kwargs: Any
+    app_configs: Any, databases: Sequence[str] | None = None, **kwargs: Any
 ) -> list[CheckMessage]:
     if not databases or "default" not in databases:
         return []

@@ -38,7 +38,7 @@ def is_number(*fields: str) -> Q:
     return Q(**{f"{field}__lt": 10**15 for field in fields})
 
 
-class TenantForeignKey(models.ForeignKey):
+class TenantForeignKey(models.ForeignKey[Any, Any]):
     """A foreign key checked by Postgres on ``(tenant_id, id)``.
 
     Postgres checks foreign keys without row-level security, so a plain one would accept

@@ -1,6 +1,7 @@
 """Bind each request to the tenant of its session or API key."""
 
 from collections.abc import Callable
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
@@ -55,7 +56,7 @@ def _presented_key(request: HttpRequest) -> str | None:
 
 def _principal_of_key(key: str) -> Principal | None:
     try:
-        api_key = ApiKey.objects.get_from_key(key)
+        api_key: Any = ApiKey.objects.get_from_key(key)
     except (ApiKey.DoesNotExist, ValueError):
         return None
     if api_key.has_expired or api_key.revoked:

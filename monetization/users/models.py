@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from rest_framework_api_key.models import AbstractAPIKey, BaseAPIKeyManager
+from rest_framework_api_key.models import AbstractAPIKey
 
 from monetization.kernel.ids import uuid7
 from monetization.tenancy.models import Tenant
@@ -69,10 +69,6 @@ class Membership(models.Model):
         return f"{self.user} is {self.role} of {self.tenant}"
 
 
-class ApiKeyManager(BaseAPIKeyManager):
-    pass
-
-
 class ApiKey(AbstractAPIKey):
     """A machine's key: shown once, stored hashed, limited to its scopes."""
 
@@ -80,8 +76,6 @@ class ApiKey(AbstractAPIKey):
     scopes = ArrayField(models.CharField(max_length=40))
     created_by = models.CharField(max_length=200, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True)
-
-    objects = ApiKeyManager()
 
     class Meta(AbstractAPIKey.Meta):
         verbose_name = "API key"

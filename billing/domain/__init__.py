@@ -1,0 +1,1 @@
+"""Decisions of billing. Pure: no database, no clock, no framework."""

@@ -1,0 +1,1 @@
+"""Decisions of metering. Pure: no database, no clock, no framework."""

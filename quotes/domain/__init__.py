@@ -1,0 +1,1 @@
+"""Decisions of quotes. Pure: no database, no clock, no framework."""

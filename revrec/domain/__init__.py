@@ -1,0 +1,1 @@
+"""Decisions of revrec. Pure: no database, no clock, no framework."""

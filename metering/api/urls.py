@@ -1,0 +1,14 @@
+from django.urls import path
+from rest_framework.routers import SimpleRouter
+
+from metering.api import views
+
+router = SimpleRouter(trailing_slash=False)
+router.register("meters", views.MeterViewSet, basename="meter")
+
+urlpatterns = [
+    path("usage-events", views.UsageEventsView.as_view(), name="usage-events"),
+    path("usage-events/unmatched", views.UnmatchedView.as_view(), name="usage-unmatched"),
+    path("usage", views.UsageView.as_view(), name="usage"),
+    *router.urls,
+]

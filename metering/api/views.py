@@ -1,0 +1,258 @@
+"""Usage over REST: events in, verdicts out; live quantities; what could not be attributed."""
+
+from collections import Counter
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.utils import timezone
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import mixins, serializers, status, viewsets
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from metering import selectors, services
+from metering.domain.events import Outcome, UsageEvent, Verdict
+from metering.ingest.body import read_body
+from metering.ingest.parser import Invalid, parse_batch, read_events, read_time
+from metering.models import Meter
+from monetization.customers.models import Customer
+from monetization.interface.idempotency import IdempotentMixin
+from monetization.interface.problems import Unprocessable
+
+MAX_BATCH = 10_000
+
+
+class UsageEventSerializer(serializers.Serializer[Any]):
+    """A usage event in CloudEvents terms; numbers may be strings and stay exact."""
+
+    id = serializers.CharField(max_length=200)
+    source = serializers.CharField(max_length=200, required=False)
+    type = serializers.CharField(max_length=100)
+    customer = serializers.CharField(max_length=200, help_text="The customer's alias.")
+    time = serializers.CharField(help_text="RFC 3339 with an offset.")
+    data = serializers.DictField(required=False)
+
+
+class VerdictSerializer(serializers.Serializer[Any]):
+    index = serializers.IntegerField()
+    id = serializers.CharField()
+    verdict = serializers.ChoiceField(choices=[outcome.value for outcome in Outcome])
+    matched = serializers.BooleanField()
+    field = serializers.CharField(required=False)
+    reason = serializers.CharField(required=False)
+
+
+class IngestResultSerializer(serializers.Serializer[Any]):
+    counts = serializers.DictField(child=serializers.IntegerField())
+    events = VerdictSerializer(many=True)
+
+
+class StoredEventSerializer(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    source = serializers.CharField()
+    source_event_id = serializers.CharField()
+    type = serializers.CharField()
+    customer = serializers.CharField(source="subject")
+    customer_id = serializers.UUIDField(allow_null=True)
+    time = serializers.DateTimeField(source="occurred_at")
+    recorded_at = serializers.DateTimeField()
+    data = serializers.DictField()
+    quarantine = serializers.CharField()
+
+
+class UsageEventsView(APIView):
+    """Usage events: append-only, safe to retry."""
+
+    permission_resource = "usage"
+
+    @extend_schema(
+        operation_id="usage_events_create",
+        request=UsageEventSerializer(many=True),
+        responses={200: IngestResultSerializer},
+        description=(
+            "Takes a JSON array, one object, or NDJSON; gzip is welcome. Every event gets a "
+            "verdict; one bad event never fails its batch. Sending a batch again is harmless."
+        ),
+    )
+    def post(self, request: Request) -> Response:
+        body, ndjson = read_body(request._request)
+        raw = parse_batch(body, ndjson=ndjson)
+        if not raw:
+            raise Unprocessable("the batch is empty")
+        if len(raw) > MAX_BATCH:
+            raise Unprocessable(f"a batch has at most {MAX_BATCH} events; this has {len(raw)}")
+        verdicts = _take_in(raw)
+        return Response(
+            {
+                "counts": Counter(verdict.outcome.value for verdict in verdicts),
+                "events": [_verdict_data(verdict) for verdict in verdicts],
+            }
+        )
+
+    @extend_schema(
+        operation_id="usage_events_list",
+        parameters=[
+            OpenApiParameter(name, str)
+            for name in ("customer", "type", "from", "to", "before", "unmatched", "quarantined")
+        ],
+        responses={200: StoredEventSerializer(many=True)},
+    )
+    def get(self, request: Request) -> Response:
+        query = request.query_params
+        rows = selectors.list_events(
+            subject=query.get("customer", ""),
+            type=query.get("type", ""),
+            since=_moment(query.get("from"), "from"),
+            until=_moment(query.get("to"), "to"),
+            before=_uuid(query.get("before"), "before"),
+            unmatched=query.get("unmatched") == "true",
+            quarantined=query.get("quarantined") == "true",
+        )
+        return Response({"results": StoredEventSerializer(rows, many=True).data})
+
+
+def _take_in(raw: list[Any]) -> list[Verdict]:
+    read = read_events(raw, default_source="api")
+    good = [(index, item) for index, item in enumerate(read) if isinstance(item, UsageEvent)]
+    found = services.record_usage_events([event for _, event in good], now=timezone.now())
+    verdicts: dict[int, Verdict] = {
+        index: Verdict(index, v.id, v.outcome, v.field, v.reason, v.is_matched)
+        for (index, _), v in zip(good, found, strict=True)
+    }
+    return [verdicts.get(i, item) for i, item in enumerate(read)]  # type: ignore[misc]
+
+
+def _verdict_data(verdict: Verdict) -> dict[str, Any]:
+    data: dict[str, Any] = {
+        "index": verdict.index,
+        "id": verdict.id,
+        "verdict": verdict.outcome.value,
+        "matched": verdict.is_matched,
+    }
+    if verdict.reason:
+        data |= {"field": verdict.field, "reason": verdict.reason}
+    return data
+
+
+def _moment(text: str | None, field: str) -> datetime | None:
+    if not text:
+        return None
+    try:
+        return read_time(text)
+    except Invalid as error:
+        raise ValidationError({field: error.reason}) from None
+
+
+def _uuid(text: str | None, field: str) -> UUID | None:
+    try:
+        return UUID(text) if text else None
+    except ValueError:
+        raise ValidationError({field: "must be an id"}) from None
+
+
+class UsageQuantitySerializer(serializers.Serializer[Any]):
+    customer = serializers.UUIDField()
+    meter = serializers.CharField()
+    quantity = serializers.CharField()
+    events = serializers.IntegerField()
+
+
+class UsageView(APIView):
+    """Live usage of a customer: every active meter over a window, exact as of now."""
+
+    permission_resource = "usage"
+
+    @extend_schema(
+        operation_id="usage_retrieve",
+        parameters=[
+            OpenApiParameter("customer", str, required=True, description="The customer's id."),
+            OpenApiParameter("from", str, required=True),
+            OpenApiParameter("to", str, required=True),
+        ],
+        responses={200: UsageQuantitySerializer(many=True)},
+    )
+    def get(self, request: Request) -> Response:
+        query = request.query_params
+        missing = {name: "is missing" for name in ("customer", "from", "to") if not query.get(name)}
+        if missing:
+            raise ValidationError(missing)
+        customer = Customer.objects.get(id=_uuid(query["customer"], "customer"))
+        start, end = _moment(query["from"], "from"), _moment(query["to"], "to")
+        if start is None or end is None or start >= end:
+            raise ValidationError({"to": "must be after from"})
+        meters = list(Meter.objects.filter(is_archived=False).order_by("key"))
+        found = selectors.read_usage(
+            [selectors.ReadingRequest(customer.id, meter.id, start, end) for meter in meters]
+        )
+        return Response(
+            {
+                "results": [
+                    {
+                        "customer": str(customer.id),
+                        "meter": meter.key,
+                        "quantity": f"{usage.quantity.normalize():f}",
+                        "events": usage.event_count,
+                    }
+                    for meter, usage in zip(meters, found, strict=True)
+                ]
+            }
+        )
+
+
+class UnmatchedSerializer(serializers.Serializer[Any]):
+    alias = serializers.CharField()
+    events = serializers.IntegerField()
+    first_at = serializers.DateTimeField()
+    last_at = serializers.DateTimeField()
+
+
+class UnmatchedView(APIView):
+    """Aliases that events carry and nobody holds yet."""
+
+    permission_resource = "usage"
+
+    @extend_schema(operation_id="usage_unmatched", responses={200: UnmatchedSerializer(many=True)})
+    def get(self, request: Request) -> Response:
+        rows = selectors.unmatched_aliases()
+        return Response({"results": UnmatchedSerializer(rows, many=True).data})
+
+
+class MeterSerializer(serializers.Serializer[Any]):
+    id = serializers.UUIDField(read_only=True)
+    key = serializers.SlugField(max_length=60)
+    name = serializers.CharField(max_length=120)
+    unit = serializers.CharField(max_length=40, default="units")
+    event_type = serializers.RegexField(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
+    aggregation = serializers.ChoiceField(choices=Meter.Aggregation.choices)
+    value_property = serializers.CharField(max_length=100, default="", allow_blank=True)
+    filters = serializers.DictField(
+        child=serializers.ListField(child=serializers.CharField()), default=dict
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if attrs["aggregation"] != "count" and not attrs["value_property"]:
+            raise ValidationError({"value_property": "is needed by every aggregation but count"})
+        return attrs
+
+
+class MeterViewSet(
+    IdempotentMixin, mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[Any]
+):
+    """Meters: what is counted and how."""
+
+    serializer_class = MeterSerializer
+    permission_resource = "catalog"
+
+    def get_queryset(self) -> Any:
+        if getattr(self, "swagger_fake_view", False):
+            return Meter._base_manager.none()
+        return Meter.objects.filter(is_archived=False)
+
+    def create(self, request: Request) -> Response:
+        serializer = self.get_serializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        meter = services.create_meter(**serializer.validated_data, now=timezone.now())
+        return Response(self.get_serializer(meter).data, status=status.HTTP_201_CREATED)

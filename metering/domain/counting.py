@@ -1,0 +1,46 @@
+"""Whether an event counts in a meter, and with which value. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from metering.domain.events import UsageEvent
+from monetization.kernel.decimals import NotExact, exact_decimal
+
+ADDITIVE = frozenset({"count", "sum", "average"})  # these can be kept as hourly sums
+
+
+@dataclass(frozen=True, slots=True)
+class MeterDefinition:
+    """What a meter counts, as a value."""
+
+    id: UUID
+    event_type: str
+    aggregation: str
+    value_property: str
+    filters: Mapping[str, Any]  # property -> list of allowed values
+
+    @property
+    def is_additive(self) -> bool:
+        return self.aggregation in ADDITIVE
+
+
+def counted_value(meter: MeterDefinition, event: UsageEvent) -> Decimal | None:
+    """Return what an event adds to an additive meter; None if it does not count.
+
+    An event without the value, or with one that is no number, does not count.
+    """
+    if event.type != meter.event_type or not _passes(meter.filters, event):
+        return None
+    if meter.aggregation == "count":
+        return Decimal(1)
+    try:
+        return exact_decimal(event.data.get(meter.value_property))
+    except NotExact:
+        return None
+
+
+def _passes(filters: Mapping[str, Any], event: UsageEvent) -> bool:
+    return all(event.data.get(name) in allowed for name, allowed in filters.items())

@@ -122,7 +122,7 @@ def _take_in(raw: list[Any]) -> list[Verdict]:
         index: Verdict(index, v.id, v.outcome, v.field, v.reason, v.is_matched)
         for (index, _), v in zip(good, found, strict=True)
     }
-    return [verdicts.get(i, item) for i, item in enumerate(read)]  # type: ignore[misc]
+    return [item if isinstance(item, Verdict) else verdicts[i] for i, item in enumerate(read)]
 
 
 def _verdict_data(verdict: Verdict) -> dict[str, Any]:

@@ -1,0 +1,128 @@
+"""What each billing fact means in the ledger. Pure: facts in, legs out.
+
+A contract line is billed ahead of being earned (deferred revenue, a contract liability) or
+earned ahead of being billed (unbilled receivable, a contract asset), never both: IFRS 15
+paragraphs 105-107, ASC 606-10-45. Every rule settles the one before it builds the other.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from monetization.kernel.money import Money, total
+from monetization.ledger.accounts import Account, Leg
+
+
+@dataclass(frozen=True, slots=True)
+class LineAmount:
+    """A document's line as the ledger sees it; the amount may be negative."""
+
+    item_key: str
+    net: Money
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """Who and what an entry is about."""
+
+    customer_id: UUID
+    invoice_id: UUID
+    contract_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """What a contract line has been billed ahead, and earned ahead. Neither is negative."""
+
+    deferred: Money
+    unbilled: Money
+
+
+def sums_by_line(lines: Sequence[LineAmount], currency: str) -> dict[str, Money]:
+    sums: dict[str, Money] = {}
+    for line in lines:
+        sums[line.item_key] = sums.get(line.item_key, Money.zero(currency)) + line.net
+    return sums
+
+
+def invoice_issued(
+    document: Document, lines: Sequence[LineAmount], tax: Money, positions: Mapping[str, Position]
+) -> tuple[Leg, ...]:
+    """Claim the total; settle what was earned before, defer the rest; owe the tax."""
+    currency = tax.currency
+    legs = []
+    for key, net in sums_by_line(lines, currency).items():
+        settles = _up_to(net, positions[key].unbilled) if key in positions else net - net
+        legs.append(_leg(document, Account.UNBILLED_RECEIVABLE, -settles, key))
+        legs.append(_leg(document, Account.DEFERRED_REVENUE, -(net - settles), key))
+    claimed = total((line.net for line in lines), currency) + tax
+    legs.append(_leg(document, Account.ACCOUNTS_RECEIVABLE, claimed))
+    legs.append(_leg(document, Account.TAX_PAYABLE, -tax))
+    return tuple(legs)
+
+
+def invoice_voided(
+    document: Document, lines: Sequence[LineAmount], tax: Money, positions: Mapping[str, Position]
+) -> tuple[Leg, ...]:
+    """Withdraw the claim; what was earned already is unbilled again."""
+    return _withdrawn(document, lines, tax, positions, Account.UNBILLED_RECEIVABLE)
+
+
+def credit_note_issued(
+    document: Document, lines: Sequence[LineAmount], tax: Money, positions: Mapping[str, Position]
+) -> tuple[Leg, ...]:
+    """Give the amount up: first what is not earned yet, then revenue."""
+    return _withdrawn(document, lines, tax, positions, Account.REVENUE)
+
+
+def _withdrawn(
+    document: Document,
+    lines: Sequence[LineAmount],
+    tax: Money,
+    positions: Mapping[str, Position],
+    beyond: Account,
+) -> tuple[Leg, ...]:
+    currency = tax.currency
+    legs = []
+    for key, net in sums_by_line(lines, currency).items():
+        undone = _up_to(net, positions[key].deferred) if key in positions else net - net
+        legs.append(_leg(document, Account.DEFERRED_REVENUE, undone, key))
+        legs.append(_leg(document, beyond, net - undone, key))
+    claimed = total((line.net for line in lines), currency) + tax
+    legs.append(_leg(document, Account.TAX_PAYABLE, tax))
+    legs.append(_leg(document, Account.ACCOUNTS_RECEIVABLE, -claimed))
+    return tuple(legs)
+
+
+def payment_received(
+    customer_id: UUID, amount: Money, allocated: Mapping[UUID, Money]
+) -> tuple[Leg, ...]:
+    """Settle the invoices; what is not allocated stays the customer's credit in receivables."""
+    rest = amount - total(allocated.values(), amount.currency)
+    return (
+        Leg(Account.CASH_CLEARING, amount, customer_id=customer_id),
+        *(
+            Leg(Account.ACCOUNTS_RECEIVABLE, -part, customer_id=customer_id, invoice_id=invoice)
+            for invoice, part in allocated.items()
+        ),
+        Leg(Account.ACCOUNTS_RECEIVABLE, -rest, customer_id=customer_id),
+    )
+
+
+def _up_to(amount: Money, available: Money) -> Money:
+    """Return the part of an amount that a balance can settle; nothing for a negative one."""
+    zero = Money.zero(amount.currency)
+    if amount <= zero or available <= zero:
+        return zero
+    return amount if amount < available else available
+
+
+def _leg(document: Document, account: Account, amount: Money, item_key: str = "") -> Leg:
+    return Leg(
+        account,
+        amount,
+        customer_id=document.customer_id,
+        invoice_id=document.invoice_id,
+        contract_id=document.contract_id,
+        item_key=item_key,
+    )

@@ -1,5 +1,6 @@
 """What is owed: schedules made from signed terms, their periods, invoices, credits, payments."""
 
+import pgtrigger
 from django.db import models
 from django.db.models import F, Q
 
@@ -9,6 +10,70 @@ from monetization.customers.models import Customer
 from monetization.documents.models import Document
 from monetization.tenancy.models import LegalEntity, TenantForeignKey, TenantModel, is_number
 from quotes.models import OrderForm
+
+# What an issued invoice says never changes; what becomes of it (sent, paid) may.
+_FROZEN = (
+    "customer_id",
+    "legal_entity_id",
+    "schedule_id",
+    "number",
+    "currency",
+    "bill_on",
+    "period_start",
+    "period_end",
+    "subtotal_amount",
+    "tax_amount",
+    "total_amount",
+    "tax_treatment",
+    "tax_name",
+    "tax_percent",
+    "issued_on",
+    "due_on",
+    "content_sha256",
+    "tenant_id",
+)
+
+
+def _row(name: str) -> str:
+    return ", ".join(f"{name}.{column}" for column in _FROZEN)
+
+
+def _invoice_frozen() -> pgtrigger.Trigger:
+    return pgtrigger.Trigger(
+        name="issued_invoice_frozen",
+        when=pgtrigger.Before,
+        operation=pgtrigger.Update | pgtrigger.Delete,
+        condition=pgtrigger.Condition("OLD.status IN ('issued', 'void')"),
+        func=f"""
+        IF TG_OP = 'DELETE' THEN
+            RAISE EXCEPTION 'an issued invoice is never deleted';
+        END IF;
+        IF ({_row("NEW")}) IS DISTINCT FROM ({_row("OLD")})
+           OR NEW.status NOT IN ('issued', 'void')
+           OR (OLD.status = 'void' AND NEW.status <> 'void') THEN
+            RAISE EXCEPTION 'an issued invoice never changes; void or credit it';
+        END IF;
+        RETURN NEW;
+        """,
+    )
+
+
+def _lines_frozen() -> pgtrigger.Trigger:
+    return pgtrigger.Trigger(
+        name="issued_lines_frozen",
+        when=pgtrigger.Before,
+        operation=pgtrigger.Insert | pgtrigger.Update | pgtrigger.Delete,
+        func="""
+        IF EXISTS (SELECT FROM billing_invoice i
+                    WHERE i.id = (CASE WHEN TG_OP = 'INSERT' THEN NEW.invoice_id
+                                       ELSE OLD.invoice_id END)
+                      AND i.status IN ('issued', 'void')) THEN
+            RAISE EXCEPTION 'the lines of an issued invoice never change';
+        END IF;
+        IF TG_OP = 'DELETE' THEN RETURN OLD; END IF;
+        RETURN NEW;
+        """,
+    )
 
 
 class BillingSchedule(TenantModel):
@@ -160,7 +225,7 @@ class Invoice(TenantModel):
             models.Index(fields=["tenant", "bill_on", "status"], name="invoice_by_date"),
             models.Index(fields=["tenant", "customer", "bill_on"], name="invoice_by_customer"),
         ]
-        triggers = [audited()]
+        triggers = [_invoice_frozen(), audited()]
 
     def __str__(self) -> str:
         return f"{self.number or self.status} ({self.id})"
@@ -245,6 +310,7 @@ class InvoiceLine(TenantModel):
                 condition=is_number("amount", "exact_amount", "tax_amount"),
             ),
         ]
+        triggers = [_lines_frozen()]
 
     def __str__(self) -> str:
         return self.key
@@ -338,6 +404,11 @@ class CreditNoteLine(TenantModel):
         constraints = [
             models.UniqueConstraint(
                 fields=["tenant", "credit_note", "invoice_line"], name="credit_note_line_once"
+            )
+        ]
+        triggers = [
+            pgtrigger.Protect(
+                name="credit_lines_frozen", operation=pgtrigger.Update | pgtrigger.Delete
             )
         ]
 

@@ -204,7 +204,9 @@ class EventRow:
 
 
 def _event_row(row: Sequence[Any]) -> EventRow:
-    return EventRow(*row[:8], data=orjson.loads(row[8]), quarantine=row[9])
+    values: list[Any] = list(row)
+    values[8] = orjson.loads(values[8])
+    return EventRow(*values)
 
 
 _EVENT_COLUMNS = (

@@ -207,7 +207,8 @@ def _value_parameters(meter: MeterDefinition) -> list[Any]:
 
 def counting_sql(meter: MeterDefinition) -> tuple[str, list[Any]]:
     """Return the condition under which an event counts, with its parameters."""
-    conditions, parameters = ["e.type = %b"], [meter.event_type]
+    conditions = ["e.type = %b"]
+    parameters: list[Any] = [meter.event_type]
     for name, allowed in meter.filters.items():
         conditions.append("e.data ->> %b = ANY(%b::text[])")
         parameters += [name, [str(value) for value in allowed]]
@@ -254,7 +255,7 @@ def attribute(
             [customer_id, alias, valid_from, valid_from, valid_until, valid_until],
         )
         return [
-            UsageEvent(*row[:5], data=orjson.loads(row[5]))
+            UsageEvent(row[0], row[1], row[2], row[3], row[4], orjson.loads(row[5]))
             for row in cursor.fetchall()
             if not row[6]
         ]

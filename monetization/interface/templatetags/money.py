@@ -1,0 +1,91 @@
+"""Amounts, quantities and dates as people read them."""
+
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from babel.dates import format_date, format_datetime
+from babel.numbers import format_currency, format_decimal
+from django import template
+
+from monetization.kernel.decimals import plain
+from monetization.kernel.money import Money
+
+register = template.Library()
+
+LOCALE = "en_US"
+TRUE_MINUS = "\N{MINUS SIGN}"
+
+
+@register.filter
+def money(amount: Any, currency: str = "") -> str:
+    """Write an amount with its currency's own decimals: ``{{ total|money:"JPY" }}``."""
+    if amount is None or amount == "":
+        return "–"
+    if isinstance(amount, Money):
+        amount, currency = amount.amount, amount.currency
+    text = format_currency(Decimal(amount), currency, locale=LOCALE, currency_digits=True)
+    return text.replace("-", TRUE_MINUS)
+
+
+@register.filter
+def unit_price(amount: Any, currency: str = "") -> str:
+    """Write a rate with all its places, at least the currency's own."""
+    if amount is None or amount == "":
+        return "–"
+    value = Decimal(amount)
+    places = max(2, -int(value.normalize().as_tuple().exponent))
+    text = format_currency(
+        value, currency, locale=LOCALE, currency_digits=False, format=f"¤#,##0.{'0' * places}"
+    )
+    return text.replace("-", TRUE_MINUS)
+
+
+@register.filter
+def quantity(value: Any) -> str:
+    """Write a quantity without trailing zeros, grouped by thousands."""
+    if value is None or value == "":
+        return "–"
+    whole, _, places = plain(Decimal(value)).partition(".")
+    text = format_decimal(int(whole or 0), locale=LOCALE)
+    if whole.startswith("-") and not text.startswith("-"):
+        text = f"-{text}"
+    return (f"{text}.{places}" if places else text).replace("-", TRUE_MINUS)
+
+
+@register.filter
+def percent(value: Any) -> str:
+    return "–" if value is None or value == "" else f"{plain(Decimal(value))}%"
+
+
+@register.filter
+def day(value: Any) -> str:
+    """Write a date: 21 Nov 2026."""
+    if not value:
+        return "–"
+    return format_date(value, format="d MMM y", locale="en_GB").replace("Sept", "Sep")
+
+
+@register.filter
+def moment(value: datetime | None, zone: str = "UTC") -> str:
+    """Write an instant in a zone: 21 Nov 2026, 14:05."""
+    if not value:
+        return "–"
+    return format_datetime(
+        value.astimezone(ZoneInfo(zone)), "d MMM y, HH:mm", locale="en_GB"
+    ).replace("Sept", "Sep")
+
+
+@register.simple_tag
+def period(start: date, end: date | None) -> str:
+    """Write a half-open period as people say it, both days included."""
+    if end is None:
+        return f"from {day(start)}"
+    last = end - timedelta(days=1)
+    if start == last:
+        return day(start)
+    if start.year == last.year:
+        first = format_date(start, format="d MMM", locale="en_GB").replace("Sept", "Sep")
+        return f"{first} – {day(last)}"
+    return f"{day(start)} – {day(last)}"

@@ -117,7 +117,7 @@ class TestDraft:
     def test_says_what_is_missing_before_it_can_be_sent(self, catalog: PriceVersion) -> None:
         version = drafted(catalog, signer_email="", phases=[{"months": 12}])
 
-        with pytest.raises(services.DraftIncomplete, match="signer.*product"):
+        with pytest.raises(services.DraftIncomplete, match=r"signer.*product"):
             services.send_version(version_id=version.id, now=NOW)
 
 

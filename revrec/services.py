@@ -1,0 +1,204 @@
+"""Plan what contracts earn; recognize it month by month; close the month."""
+
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from uuid import UUID
+
+from django.db import transaction
+
+from billing.models import BillingSchedule, Invoice
+from monetization.events.models import Event
+from monetization.events.services import append_event
+from monetization.kernel.errors import Refusal
+from monetization.kernel.money import Money
+from monetization.ledger.accounts import Leg
+from monetization.ledger.models import AccountingPeriod
+from monetization.ledger.selectors import LinePosition, line_positions, trial_balance
+from monetization.ledger.services import close_period, first_open_day, month_of, post_entry
+from monetization.pricing.terms import terms_from_data
+from revrec import selectors
+from revrec.domain.obligations import Obligation, plan_obligations
+from revrec.domain.posting_rules import LineToRecognize, revenue_recognized
+from revrec.models import PerformanceObligation, RevenueSlice
+
+EARNING = ("active", "suspended", "completed", "cancelled", "pending")
+
+
+class MonthNotOver(Refusal):
+    """A month is recognized and closed when it is over."""
+
+
+class DraftsWaiting(Refusal):
+    """Invoices of the month are not issued yet."""
+
+
+class BooksOutOfBalance(Refusal):
+    """The trial balance is not zero."""
+
+
+@transaction.atomic
+def plan_revenue(*, schedule_id: UUID) -> list[PerformanceObligation]:
+    """Write a contract's obligations and slices; running it again writes only what is new."""
+    schedule = BillingSchedule.objects.select_for_update(of=("self",)).get(id=schedule_id)
+    until = schedule.end_on or schedule.periods_until or schedule.start_on + timedelta(days=366)
+    planned = plan_obligations(terms_from_data(schedule.terms), until=until)
+    return [_write_obligation(schedule, obligation) for obligation in planned]
+
+
+def _write_obligation(schedule: BillingSchedule, planned: Obligation) -> PerformanceObligation:
+    row: PerformanceObligation
+    row, created = PerformanceObligation.objects.get_or_create(
+        schedule=schedule,
+        item_key=planned.item_key,
+        run=planned.run,
+        defaults={
+            "product_code": planned.product_code,
+            "name": planned.name,
+            "method": planned.method,
+            "start_on": planned.period.start,
+            "end_on": planned.period.end,
+            "currency": schedule.currency,
+            "transaction_price": planned.price.amount,
+        },
+    )
+    if not created and row.end_on >= planned.period.end:
+        return row
+    RevenueSlice.objects.bulk_create(
+        [
+            RevenueSlice(obligation=row, month=part.month, amount=part.amount.amount)
+            for part in planned.slices
+        ],
+        update_conflicts=True,
+        unique_fields=["tenant", "obligation", "month"],
+        update_fields=["amount"],
+    )
+    row.end_on, row.transaction_price = planned.period.end, planned.price.amount
+    row.save(update_fields=["end_on", "transaction_price"])
+    return row
+
+
+@transaction.atomic
+def recognize_month(*, month: date, now: datetime) -> int:
+    """Post what every contract line earned by the end of a month and was not posted yet.
+
+    Compute and compare: running it twice posts nothing; late usage, credits and corrections
+    are caught up. A closed month is never touched: the catch-up lands in the first open one
+    and names the month it belongs to.
+
+    :returns: the number of journal entries posted.
+    :raises MonthNotOver: before the month's last day is over.
+    """
+    first = month_of(month)
+    end = selectors.month_end(first)
+    if now.date() < end:
+        raise MonthNotOver(f"{first:%B %Y} is not over yet")
+    schedules = list(
+        BillingSchedule.objects.select_for_update(of=("self",))
+        .filter(activated_at__isnull=False, start_on__lt=end)
+        .order_by("id")
+    )
+    _plan_missing(schedules, end)
+    ids = [schedule.id for schedule in schedules]
+    should = selectors.should_be_recognized(schedules, first)
+    posted = selectors.recognized(ids)
+    positions = line_positions(contract_ids=ids)
+    differing = _differences(should, posted)
+    if not differing:
+        return 0
+    day = first_open_day(end - timedelta(days=1))
+    event = append_event(
+        type="revenue.recognized",
+        subject=f"month/{first:%Y-%m}",
+        data={"month": f"{first:%Y-%m}"},
+        occurred_at=now,
+    )
+    entries = 0
+    for schedule in schedules:
+        lines = {key: gap for (owner, key), gap in differing.items() if owner == schedule.id}
+        if lines:
+            _post(schedule, lines, positions, event, day, first)
+            entries += 1
+    return entries
+
+
+def _plan_missing(schedules: Sequence[BillingSchedule], end: date) -> None:
+    planned = set(
+        PerformanceObligation.objects.filter(schedule__in=schedules).values_list(
+            "schedule_id", flat=True
+        )
+    )
+    for schedule in schedules:
+        if schedule.id not in planned or schedule.end_on is None:
+            plan_revenue(schedule_id=schedule.id)
+
+
+def _differences(
+    should: dict[selectors.LineKey, Money], posted: dict[selectors.LineKey, Money]
+) -> dict[selectors.LineKey, Money]:
+    gaps = {}
+    for key in {*should, *posted}:
+        zero = Money.zero((should[key] if key in should else posted[key]).currency)
+        gap = should.get(key, zero) - posted.get(key, zero)
+        if gap:
+            gaps[key] = gap
+    return gaps
+
+
+def _post(
+    schedule: BillingSchedule,
+    lines: dict[str, Money],
+    positions: dict[selectors.LineKey, LinePosition],
+    event: Event,
+    day: date,
+    month: date,
+) -> None:
+    legs: list[Leg] = []
+    for key, amount in sorted(lines.items()):
+        zero = Money.zero(schedule.currency)
+        position = positions.get((schedule.id, key), LinePosition(zero, zero))
+        legs += revenue_recognized(
+            LineToRecognize(
+                schedule.customer_id,
+                schedule.id,
+                key,
+                amount,
+                position.deferred,
+                position.unbilled,
+            )
+        )
+    post_entry(
+        event=event,
+        rule=f"revenue_recognized:{schedule.number}"[:60],
+        entry_date=day,
+        legal_entity_id=schedule.legal_entity_id,
+        legs=legs,
+        memo=f"Revenue of {month:%B %Y}, {schedule.number}",
+        period_of_origin=month if month_of(day) != month else None,
+    )
+
+
+@transaction.atomic
+def close_month(*, month: date, now: datetime) -> AccountingPeriod:
+    """Recognize a month's revenue and close its books.
+
+    :raises MonthNotOver: before the month is over.
+    :raises DraftsWaiting: if an invoice for days of the month is still a draft.
+    :raises BooksOutOfBalance: if the trial balance is not zero.
+    :raises EarlierPeriodOpen: if an earlier month with entries is open.
+    """
+    first = month_of(month)
+    end = selectors.month_end(first)
+    recognize_month(month=first, now=now)
+    waiting = Invoice.objects.filter(
+        status=Invoice.Status.DRAFT, bill_on__gte=first, bill_on__lt=end, total_amount__gt=0
+    ).count()
+    if waiting:
+        raise DraftsWaiting(f"{waiting} draft invoices of {first:%B %Y} are not issued yet")
+    sums: dict[str, Money] = {}
+    for row in trial_balance():
+        zero = Money.zero(row.currency)
+        sums[row.currency] = sums.get(row.currency, zero) + Money(row.balance, row.currency)
+    off = [str(amount) for amount in sums.values() if amount]
+    if off:
+        raise BooksOutOfBalance(f"the trial balance is off by {', '.join(off)}")
+    return close_period(month=first, now=now)

@@ -1,0 +1,75 @@
+// Styles, small state, htmx. No amount is ever computed here.
+import "@fontsource-variable/inter";
+import "@tabler/core/dist/css/tabler.min.css";
+import "./theme.css";
+import Alpine from "@alpinejs/csp";
+
+Alpine.data("theme", () => ({
+  toggle() {
+    const next = document.documentElement.dataset.bsTheme === "dark" ? "light" : "dark";
+    document.documentElement.dataset.bsTheme = next;
+    localStorage.setItem("theme", next);
+    document.dispatchEvent(new CustomEvent("themechange"));
+  },
+}));
+
+Alpine.data("copy", () => ({
+  label: "Copy",
+  copy() {
+    navigator.clipboard.writeText(this.$el.dataset.copy);
+    this.label = "Copied";
+    setTimeout(() => { this.label = "Copy"; }, 1500);
+  },
+}));
+
+// Rows a person picked, and "all in the view".
+Alpine.data("selection", () => ({
+  picked: 0,
+  whole: false,
+  count() { this.picked = this.$root.querySelectorAll("[data-row]:checked").length; },
+  all(event) {
+    this.$root.querySelectorAll("[data-row]").forEach((box) => { box.checked = event.target.checked; });
+    this.whole = false;
+    this.count();
+  },
+  everything() { this.whole = true; },
+  onlyPicked() { this.whole = false; },
+  get none() { return this.picked === 0; },
+  get some() { return this.picked > 0; },
+  get scope() { return this.whole ? "view" : "selected"; },
+}));
+
+window.Alpine = Alpine;
+Alpine.start();
+
+document.addEventListener("keydown", (event) => {
+  if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") {
+    event.preventDefault();
+    document.getElementById("palette")?.showModal();
+    document.getElementById("palette-input")?.focus();
+  }
+});
+document.addEventListener("click", (event) => {
+  const opener = event.target.closest("[data-dialog]");
+  if (opener) {
+    const dialog = document.getElementById(opener.dataset.dialog);
+    dialog?.showModal();
+    dialog?.querySelector("[autofocus], input:not([type=hidden])")?.focus();
+  }
+  const closer = event.target.closest("[data-close]");
+  if (closer) closer.closest("dialog")?.close();
+  if (event.target.matches("dialog")) event.target.close();
+  const row = event.target.closest("tr[data-href]");
+  if (row && !event.target.closest("a, button, input, label, select")) {
+    window.location.href = row.dataset.href;
+  }
+});
+document.addEventListener("change", (event) => {
+  if (event.target.matches("[data-autosubmit]")) event.target.form.requestSubmit();
+});
+document.addEventListener("submit", (event) => {
+  // A second click on a slow answer must not send the form again.
+  if (event.target.matches("form[method=post]")) {
+    setTimeout(() => event.target.querySelectorAll("button").forEach((b) => { b.disabled = true; }));
+  }
+});

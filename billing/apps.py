@@ -5,7 +5,10 @@ class BillingConfig(AppConfig):
     name = "billing"
 
     def ready(self) -> None:
+        from billing import handlers
         from monetization.events.schemas import register_event_type
+        from monetization.events.services import subscribe
+        from monetization.jobs.services import JobKind, register_job_kind
 
         for name in ("created", "activated", "suspended", "resumed", "completed", "cancelled"):
             register_event_type(
@@ -26,3 +29,7 @@ class BillingConfig(AppConfig):
         register_event_type(
             "payment.recorded", "Payment recorded", required=("payment_id", "customer_id")
         )
+        subscribe("schedule.activated", "billing.open_invoices", handlers.on_schedule_activated)
+        register_job_kind(JobKind("invoices.recalculate", handlers.recalculate_item, batch_size=25))
+        register_job_kind(JobKind("invoices.issue", handlers.issue_item, batch_size=5))
+        register_job_kind(JobKind("invoices.send", handlers.send_item))

@@ -1,0 +1,33 @@
+"""The clock of billing: idempotent, one transaction per schedule."""
+
+import logging
+
+from celery import shared_task
+from django.utils import timezone
+
+from billing.models import BillingSchedule
+from billing.services.invoicing import advance_schedule, recalculate_invoices
+from monetization.tenancy.context import tenant_context
+from monetization.tenancy.models import Tenant
+
+logger = logging.getLogger(__name__)
+
+
+@shared_task
+def advance_billing(**_future: object) -> None:
+    """Open and close invoices as their days come, for every tenant."""
+    for tenant_id in Tenant.objects.values_list("id", flat=True):
+        with tenant_context(tenant_id):
+            ids = list(
+                BillingSchedule.objects.filter(
+                    status__in=[BillingSchedule.Status.PENDING, BillingSchedule.Status.ACTIVE]
+                ).values_list("id", flat=True)
+            )
+        for schedule_id in ids:
+            now = timezone.now()
+            try:
+                with tenant_context(tenant_id):
+                    touched = advance_schedule(schedule_id=schedule_id, now=now)
+                    recalculate_invoices(invoice_ids=touched, now=now)
+            except Exception:  # one schedule must not stop the others
+                logger.exception("schedule %s was not advanced", schedule_id)

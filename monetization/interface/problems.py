@@ -9,6 +9,7 @@ from rest_framework import exceptions, status
 from rest_framework.response import Response
 
 from monetization.kernel.errors import Refusal
+from monetization.pricing.prices import PriceError
 
 CONTENT_TYPE = "application/problem+json"
 
@@ -68,6 +69,8 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | Non
     if isinstance(exc, (Http404, ObjectDoesNotExist)):
         _roll_back()
         return _problem(404, "not_found", "No such resource.")
+    if isinstance(exc, PriceError):
+        exc = price_problem(exc)
     if isinstance(exc, PermissionDenied):
         exc = exceptions.PermissionDenied(str(exc) or None)
     if not isinstance(exc, exceptions.APIException):
@@ -87,6 +90,14 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | Non
         headers["Retry-After"] = str(int(exc.wait) + 1)  # type: ignore[attr-defined]
     code = exc.get_codes() if isinstance(exc.detail, str) else exc.default_code
     return _problem(exc.status_code, str(code), str(exc.detail), headers=headers)
+
+
+def price_problem(error: PriceError) -> exceptions.ValidationError:
+    """Turn the pricing core's "field: what is wrong" into the error of that field."""
+    field, colon, message = str(error).partition(": ")
+    if not colon or " " in field:
+        return exceptions.ValidationError(str(error))
+    return exceptions.ValidationError({field: message})
 
 
 def _roll_back() -> None:

@@ -32,6 +32,10 @@ class TenantManager(models.Manager[Any]):
         current_tenant_id()
         return super().get_queryset()
 
+    def none(self) -> models.QuerySet[Any]:
+        """Return no rows: nobody's, so no tenant is needed. The API schema is built with it."""
+        return super().get_queryset().none()
+
 
 def is_number(*fields: str) -> Q:
     """Return a check that amounts are not NaN, which Postgres sorts above every number."""

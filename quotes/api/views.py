@@ -1,0 +1,170 @@
+"""Quotes over REST: draft, send, revise, and read what was agreed."""
+
+from typing import Any
+
+import django_filters
+from django.db import transaction
+from django.http import Http404, HttpResponse
+from django.utils import timezone
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import mixins, status
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from monetization.documents.models import Document
+from monetization.interface.viewsets import (
+    PDF_ACTION,
+    PDF_RESPONSES,
+    ApiViewSet,
+    file_response,
+)
+from quotes import services
+from quotes.api import details
+from quotes.api.serializers import (
+    QuoteCreateSerializer,
+    QuoteDetailSerializer,
+    QuoteDraftSerializer,
+    QuoteSentSerializer,
+    QuoteSerializer,
+    QuoteVersionSerializer,
+    VersionDetailSerializer,
+)
+from quotes.models import Quote, QuoteVersion
+
+_NUMBER = OpenApiParameter("number", OpenApiTypes.INT, OpenApiParameter.PATH)
+_VERSION = r"versions/(?P<number>[0-9]{1,6})"
+
+
+class QuoteFilters(django_filters.FilterSet):
+    search = django_filters.CharFilter(field_name="title", lookup_expr="icontains")
+    number = django_filters.CharFilter()
+    customer = django_filters.UUIDFilter(field_name="customer_id")
+    external_id = django_filters.CharFilter()
+    status = django_filters.MultipleChoiceFilter(
+        field_name="latest_status", choices=QuoteVersion.Status.choices
+    )
+
+
+class QuoteViewSet(mixins.ListModelMixin, ApiViewSet):
+    """Quotes and their versions. Signing is a public page, not part of the API."""
+
+    model = Quote
+    serializer_class = QuoteSerializer
+    filterset_class = QuoteFilters
+    permission_resource = "quotes"
+
+    def rows(self) -> Any:
+        return details.quotes_with_latest()
+
+    def _answer(
+        self,
+        quote: Quote,
+        serializer_class: Any = QuoteDetailSerializer,
+        status_code: int = status.HTTP_200_OK,
+        **extra: Any,
+    ) -> Response:
+        row = self.rows().get(id=quote.id)
+        row.latest = details.VersionDetail(details.latest_of(row))
+        for name, value in extra.items():
+            setattr(row, name, value)
+        return self.show(row, serializer_class, status_code)
+
+    @extend_schema(responses={200: QuoteDetailSerializer})
+    def retrieve(self, request: Request, pk: str) -> Response:
+        return self._answer(self.get_object())
+
+    @extend_schema(request=QuoteCreateSerializer, responses={201: QuoteDetailSerializer})
+    def create(self, request: Request) -> Response:
+        payload = self.read(QuoteCreateSerializer)
+        with transaction.atomic():
+            quote = services.create_quote(
+                customer_id=payload.pop("customer"),
+                title=payload.pop("title"),
+                start_on=payload.pop("start_on"),
+                external_id=payload.pop("external_id", ""),
+                now=timezone.now(),
+            )
+            if payload:
+                self._save(quote, payload)
+        return self._answer(quote, status_code=status.HTTP_201_CREATED)
+
+    def _save(self, quote: Quote, payload: dict[str, Any]) -> None:
+        version = services.save_draft(version_id=details.latest_of(quote).id, payload=payload)
+        details.check_totals(version)
+
+    @extend_schema(
+        operation_id="quotes_draft_update",
+        request=QuoteDraftSerializer,
+        responses={200: QuoteDetailSerializer},
+    )
+    @action(detail=True, methods=["put"], filter_backends=[])
+    def draft(self, request: Request, pk: str) -> Response:
+        """Replace the draft; saving the same again changes nothing. Sent versions refuse."""
+        quote = self.get_object()
+        payload = self.read(QuoteDraftSerializer)
+        with transaction.atomic():
+            self._save(quote, payload)
+        return self._answer(quote)
+
+    @extend_schema(operation_id="quotes_send", request=None, responses={200: QuoteSentSerializer})
+    @action(detail=True, methods=["post"], filter_backends=[])
+    def send(self, request: Request, pk: str) -> Response:
+        """Freeze the draft, store its document and mail its signer a link."""
+        quote = self.get_object()
+        address = services.send_version(version_id=details.latest_of(quote).id, now=timezone.now())
+        return self._answer(quote, QuoteSentSerializer, signing_url=address)
+
+    @extend_schema(
+        operation_id="quotes_revise", request=None, responses={200: QuoteDetailSerializer}
+    )
+    @action(detail=True, methods=["post"], filter_backends=[])
+    def revise(self, request: Request, pk: str) -> Response:
+        """Make the next version from the latest; open links are withdrawn."""
+        quote = self.get_object()
+        services.revise_quote(quote_id=quote.id, now=timezone.now())
+        return self._answer(quote)
+
+    @extend_schema(
+        operation_id="quotes_versions_list", responses={200: QuoteVersionSerializer(many=True)}
+    )
+    @action(detail=True, filter_backends=[])
+    def versions(self, request: Request, pk: str) -> Response:
+        """List the iterations, latest first."""
+        return self.pages(
+            QuoteVersion.objects.filter(quote=self.get_object()), QuoteVersionSerializer
+        )
+
+    @extend_schema(
+        operation_id="quotes_versions_retrieve",
+        parameters=[_NUMBER],
+        responses={200: VersionDetailSerializer},
+    )
+    @action(detail=True, url_path=_VERSION, filter_backends=[])
+    def version(self, request: Request, pk: str, number: str) -> Response:
+        """Read one iteration with its terms and estimate."""
+        found = details.versions_of(self.get_object()).get(number=int(number))
+        return self.show(details.VersionDetail(found), VersionDetailSerializer)
+
+    @extend_schema(operation_id="quotes_document", responses=PDF_RESPONSES)
+    @action(detail=True, filter_backends=[], **PDF_ACTION)
+    def document(self, request: Request, pk: str) -> HttpResponse:
+        """Download the document of the latest version that was sent."""
+        sent = details.versions_of(self.get_object()).filter(document__isnull=False)
+        return _file(sent.order_by("-number").first())
+
+    @extend_schema(
+        operation_id="quotes_versions_document", parameters=[_NUMBER], responses=PDF_RESPONSES
+    )
+    @action(detail=True, url_path=f"{_VERSION}/document", filter_backends=[], **PDF_ACTION)
+    def version_document(self, request: Request, pk: str, number: str) -> HttpResponse:
+        """Download what one version's signer was shown."""
+        return _file(details.versions_of(self.get_object()).get(number=int(number)))
+
+
+def _file(version: QuoteVersion | None) -> HttpResponse:
+    document: Document | None = version.document if version else None
+    if document is None:
+        raise Http404
+    return file_response(bytes(document.content), document.filename, document.content_type)

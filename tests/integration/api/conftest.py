@@ -1,0 +1,77 @@
+"""A company, and clients that act with some of its permissions."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from monetization.tenancy.context import tenant_context
+from monetization.users.permissions import SCOPES
+from tests.factories import make_api_key, make_member
+
+
+class Api:
+    """Calls the API as one key, or as one signed-in member."""
+
+    def __init__(self, tenant: Any, *scopes: str, role: str = "") -> None:
+        self.tenant, self.client = tenant, Client()
+        self.headers: dict[str, str] = {}
+        if role:
+            self.client.force_login(
+                make_member(tenant, role),
+                backend="django.contrib.auth.backends.ModelBackend",
+            )
+        else:
+            key = make_api_key(tenant, *(scopes or SCOPES))
+            self.headers = {"Authorization": f"Bearer {key}"}
+
+    def call(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
+        sent = {} if body is None else {"data": json.dumps(body)}
+        return getattr(self.client, method)(
+            f"/api/v1/{path}",
+            **sent,
+            content_type="application/json",
+            headers={**self.headers, **headers},
+        )
+
+    def get(self, path: str, query: Any = None) -> Any:
+        return self.client.get(f"/api/v1/{path}", query_params=query, headers=self.headers)
+
+    def post(self, path: str, body: Any = None, **headers: str) -> Any:
+        return self.call("post", path, body, **headers)
+
+    def made(self, path: str, body: Any = None, *, method: str = "post", status: int = 201) -> Any:
+        """Make something and return it; anything else is a failure that shows the answer."""
+        answer = self.call(method, path, body)
+        assert answer.status_code == status, answer.content.decode()
+        return answer.json()
+
+
+@pytest.fixture
+def company(make_tenant: Callable[..., Any]) -> Any:
+    return make_tenant("Northwind Software")
+
+
+@pytest.fixture
+def api(company: Any) -> Api:
+    return Api(company)
+
+
+@pytest.fixture
+def inside(company: Any) -> Callable[[], Any]:
+    """Bind the company, as a task would, to look behind the API."""
+    return lambda: tenant_context(company.id, actor="test")
+
+
+@pytest.fixture
+def customer(api: Api) -> Any:
+    return api.made("customers", {"name": "Acme", "currency": "USD"})
+
+
+def fields_of(answer: Any) -> set[str]:
+    """The fields a 422 names."""
+    assert answer.status_code == 422, answer.content.decode()
+    assert answer["Content-Type"] == "application/problem+json"
+    return {error["field"] for error in answer.json()["errors"]}

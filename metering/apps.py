@@ -6,8 +6,16 @@ class MeteringConfig(AppConfig):
 
     def ready(self) -> None:
         from metering import handlers
+        from metering.imports.services import IMPORT
         from monetization.events.schemas import register_event_type
         from monetization.events.services import subscribe
+        from monetization.jobs.services import register_job_kind
 
         register_event_type("meter.created", "Meter created", required=("meter_id", "key"))
+        register_event_type(
+            "usage.imported",
+            "Usage imported from a file",
+            required=("job_id", "filename", "rows", "created"),
+        )
+        register_job_kind(IMPORT)
         subscribe("alias.mapped", "metering.attribute_alias", handlers.on_alias_mapped)

@@ -11,6 +11,8 @@ from uuid import UUID
 
 from monetization.kernel.decimals import plain
 
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
+
 Value = str | Decimal | bool | None
 
 
@@ -59,8 +61,7 @@ def payload_hash(event: UsageEvent) -> bytes:
         event.time.astimezone(UTC).isoformat(),
         {key: jsonable(value) for key, value in event.data.items()},
     ]
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).digest()
+    return hashlib.sha256(_canonical(content).encode()).digest()
 
 
 def jsonable(value: Value) -> str | bool | None:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
@@ -18,6 +18,7 @@ _TIME = re.compile(
     r"(\d{4})-(\d{2})-(\d{2})[Tt](\d{2}):(\d{2}):(\d{2})(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})",
     re.ASCII,
 )
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
 
 
@@ -109,7 +110,7 @@ def _text(item: dict[str, Any], name: str, default: str | None = None) -> str:
 def _printable(name: str, value: str) -> None:
     if "\x00" in value:
         raise Invalid(name, "must not contain a NUL character")
-    if any("\ud800" <= char <= "\udfff" for char in value):
+    if not value.isascii() and _SURROGATE.search(value):
         raise Invalid(name, "must not contain half a surrogate pair")
 
 
@@ -125,12 +126,20 @@ def read_time(value: object) -> datetime:
         raise Invalid("time", "must be like 2026-01-31T12:00:00Z, with an offset")
     *parts, fraction, offset = match.groups()
     try:
-        zone = UTC if offset in "Zz" else datetime.strptime(offset, "%z").tzinfo
+        zone = UTC if offset in "Zz" else _zone(offset)
         moment = datetime(*(int(part) for part in parts), tzinfo=zone)  # type: ignore[arg-type,misc]
         micro = int((fraction or ".0")[1:7].ljust(6, "0"))
         return (moment + timedelta(microseconds=micro)).astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise Invalid("time", f"is not a moment that exists: {error}") from None
+
+
+def _zone(offset: str) -> timezone:
+    hours, minutes = int(offset[1:3]), int(offset[4:6])
+    if minutes > 59:
+        raise ValueError("an offset has at most 59 minutes")
+    ahead = timedelta(hours=hours, minutes=minutes)
+    return timezone(-ahead if offset[0] == "-" else ahead)
 
 
 def _data(value: object) -> dict[str, Value]:

@@ -113,22 +113,27 @@ def write_conflicts(rows: Sequence[tuple[UUID, UUID, UsageEvent]]) -> None:
         )
 
 
+_Sums = dict[tuple[UUID, datetime], tuple[Decimal, int]]  # by customer and hour
+
+
 def write_deltas(
     counted: Iterable[tuple[UUID, UsageEvent]], meters: Sequence[MeterDefinition]
 ) -> None:
     """Add what events of known customers count, summed per meter, customer and hour."""
-    by_type: dict[str, list[MeterDefinition]] = defaultdict(list)
+    by_type: dict[str, list[tuple[MeterDefinition, _Sums]]] = defaultdict(list)
+    found: list[tuple[UUID, _Sums]] = []
     for meter in meters:
         if meter.is_additive:
-            by_type[meter.event_type].append(meter)
-    sums: dict[tuple[UUID, UUID, datetime], tuple[Decimal, int]] = {}
+            found.append((meter.id, {}))
+            by_type[meter.event_type].append((meter, found[-1][1]))
     for customer_id, event in counted:
-        hour = event.time.replace(minute=0, second=0, microsecond=0)
-        for meter in by_type.get(event.type, ()):
+        place = (customer_id, event.time.replace(minute=0, second=0, microsecond=0))
+        for meter, of_meter in by_type.get(event.type, ()):
             value = counted_value(meter, event)
             if value is not None:
-                quantity, events = sums.get((meter.id, customer_id, hour), (Decimal(0), 0))
-                sums[meter.id, customer_id, hour] = (quantity + value, events + 1)
+                known = of_meter.get(place)
+                of_meter[place] = (known[0] + value, known[1] + 1) if known else (value, 1)
+    sums = {(meter_id, *place): both for meter_id, part in found for place, both in part.items()}
     if not sums:
         return
     with bulk_cursor() as cursor:

@@ -3,7 +3,6 @@
 from datetime import datetime
 from typing import Any
 from uuid import UUID
-from zoneinfo import available_timezones
 
 from django.db import IntegrityError, transaction
 
@@ -11,6 +10,7 @@ from monetization.customers.models import BillingContact, Customer, CustomerAlia
 from monetization.events.services import append_event
 from monetization.kernel.errors import Refusal
 from monetization.kernel.money import MoneyError, minor_unit
+from monetization.kernel.period import time_zones
 from monetization.tenancy.models import LegalEntity
 
 
@@ -64,7 +64,7 @@ def _check(**details: Any) -> None:
         except MoneyError as error:
             raise CustomerDetailsInvalid(f"currency: {error}") from None
     zone = details.get("time_zone")
-    if zone is not None and zone not in available_timezones():
+    if zone is not None and zone not in time_zones():
         raise CustomerDetailsInvalid(f"time_zone: {zone!r} is not an IANA time zone")
     external_id = details.get("external_id")
     if external_id and Customer.objects.filter(external_id=external_id).exists():

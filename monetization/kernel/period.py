@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
-from zoneinfo import ZoneInfo
+from functools import lru_cache
+from zoneinfo import ZoneInfo, available_timezones
 
 
 class PeriodError(ValueError):
@@ -140,6 +141,12 @@ def _first_boundary_after(day: date, boundary: Callable[[int], date]) -> int:
     while boundary(number - 1) > day:
         number -= 1
     return number
+
+
+@lru_cache(maxsize=1)
+def time_zones() -> frozenset[str]:
+    """Return the names of all IANA time zones; listing them reads hundreds of files."""
+    return frozenset(available_timezones())
 
 
 def start_instant(day: date, zone: str) -> datetime:

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from typing import Any
-from zoneinfo import available_timezones
 
 from monetization.kernel.decimals import plain
 from monetization.kernel.money import MoneyError, minor_unit
-from monetization.kernel.period import Frequency
+from monetization.kernel.period import Frequency, time_zones
 from monetization.pricing.codec import Reader, price_from_data, price_to_data
 from monetization.pricing.prices import ChargeModel, PriceError
 from monetization.pricing.proration import METHODS
@@ -105,7 +104,7 @@ def _validate(terms: OrderTerms) -> None:
         minor_unit(terms.currency)
     except MoneyError as error:
         raise PriceError(f"currency: {error}") from None
-    if terms.time_zone not in available_timezones():
+    if terms.time_zone not in time_zones():
         raise PriceError(f"time_zone: {terms.time_zone!r} is not an IANA time zone")
     if not 1 <= terms.anchor_day <= 31:
         raise PriceError("anchor_day: must be from 1 to 31")

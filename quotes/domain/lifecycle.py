@@ -12,6 +12,7 @@ VERSION = {
     "send": ({"draft"}, "sent"),
     "view": ({"sent", "viewed"}, "viewed"),
     "accept": ({"sent", "viewed"}, "accepted"),
+    "import": ({"draft"}, "accepted"),  # signed elsewhere
     "decline": ({"sent", "viewed"}, "declined"),
     "expire": ({"sent", "viewed"}, "expired"),
     "supersede": ({"draft", "sent", "viewed", "declined", "expired"}, "superseded"),

@@ -1,0 +1,186 @@
+"""Thirteen months of business, month by month, through the same use cases people use."""
+
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from random import Random
+from typing import Any
+from uuid import UUID
+
+from billing.models import BillingSchedule, Invoice
+from billing.services.collections import open_amount, record_payment
+from billing.services.corrections import credit_invoice, void_invoice
+from billing.services.invoicing import advance_schedule, issue_invoice, recalculate_invoices
+from billing.services.schedules import activate_schedule, create_schedule
+from monetization.config.demo.contracts import Deal
+from monetization.config.demo.customers import Company
+from monetization.customers.models import Customer
+from monetization.customers.services import add_contact, create_customer, map_alias
+from monetization.kernel.money import Money
+from monetization.tenancy.models import LegalEntity
+from quotes.services import create_quote, import_order_form, save_draft
+from revrec.selectors import month_end
+from revrec.services import close_month, recognize_month
+
+_DELAYS = {"prompt": (-6, 2), "slow": (6, 19), "late": (31, 62)}
+
+
+def noon(day: date) -> datetime:
+    return datetime.combine(day, time(12), tzinfo=UTC)
+
+
+def add_customer(
+    company: Company, index: int, entities: dict[str, LegalEntity], now: datetime
+) -> Customer:
+    """Create a customer with its contacts and the alias its usage carries."""
+    customer = create_customer(
+        name=company.name,
+        currency=company.currency,
+        legal_entity_id=entities[company.currency].id,
+        legal_name=company.legal_name,
+        external_id=f"crm-{1000 + index}",
+        time_zone=company.time_zone,
+        address=company.address,
+        country=company.country,
+        tax_treatment=company.tax_treatment,
+        tax_name=company.tax_name,
+        tax_percent=Decimal(company.tax_percent),
+        payment_terms_days=company.payment_terms_days,
+        now=now,
+    )
+    add_contact(customer_id=customer.id, name=company.contact, email=company.email)
+    if index % 4 == 0:
+        add_contact(
+            customer_id=customer.id,
+            name="Accounts payable",
+            email=f"ap@{company.slug}.example",
+        )
+    map_alias(customer_id=customer.id, alias=company.slug, now=now)
+    return customer
+
+
+def sign_up(customer: Customer, company: Company, deal: Deal) -> UUID:
+    """Quote, sign and activate a contract; returns its schedule."""
+    at = noon(deal.signed_on)
+    quote = create_quote(
+        customer_id=customer.id,
+        title=deal.title,
+        start_on=date.fromisoformat(deal.payload["start_on"]),
+        now=at,
+    )
+    version = quote.versions.get()
+    save_draft(version_id=version.id, payload=deal.payload)
+    form = import_order_form(
+        version_id=version.id,
+        signed_at=at,
+        signer_name=company.contact,
+        signer_email=company.email,
+    )
+    schedule = create_schedule(order_form_id=form.id, now=at)
+    activate_schedule(schedule_id=schedule.id, now=at)
+    return schedule.id
+
+
+def open_invoices(schedule_ids: list[UUID], now: datetime) -> int:
+    """Open and calculate every invoice up to now; returns how many."""
+    opened: list[UUID] = []
+    for schedule_id in schedule_ids:
+        opened += advance_schedule(schedule_id=schedule_id, now=now)
+    for start in range(0, len(opened), 200):
+        recalculate_invoices(invoice_ids=opened[start : start + 200], now=now)
+    return len(opened)
+
+
+def close_past_month(month: date, payers: dict[UUID, str], random: Random) -> int:
+    """Issue, collect, recognize and close one month that is over; returns invoices issued."""
+    end = month_end(month)
+    issued = _issue(month, end)
+    _collect(month, payers, random)
+    recognize_month(month=month, now=noon(end + timedelta(days=2)))
+    close_month(month=month, now=noon(end + timedelta(days=3)))
+    return issued
+
+
+def issue_month(month: date, payers: dict[UUID, str], random: Random) -> int:
+    """Issue and collect a month whose books stay open."""
+    issued = _issue(month, month_end(month))
+    _collect(month, payers, random)
+    return issued
+
+
+def _issue(month: date, end: date) -> int:
+    drafts = Invoice.objects.filter(
+        status=Invoice.Status.DRAFT, bill_on__gte=month, bill_on__lt=end
+    )
+    count = 0
+    for invoice in drafts.exclude(total_amount=0).order_by("bill_on", "id"):
+        at = noon(invoice.bill_on) + timedelta(hours=18)
+        issue_invoice(invoice_id=invoice.id, issued_on=invoice.bill_on, now=at + timedelta(days=1))
+        count += 1
+    # Delivered at the time by the system these books were moved from.
+    Invoice.objects.filter(
+        status=Invoice.Status.ISSUED, issued_on__gte=month, issued_on__lt=end
+    ).update(sent_at=noon(end - timedelta(days=1)))
+    return count
+
+
+def _collect(month: date, payers: dict[UUID, str], random: Random) -> None:
+    """Receive what customers pay in a month, each in its own manner."""
+    end = month_end(month)
+    unpaid = (
+        Invoice.objects.filter(status=Invoice.Status.ISSUED)
+        .exclude(payment_status=Invoice.PaymentStatus.PAID)
+        .order_by("issued_on", "number")
+    )
+    for invoice in unpaid:
+        manner = payers[invoice.customer_id]
+        if manner == "never" or invoice.due_on is None:
+            continue
+        low, high = _DELAYS[manner]
+        spread = int(str(invoice.number)[-3:]) % (high - low + 1)
+        paid_on = max(invoice.due_on + timedelta(days=low + spread), invoice.issued_on or month)
+        if not month <= paid_on < end:
+            continue
+        owed = open_amount(invoice)
+        amount = owed
+        if manner == "late" and random.random() < 0.3:
+            amount = Money.rounded(owed / 2, invoice.currency).amount
+        if amount <= 0:
+            continue
+        record_payment(
+            customer_id=invoice.customer_id,
+            currency=invoice.currency,
+            amount=amount,
+            received_on=paid_on,
+            reference=f"{paid_on:%y%m%d}-{invoice.number}",
+            allocations={invoice.id: amount},
+            now=noon(paid_on),
+        )
+
+
+def correct_some(month: date, now: datetime) -> dict[str, Any]:
+    """Void one invoice and credit another, as happens in any month."""
+    candidates = Invoice.objects.filter(
+        status=Invoice.Status.ISSUED,
+        issued_on__gte=month,
+        issued_on__lt=month_end(month),
+        payment_status=Invoice.PaymentStatus.UNPAID,
+    ).order_by("number")
+    found = list(candidates[:2])
+    if len(found) < 2:
+        return {}
+    void_invoice(invoice_id=found[0].id, reason="Wrong purchase order number", now=now)
+    note = credit_invoice(
+        invoice_id=found[1].id,
+        reason="Service was not used; agreed with the customer",
+        issued_on=now.date(),
+        now=now,
+    )
+    return {"void": found[0].number, "credit_note": note.number}
+
+
+def live_schedules() -> list[UUID]:
+    return list(
+        BillingSchedule.objects.filter(
+            status__in=[BillingSchedule.Status.ACTIVE, BillingSchedule.Status.PENDING]
+        ).values_list("id", flat=True)
+    )

@@ -1,0 +1,156 @@
+import time
+from argparse import ArgumentParser
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from datetime import time as clock
+from pathlib import Path
+from random import Random
+from typing import Any
+from uuid import UUID
+
+from celery import current_app
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
+
+from metering.services import fold_usage
+from monetization.config.demo import company, contracts, customers, history, pipeline, usage
+from monetization.kernel.period import add_months
+from monetization.tenancy.context import tenant_context
+from monetization.tenancy.models import Tenant
+from monetization.users.models import ApiKey
+
+CUSTOMERS = 200
+PROSPECTS = 9
+SEED = 20_260_101
+
+
+class Command(BaseCommand):
+    """Load the demo tenant once; say how to sign in every time."""
+
+    help = "A software company with 200 customers and 13 months of books, always the same."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--as-of", type=date.fromisoformat, default=None, help="today, if not")
+        parser.add_argument("--customers", type=int, default=CUSTOMERS)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        tenant = Tenant.objects.filter(slug=company.SLUG).first()
+        if tenant is None:
+            today = options["as_of"] or timezone.now().date()
+            current_app.conf.task_always_eager = True  # what follows a fact follows at once
+            tenant = company.create_company()
+            try:
+                Loader(tenant, today, options["customers"], self._progress).load()
+            except BaseException:
+                self.stderr.write("the demo data are incomplete; begin again with --reset")
+                raise
+        elif not _is_complete(tenant):
+            raise CommandError("the demo data are incomplete; begin again with `demo --reset`")
+        self.stdout.write(_sign_ins())
+
+    def _progress(self, text: str) -> None:
+        self.stderr.write(f"  demo: {text}")
+        self.stderr.flush()
+
+
+def _key_file() -> Path:
+    return settings.VAR_DIR / "demo-api-key"
+
+
+def _is_complete(tenant: Tenant) -> bool:
+    return ApiKey.objects.filter(tenant=tenant).exists()  # made last
+
+
+def _sign_ins() -> str:
+    lines = [f"  Sign in with the password {company.PASSWORD} as"]
+    lines += [f"    {email:28} {role.label}" for email, _, role in company.PEOPLE]
+    if _key_file().exists():
+        lines.append(f"  API key (Authorization: Bearer …): {_key_file().read_text().strip()}")
+    return "\n".join(lines) + "\n"
+
+
+class Loader:
+    """Makes the company's books, step by step, each step a transaction of its own."""
+
+    def __init__(
+        self, tenant: Tenant, today: date, count: int, progress: Callable[[str], None]
+    ) -> None:
+        self._tenant, self._today, self._count, self._say = tenant, today, count, progress
+        self._random = Random(SEED)  # noqa: S311 - the same every time is the point
+        self._this_month = today.replace(day=1)
+        self._first = add_months(self._this_month, -13, anchor_day=1)
+        self._now = datetime.combine(today, clock(8), tzinfo=UTC)
+        self._payers: dict[UUID, str] = {}
+        self._started = time.monotonic()
+
+    def load(self) -> None:
+        with tenant_context(self._tenant.id, actor="Maya Lindqvist"):
+            entities = company.create_entities()
+            prices = company.create_catalog(history.noon(self._first - timedelta(days=40)))
+            company.create_views()
+        everyone = customers.companies(self._count + PROSPECTS, self._random)
+        self._sign(everyone[: self._count], entities, prices)
+        self._bill()
+        with tenant_context(self._tenant.id, actor="Ruben Castellanos"):
+            problem = pipeline.open_quotes(
+                everyone[self._count :], entities, prices, self._now, self._random
+            )
+        if problem:
+            self._say(problem)
+        self._connect()
+        self._step("books ready")
+
+    def _sign(self, companies: list[customers.Company], entities: Any, prices: Any) -> None:
+        with tenant_context(self._tenant.id, actor="Ruben Castellanos"):
+            rows = []
+            for index, one in enumerate(companies):
+                deal = contracts.deal_for(index, one, prices, self._first, self._random)
+                created = history.noon(deal.signed_on - timedelta(days=9))
+                rows.append((history.add_customer(one, index, entities, created), one, deal))
+            self._payers = {customer.id: one.pays for customer, one, _ in rows}
+        self._step(f"{len(rows)} customers")
+        with tenant_context(self._tenant.id, actor="API key billing-core"):
+            count = 0
+            for _, one, deal in rows:
+                events = usage.events_of(one, deal, self._today, self._random)
+                count += usage.record(events, self._now)
+            count += usage.record(usage.unmatched_events(self._today), self._now)
+            fold_usage()
+        self._step(f"{count:,} usage events")
+        with tenant_context(self._tenant.id, actor="Ruben Castellanos"):
+            for customer, one, deal in rows:
+                history.sign_up(customer, one, deal)
+        self._step(f"{len(rows)} contracts")
+
+    def _bill(self) -> None:
+        with tenant_context(self._tenant.id):
+            opened = history.open_invoices(history.live_schedules(), self._now)
+        self._step(f"{opened:,} invoices drafted")
+        issued = 0
+        month = self._first
+        last = add_months(self._this_month, -1, anchor_day=1)
+        while month <= last:
+            with tenant_context(self._tenant.id, actor="Farah Okonkwo"):
+                if month < last:
+                    issued += history.close_past_month(month, self._payers, self._random)
+                else:
+                    issued += history.issue_month(month, self._payers, self._random)
+                    history.correct_some(month, self._now - timedelta(days=self._today.day))
+            month = add_months(month, 1, anchor_day=1)
+        self._step(f"{issued:,} invoices issued, collected and recognized")
+
+    def _connect(self) -> None:
+        with tenant_context(self._tenant.id, actor="Emre Aydin"):
+            _, secret = ApiKey.objects.create_key(
+                name="billing-core",
+                tenant=self._tenant,
+                scopes=["usage:read", "usage:write", "customers:read", "catalog:read"],
+                created_by="Emre Aydin",
+            )
+        settings.VAR_DIR.mkdir(parents=True, exist_ok=True)
+        _key_file().touch(mode=0o600)
+        _key_file().write_text(secret)
+
+    def _step(self, text: str) -> None:
+        self._say(f"{text} ({time.monotonic() - self._started:.0f} s)")

@@ -1,0 +1,128 @@
+"""Freeze a draft, make its document, and give its signer a link."""
+
+import base64
+import hashlib
+import secrets
+from datetime import date, datetime, timedelta
+from uuid import UUID
+
+from django.conf import settings
+from django.db import transaction
+
+from monetization.documents.services import render_pdf, store_document
+from monetization.kernel.errors import Refusal
+from monetization.mail.services import queue_mail
+from monetization.pricing.estimate import estimate
+from monetization.pricing.prices import PriceError
+from monetization.pricing.terms import OrderTerms, terms_hash, terms_to_data
+from monetization.tenancy.context import current_tenant_id
+from quotes.domain import lifecycle
+from quotes.models import QuoteVersion, SigningLink
+from quotes.selectors import terms_of_draft
+from quotes.services.common import announce, locked_draft
+
+
+class DraftIncomplete(Refusal):
+    """Something is missing before the quote can be sent."""
+
+
+@transaction.atomic
+def send_version(*, version_id: UUID, now: datetime) -> str:
+    """Freeze a draft, store its document, and give its signer a link; returns the address.
+
+    :raises DraftIncomplete: saying what is missing.
+    """
+    version = locked_draft(version_id)
+    terms = _complete_terms(version, now)
+    priced = estimate(terms)
+    digest = terms_hash(terms)
+    context = {"version": version, "quote": version.quote, "terms": terms, "priced": priced}
+    pdf = render_pdf("documents/order_form.html", {**context, "terms_sha256": digest})
+    document = store_document(filename=f"{version.quote.number}-v{version.number}.pdf", content=pdf)
+    version.terms, version.terms_sha256 = terms_to_data(terms), digest
+    version.document, version.document_sha256 = document, document.sha256
+    version.total_contract_value = priced.total_contract_value.amount
+    version.annual_contract_value = priced.annual_contract_value.amount
+    version.status = lifecycle.next_state(version.status, "send")
+    version.sent_at = now
+    version.save()
+    address = _make_link(version, now)
+    announce(version.quote, version, "quote.sent", now)
+    return address
+
+
+def _complete_terms(version: QuoteVersion, now: datetime) -> OrderTerms:
+    missing = []
+    if not version.signer_email or not version.signer_name:
+        missing.append("the signer's name and e-mail address")
+    if not any(phase.lines.exists() for phase in version.phases.all()):
+        missing.append("at least one product")
+    if version.expires_on < now.date():
+        missing.append("an expiry date that is not over")
+    if missing:
+        raise DraftIncomplete(f"still needed: {'; '.join(missing)}")
+    try:
+        return terms_of_draft(version)
+    except PriceError as error:
+        raise DraftIncomplete(str(error)) from None
+
+
+def _make_link(version: QuoteVersion, now: datetime) -> str:
+    token = make_token()
+    expires_at = datetime.combine(
+        version.expires_on + timedelta(days=1), datetime.min.time(), tzinfo=now.tzinfo
+    )
+    SigningLink.objects.create(
+        version=version,
+        token_sha256=hashlib.sha256(token.encode()).hexdigest(),
+        signer_name=version.signer_name,
+        signer_email=version.signer_email,
+        expires_at=expires_at,
+    )
+    address = f"{settings.PUBLIC_BASE_URL}/sign/{token}"
+    quote = version.quote
+    queue_mail(
+        dedupe_key=f"quote-version/{version.id}/sent/{hashlib.sha256(token.encode()).hexdigest()[:16]}",
+        to=version.signer_email,
+        subject=f"{quote.legal_entity.name}: {quote.title} ({quote.number})",
+        text=(
+            f"Dear {version.signer_name},\n\n{quote.legal_entity.name} has sent you an order form"
+            f" for {quote.title}.\n\nRead and sign it here until {version.expires_on:%d %B %Y}:\n"
+            f"{address}\n"
+        ),
+        attachment_id=version.document_id,
+        subject_ref=f"quote/{quote.id}",
+        now=now,
+    )
+    return address
+
+
+def make_token() -> str:
+    """Return a secret of 256 bits that also says which tenant to look in."""
+    raw = current_tenant_id().bytes + secrets.token_bytes(32)
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def tenant_of_token(token: str) -> UUID | None:
+    """Return the tenant a token claims to belong to; None if it cannot be one."""
+    if len(token) != 64:
+        return None
+    try:
+        return UUID(bytes=base64.urlsafe_b64decode(token.encode())[:16])
+    except ValueError:
+        return None
+
+
+@transaction.atomic
+def expire_versions(*, today: date, now: datetime) -> int:
+    """Expire what can no longer be signed; return how many."""
+    over = QuoteVersion.objects.select_for_update(of=("self",)).filter(
+        status__in=["sent", "viewed"], expires_on__lt=today
+    )
+    count = 0
+    for version in over:
+        version.status = lifecycle.next_state(version.status, "expire")
+        version.save(update_fields=["status"])
+        announce(version.quote, version, "quote.expired", now)
+        count += 1
+    return count

@@ -20,7 +20,7 @@ from monetization.kernel.errors import Refusal
 UNIX_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 REQUIRED = ("id", "customer", "time", "type")
 TARGETS = (*REQUIRED, "source")
-_COUNT = re.compile(r"@(?:\{(?P<braced>[^{}]+)\}|(?P<plain>[^{}']+?))(?:/(?P<per>10*))?", re.DOTALL)
+_COUNT = re.compile(r"@(?:\{(?P<braced>[^{}]+)\}|(?P<plain>[^{}'/]+))(?:/(?P<per>10*))?", re.DOTALL)
 
 
 class MappingInvalid(Refusal):

@@ -209,6 +209,22 @@ SPECTACULAR_SETTINGS = {
     "REDOC_DIST": "SIDECAR",
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {  # fields called alike in several resources
+        "QuoteStatus": "quotes.models.QuoteVersion.Status",
+        "PriceVersionStatus": "monetization.catalog.models.PriceVersion.Status",
+        "ScheduleStatus": "billing.models.BillingSchedule.Status",
+        "InvoiceStatus": "billing.models.Invoice.Status",
+        "JobStatus": "monetization.jobs.models.Job.Status",
+        "JobItemStatus": "monetization.jobs.models.JobItem.Status",
+        "MailStatus": "monetization.mail.models.OutgoingMail.Status",
+        "AccountingPeriodStatus": "monetization.ledger.models.AccountingPeriod.Status",
+        "ProductKind": "monetization.catalog.models.Product.Kind",
+        "PhaseKind": "quotes.models.QuotePhase.Kind",
+    },
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "monetization.interface.schema.describe_conventions",
+    ],
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 20 * 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 20_000

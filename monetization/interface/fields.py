@@ -188,7 +188,9 @@ class ChargeModelField(serializers.Field[Any, Any, Any, Any]):
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         try:
-            return price_to_data(price_from_data(data))
+            model = price_to_data(price_from_data(data))
+            _check_size(model, "")
+            return model
         except PriceError as error:
             field, colon, message = str(error).partition(": ")
             if not colon:
@@ -198,6 +200,19 @@ class ChargeModelField(serializers.Field[Any, Any, Any, Any]):
 
     def to_representation(self, value: Any) -> Any:
         return value
+
+
+def _check_size(value: Any, path: str) -> None:
+    """Refuse numbers that no amount could hold: more than 15 digits before the point."""
+    if isinstance(value, dict):
+        for name, part in value.items():
+            if name != "model":
+                _check_size(part, f"{path}.{name}" if path else name)
+    elif isinstance(value, list):
+        for index, part in enumerate(value):
+            _check_size(part, f"{path}[{index}]")
+    elif isinstance(value, str) and len(value.partition(".")[0]) > 15:
+        raise PriceError(f"{path}: must have at most 15 digits before the point")
 
 
 class InputSerializer(serializers.Serializer[Any]):

@@ -30,8 +30,11 @@ class IdempotentMixin:
 
     The key row is inserted before the view runs, in the request's transaction: a concurrent
     repeat waits for it and then replays the stored answer. A call that fails rolls it back,
-    so it may be repeated. Keys belong to the principal; the header is optional.
+    so it may be repeated. Keys belong to the principal; the header is optional. Fields named
+    in ``shown_once`` are secrets: they are not kept, and a replay answers without them.
     """
+
+    shown_once: tuple[str, ...] = ()
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)  # type: ignore[misc]
@@ -51,7 +54,9 @@ class IdempotentMixin:
         )
         claimed = getattr(self, "_idempotency", None)
         if claimed is not None and final.status_code < 400:
-            final.add_post_render_callback(lambda rendered: _remember(claimed, rendered))
+            final.add_post_render_callback(
+                lambda rendered: _remember(claimed, rendered, self.shown_once)
+            )
         return final
 
     def handle_exception(self, exc: Exception) -> Response:
@@ -92,7 +97,11 @@ def _stored_answer(known: IdempotencyKey) -> Response:
     return response
 
 
-def _remember(claimed: IdempotencyKey, rendered: Response) -> None:
+def _remember(claimed: IdempotencyKey, rendered: Response, secret: tuple[str, ...]) -> None:
     claimed.status_code = rendered.status_code
     claimed.body = rendered.content
+    if any(name in (rendered.data or ()) for name in secret):
+        shown = json.loads(rendered.content)
+        kept = {name: value for name, value in shown.items() if name not in secret}
+        claimed.body = json.dumps(kept).encode()
     claimed.save(update_fields=["status_code", "body"])

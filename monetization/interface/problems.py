@@ -46,9 +46,7 @@ def field_errors(detail: Any, path: str = "") -> list[dict[str, str]]:
         return [
             error
             for key, value in detail.items()
-            for error in field_errors(
-                value, path if key == "non_field_errors" else f"{path}.{key}" if path else str(key)
-            )
+            for error in field_errors(value, _join(path, key))
         ]
     if isinstance(detail, list):
         if all(not isinstance(item, (dict, list)) for item in detail):
@@ -59,6 +57,14 @@ def field_errors(detail: Any, path: str = "") -> list[dict[str, str]]:
             for error in field_errors(item, f"{path}[{index}]")
         ]
     return [{"field": path, "message": str(detail)}]
+
+
+def _join(path: str, key: Any) -> str:
+    if key == "non_field_errors":
+        return path
+    if isinstance(key, int):  # the position in a list
+        return f"{path}[{key}]"
+    return f"{path}.{key}" if path else str(key)
 
 
 def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | None:

@@ -33,6 +33,8 @@ _TABLE: dict[str, set[Role]] = {
     "jobs:read": _READERS,
     "jobs:write": {Role.FINANCE, Role.REVOPS, Role.ENGINEER},
     "events:read": {Role.FINANCE, Role.ENGINEER},
+    "mail:read": {Role.FINANCE, Role.REVOPS},
+    "mail:write": {Role.FINANCE, Role.REVOPS},
     "settings:read": _READERS,
     "settings:write": set(),
     "members:write": set(),

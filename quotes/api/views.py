@@ -53,6 +53,7 @@ class QuoteViewSet(mixins.ListModelMixin, ApiViewSet):
     model = Quote
     serializer_class = QuoteSerializer
     filterset_class = QuoteFilters
+    shown_once = ("signing_url",)
     permission_resource = "quotes"
 
     def rows(self) -> Any:

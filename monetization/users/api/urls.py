@@ -1,5 +1,8 @@
-from django.urls import URLPattern
+from rest_framework.routers import SimpleRouter
 
-from monetization.users.api import schema  # noqa: F401  registers the security schemes
+from monetization.users.api import schema, views  # noqa: F401  schema describes signing in
 
-urlpatterns: list[URLPattern] = []
+router = SimpleRouter(trailing_slash=False)
+router.register("api-keys", views.ApiKeyViewSet, basename="api-key")
+
+urlpatterns = router.urls

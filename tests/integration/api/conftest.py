@@ -75,3 +75,64 @@ def fields_of(answer: Any) -> set[str]:
     assert answer.status_code == 422, answer.content.decode()
     assert answer["Content-Type"] == "application/problem+json"
     return {error["field"] for error in answer.json()["errors"]}
+
+
+PLATFORM = {"model": "flat", "amount": "500"}
+CALLS = {
+    "model": "graduated",
+    "tiers": [{"up_to": "1000", "unit_price": "0.10"}, {"up_to": None, "unit_price": "0.08"}],
+}
+
+
+@pytest.fixture
+def platform(api: Api) -> Any:
+    """A monthly platform fee of 500.00 with its published list price."""
+    product = api.made("products", {"code": "platform", "name": "Platform", "kind": "fixed"})
+    return api.made(
+        "prices",
+        {
+            "product": product["id"],
+            "code": "platform-usd",
+            "name": "Platform",
+            "currency": "USD",
+            "frequency": "monthly",
+            "model": PLATFORM,
+        },
+    )
+
+
+@pytest.fixture
+def calls(api: Api) -> Any:
+    """API calls at 0.10 up to 1,000 a month and 0.08 beyond, measured by a meter."""
+    meter = api.made(
+        "meters",
+        {
+            "key": "calls",
+            "name": "API calls",
+            "event_type": "api",
+            "aggregation": "sum",
+            "value_property": "calls",
+        },
+    )
+    product = api.made("products", {"code": "calls", "name": "API calls", "kind": "usage"})
+    return api.made(
+        "prices",
+        {
+            "product": product["id"],
+            "code": "calls-usd",
+            "name": "API calls",
+            "currency": "USD",
+            "frequency": "monthly",
+            "meter": meter["id"],
+            "model": CALLS,
+        },
+    )
+
+
+def line_of(price: Any, **changes: Any) -> dict[str, Any]:
+    """A quote line that starts from a list price."""
+    return {
+        "product": price["product_code"],
+        "price_version": price["versions"][0]["id"],
+        **changes,
+    }

@@ -283,6 +283,10 @@ def _deeper(value: Any) -> list[str]:
     return _validation_messages(value) if isinstance(value, (dict, list)) else []
 
 
+# The SDK's defaults would send fields that Xero's specification only lets us read.
+_CONTACT_READ_ONLY = {"has_attachments": None, "has_validation_errors": None}
+
+
 def _contact_model(request: dict[str, Any]) -> Any:
     from xero_python.accounting import Contact
 
@@ -291,6 +295,7 @@ def _contact_model(request: dict[str, Any]) -> Any:
         contact_number=request["ContactNumber"],
         email_address=request.get("EmailAddress"),
         tax_number=request.get("TaxNumber"),
+        **_CONTACT_READ_ONLY,
     )
 
 
@@ -302,7 +307,7 @@ def _invoice_model(request: dict[str, Any]) -> Any:
     return Invoice(
         type=request["Type"],
         status=request["Status"],
-        contact=Contact(contact_id=request["Contact"]["ContactID"]),
+        contact=Contact(contact_id=request["Contact"]["ContactID"], **_CONTACT_READ_ONLY),
         invoice_number=request["InvoiceNumber"],
         reference=request["Reference"],
         date=date.fromisoformat(request["Date"]),
@@ -321,6 +326,8 @@ def _invoice_model(request: dict[str, Any]) -> Any:
             )
             for line in request["LineItems"]
         ],
+        has_attachments=None,
+        has_errors=None,
     )
 
 

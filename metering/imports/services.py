@@ -98,23 +98,8 @@ def start_import(
     """
     _check_options(source, create_customers_in)
     parsed = parse_mapping(mapping, epoch=epoch)
-    tenant_dir = imports_dir() / str(current_tenant_id())
-    tenant_dir.mkdir(parents=True, exist_ok=True)
-    waiting = tenant_dir / f"{uuid7()}.tmp"
-    try:
-        digest = files.copy_plain(path, waiting)
-        with waiting.open("rb") as copy:
-            header, _ = files.read_header(copy)
-            parsed.bind(header)
-            parts = list(files.cut(copy, records_per_part=rows_per_part))
-        if not parts:
-            raise files.FileUnreadable(f"{path.name} has no rows after its header")
-        options = [digest, mapping, source, epoch.isoformat(), create_customers_in or ""]
-        key = hashlib.sha256("\0".join(options).encode()).hexdigest()[:32]
-        (tenant_dir / key).mkdir(exist_ok=True)
-        waiting.replace(tenant_dir / key / DATA)
-    finally:
-        waiting.unlink(missing_ok=True)
+    options = [mapping, source, epoch.isoformat(), create_customers_in or ""]
+    kept = _keep(path, parsed, options, rows_per_part)
     name = filename or path.name
     return start_job(
         kind=KIND,
@@ -124,20 +109,48 @@ def start_import(
                 f"{part.start}-{part.end}@{part.first_line}",
                 f"Lines {part.first_line:,} to {part.last_line:,}",
             )
-            for part in parts
+            for part in kept.parts
         ),
         params={
             "filename": name,
-            "folder": f"{current_tenant_id()}/{key}",
-            "header": header,
+            "folder": f"{current_tenant_id()}/{kept.key}",
+            "header": kept.header,
             "mapping": mapping,
             "epoch": epoch.isoformat(),
             "source": source,
             "create_customers_in": create_customers_in,
-            "sha256": digest,
         },
-        dedupe_key=f"{KIND}:{key}",
+        dedupe_key=f"{KIND}:{kept.key}",
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """The decompressed copy of a file; ``key`` says its content and the import's options."""
+
+    key: str
+    header: list[str]
+    parts: list[files.Part]
+
+
+def _keep(path: Path, mapping: Mapping, options: list[str], rows_per_part: int) -> _Kept:
+    tenant_dir = imports_dir() / str(current_tenant_id())
+    tenant_dir.mkdir(parents=True, exist_ok=True)
+    waiting = tenant_dir / f"{uuid7()}.tmp"
+    try:
+        digest = files.copy_plain(path, waiting)
+        with waiting.open("rb") as copy:
+            header, _ = files.read_header(copy)
+            mapping.bind(header)
+            parts = list(files.cut(copy, records_per_part=rows_per_part))
+        if not parts:
+            raise files.FileUnreadable(f"{path.name} has no rows after its header")
+        key = hashlib.sha256("\0".join([digest, *options]).encode()).hexdigest()[:32]
+        (tenant_dir / key).mkdir(exist_ok=True)
+        waiting.replace(tenant_dir / key / DATA)
+    finally:
+        waiting.unlink(missing_ok=True)
+    return _Kept(key, header, parts)
 
 
 def _check_options(source: str, currency: str | None) -> None:

@@ -137,7 +137,14 @@ def read_month(text: Any) -> date:
     return date(int(text[:4]), int(text[5:]), 1)
 
 
-@extend_schema_field({"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}$", "example": "2026-01"})
+MONTH_SCHEMA: dict[str, Any] = {
+    "type": "string",
+    "pattern": "^[0-9]{4}-[0-9]{2}$",
+    "example": "2026-01",
+}
+
+
+@extend_schema_field(MONTH_SCHEMA)
 class MonthField(serializers.Field[Any, Any, Any, Any]):
     """A calendar month, written 2026-01; inside, its first day."""
 

@@ -1,55 +1,24 @@
 """Jobs over REST: how far long work is, what each item came to, cancel and retry."""
 
-from typing import Any
-
 import django_filters
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, extend_schema
-from rest_framework import mixins, serializers
+from rest_framework import mixins
 from rest_framework.decorators import action
+from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from monetization.interface.viewsets import ApiViewSet
 from monetization.jobs import services
+from monetization.jobs.api.serializers import (
+    JobDetailSerializer,
+    JobItemSerializer,
+    JobSerializer,
+)
 from monetization.jobs.models import Job, JobItem
 
 FIRST_ITEMS = 200
-
-
-class JobSerializer(serializers.Serializer[Any]):
-    """Long work over many items, and how far it is."""
-
-    id = serializers.UUIDField()
-    kind = serializers.CharField()
-    title = serializers.CharField()
-    status = serializers.ChoiceField(choices=Job.Status.choices)
-    total = serializers.IntegerField()
-    done = serializers.IntegerField()
-    failed = serializers.IntegerField()
-    percent = serializers.IntegerField()
-    requested_by = serializers.CharField()
-    created_at = serializers.DateTimeField()
-    started_at = serializers.DateTimeField(allow_null=True)
-    finished_at = serializers.DateTimeField(allow_null=True)
-
-
-class JobItemSerializer(serializers.Serializer[Any]):
-    """One item: what it is about and what came of it."""
-
-    key = serializers.CharField(help_text="For invoices: the invoice's id.")
-    label = serializers.CharField()
-    status = serializers.ChoiceField(choices=JobItem.Status.choices)
-    attempts = serializers.IntegerField()
-    result = serializers.DictField()
-    error = serializers.CharField()
-    finished_at = serializers.DateTimeField(allow_null=True)
-
-
-class JobDetailSerializer(JobSerializer):
-    """A job with its first 200 items; `/items` pages through all."""
-
-    items = JobItemSerializer(many=True)
 
 
 class JobFilters(django_filters.FilterSet):
@@ -86,7 +55,7 @@ class JobViewSet(mixins.ListModelMixin, ApiViewSet):
         status = request.query_params.get("status")
         if status and status not in JobItem.Status.values:
             allowed = ", ".join(JobItem.Status.values)
-            raise serializers.ValidationError({"status": f"must be one of {allowed}"})
+            raise ValidationError({"status": f"must be one of {allowed}"})
         return self.pages(rows.filter(status=status) if status else rows, JobItemSerializer)
 
     @extend_schema(operation_id="jobs_cancel", request=None, responses={200: JobDetailSerializer})

@@ -1,0 +1,177 @@
+"""Billing schedules over REST: made from what was signed, activated, suspended, cancelled."""
+
+from typing import Any
+
+import django_filters
+from django.db.models import Prefetch
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema
+from rest_framework import mixins, serializers, status
+from rest_framework.decorators import action
+from rest_framework.generics import GenericAPIView
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from billing.models import BillingPeriod, BillingSchedule, Phase
+from billing.services import schedules as services
+from monetization.interface.idempotency import IdempotentMixin
+from monetization.interface.viewsets import ApiViewSet
+from quotes.models import OrderForm
+
+
+class ScheduleSerializer(serializers.Serializer[Any]):
+    """How a signed order form is billed."""
+
+    id = serializers.UUIDField()
+    number = serializers.CharField()
+    title = serializers.CharField()
+    status = serializers.ChoiceField(choices=BillingSchedule.Status.choices)
+    customer = serializers.UUIDField(source="customer_id")
+    customer_name = serializers.CharField(source="customer.name")
+    order_form = serializers.UUIDField(source="order_form_id", allow_null=True)
+    currency = serializers.CharField()
+    time_zone = serializers.CharField()
+    start_on = serializers.DateField()
+    end_on = serializers.DateField(allow_null=True, help_text="Exclusive; null: open-ended.")
+    payment_terms_days = serializers.IntegerField()
+    purchase_order = serializers.CharField()
+    grace_hours = serializers.IntegerField()
+    activated_at = serializers.DateTimeField(allow_null=True)
+    created_at = serializers.DateTimeField()
+
+
+class SchedulePhaseSerializer(serializers.Serializer[Any]):
+    key = serializers.CharField()
+    name = serializers.CharField()
+    kind = serializers.CharField()
+    start_on = serializers.DateField()
+    end_on = serializers.DateField(allow_null=True, help_text="Exclusive.")
+
+
+class BillingPeriodSerializer(serializers.Serializer[Any]):
+    """One line of the terms over one stretch of service, and where it is billed."""
+
+    id = serializers.UUIDField()
+    phase = serializers.CharField(source="phase.key")
+    kind = serializers.ChoiceField(choices=BillingPeriod.Kind.choices)
+    item_key = serializers.CharField()
+    service_start = serializers.DateField()
+    service_end = serializers.DateField(help_text="Exclusive.")
+    bill_on = serializers.DateField()
+    invoice = serializers.UUIDField(source="invoice_id", allow_null=True)
+
+
+class ScheduleDetailSerializer(ScheduleSerializer):
+    """A schedule with the signed terms, its phases and its billing periods."""
+
+    terms = serializers.DictField()
+    terms_sha256 = serializers.CharField(help_text="Of the terms as signed.")
+    phases = SchedulePhaseSerializer(many=True)
+    periods = BillingPeriodSerializer(many=True)
+
+
+class ScheduleFilters(django_filters.FilterSet):
+    status = django_filters.MultipleChoiceFilter(choices=BillingSchedule.Status.choices)
+    customer = django_filters.UUIDFilter(field_name="customer_id")
+    order_form = django_filters.UUIDFilter(field_name="order_form_id")
+    number = django_filters.CharFilter()
+    currency = django_filters.CharFilter()
+
+
+def schedule_with_details(schedule_id: Any) -> BillingSchedule:
+    """Return a schedule with its phases and periods in order."""
+    periods = BillingPeriod.objects.order_by("bill_on", "service_start", "kind", "item_key")
+    found: BillingSchedule = (
+        BillingSchedule.objects.select_related("customer")
+        .prefetch_related(
+            Prefetch("phases", Phase.objects.order_by("position")),
+            Prefetch("periods", periods.select_related("phase")),
+        )
+        .get(id=schedule_id)
+    )
+    return found
+
+
+class ScheduleViewSet(mixins.ListModelMixin, ApiViewSet):
+    """Billing schedules."""
+
+    model = BillingSchedule
+    serializer_class = ScheduleSerializer
+    filterset_class = ScheduleFilters
+    permission_resource = "schedules"
+
+    def rows(self) -> Any:
+        return BillingSchedule.objects.select_related("customer")
+
+    def _answer(self, schedule: BillingSchedule) -> Response:
+        return self.show(schedule_with_details(schedule.id), ScheduleDetailSerializer)
+
+    @extend_schema(responses={200: ScheduleDetailSerializer})
+    def retrieve(self, request: Request, pk: str) -> Response:
+        return self._answer(self.get_object())
+
+    @extend_schema(
+        operation_id="schedules_activate", request=None, responses={200: ScheduleDetailSerializer}
+    )
+    @action(detail=True, methods=["post"], filter_backends=[])
+    def activate(self, request: Request, pk: str) -> Response:
+        """Start billing. A schedule that starts later waits; past periods become drafts."""
+        schedule = self.get_object()
+        return self._answer(services.activate_schedule(schedule_id=schedule.id, now=timezone.now()))
+
+    def _change(self, name: str) -> Response:
+        schedule = self.get_object()
+        return self._answer(
+            services.change_status(schedule_id=schedule.id, action=name, now=timezone.now())
+        )
+
+    @extend_schema(
+        operation_id="schedules_suspend", request=None, responses={200: ScheduleDetailSerializer}
+    )
+    @action(detail=True, methods=["post"], filter_backends=[])
+    def suspend(self, request: Request, pk: str) -> Response:
+        """Stop opening invoices until it is resumed."""
+        return self._change("suspend")
+
+    @extend_schema(
+        operation_id="schedules_resume", request=None, responses={200: ScheduleDetailSerializer}
+    )
+    @action(detail=True, methods=["post"], filter_backends=[])
+    def resume(self, request: Request, pk: str) -> Response:
+        """Go on with a suspended schedule."""
+        return self._change("resume")
+
+    @extend_schema(
+        operation_id="schedules_cancel", request=None, responses={200: ScheduleDetailSerializer}
+    )
+    @action(detail=True, methods=["post"], filter_backends=[])
+    def cancel(self, request: Request, pk: str) -> Response:
+        """End a schedule for good."""
+        return self._change("cancel")
+
+
+class OrderFormScheduleView(IdempotentMixin, GenericAPIView[Any]):
+    """From a signature to a schedule in one call."""
+
+    serializer_class = ScheduleDetailSerializer
+    filter_backends = []
+    permission_resource = "schedules"
+
+    def get_queryset(self) -> Any:
+        if getattr(self, "swagger_fake_view", False):
+            return OrderForm.objects.none()
+        return OrderForm.objects.all()
+
+    @extend_schema(
+        operation_id="order_forms_schedule",
+        request=None,
+        responses={200: ScheduleDetailSerializer, 201: ScheduleDetailSerializer},
+    )
+    def post(self, request: Request, pk: str) -> Response:
+        """Make the draft schedule of a signed order form; a repeat returns it (200)."""
+        form = self.get_object()
+        known = set(form.schedules.values_list("id", flat=True))
+        schedule = services.create_schedule(order_form_id=form.id, now=timezone.now())
+        shown = ScheduleDetailSerializer(schedule_with_details(schedule.id))
+        code = status.HTTP_200_OK if schedule.id in known else status.HTTP_201_CREATED
+        return Response(shown.data, status=code)

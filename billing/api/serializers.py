@@ -1,0 +1,252 @@
+"""Invoices, credit notes and payments as the API shows and takes them."""
+
+from typing import Any
+
+from django.utils import timezone
+from rest_framework import serializers
+
+from billing.models import Invoice
+from billing.services.bulk import ACTIONS
+from monetization.customers.models import Customer
+from monetization.interface.fields import (
+    AmountField,
+    CurrencyField,
+    DayField,
+    ExactField,
+    InputSerializer,
+    MonthField,
+    ReferenceField,
+)
+from monetization.kernel.money import Money, MoneyError
+
+
+class InvoiceSerializer(serializers.Serializer[Any]):
+    """A claim on a customer. Frozen once issued; sent and paid are facts beside its status."""
+
+    id = serializers.UUIDField()
+    status = serializers.ChoiceField(choices=Invoice.Status.choices)
+    number = serializers.CharField(help_text="Empty until it is issued.")
+    customer = serializers.UUIDField(source="customer_id")
+    customer_name = serializers.CharField(source="customer.name")
+    schedule = serializers.UUIDField(source="schedule_id", allow_null=True)
+    currency = serializers.CharField()
+    bill_on = serializers.DateField()
+    period_start = serializers.DateField()
+    period_end = serializers.DateField(help_text="Exclusive.")
+    subtotal_amount = AmountField()
+    tax_amount = AmountField()
+    total_amount = AmountField()
+    paid_amount = AmountField()
+    credited_amount = AmountField()
+    payment_status = serializers.ChoiceField(choices=Invoice.PaymentStatus.choices)
+    issued_on = serializers.DateField(allow_null=True)
+    due_on = serializers.DateField(allow_null=True)
+    sent_at = serializers.DateTimeField(allow_null=True)
+    viewed_at = serializers.DateTimeField(allow_null=True)
+    voided_at = serializers.DateTimeField(allow_null=True)
+    calculated_at = serializers.DateTimeField(allow_null=True)
+    created_at = serializers.DateTimeField()
+
+
+class InvoiceLineSerializer(serializers.Serializer[Any]):
+    """One amount, rounded once, with everything needed to compute it again."""
+
+    key = serializers.CharField(help_text="The same at every recalculation.")
+    kind = serializers.CharField()
+    item_key = serializers.CharField()
+    product_code = serializers.CharField()
+    description = serializers.CharField()
+    service_start = serializers.DateField()
+    service_end = serializers.DateField(help_text="Exclusive.")
+    quantity = ExactField(allow_null=True)
+    unit_price = ExactField(allow_null=True)
+    exact_amount = ExactField(help_text="Before rounding.")
+    amount = AmountField(currency="invoice.currency")
+    tax_percent = ExactField()
+    tax_amount = AmountField(currency="invoice.currency")
+    price_version = serializers.UUIDField(source="price_version_id", allow_null=True)
+    reading = serializers.UUIDField(source="reading_id", allow_null=True)
+    is_manual = serializers.BooleanField()
+    is_flagged = serializers.BooleanField(help_text="E.g. a negative quantity counted as zero.")
+    note = serializers.CharField()
+    explanation = serializers.DictField(help_text="The inputs and every step of the price.")
+
+
+class InvoiceDetailSerializer(InvoiceSerializer):
+    """An invoice with its lines."""
+
+    tax_treatment = serializers.CharField()
+    tax_name = serializers.CharField()
+    tax_percent = ExactField()
+    payment_terms_days = serializers.IntegerField()
+    purchase_order = serializers.CharField()
+    memo = serializers.CharField()
+    void_reason = serializers.CharField()
+    content_sha256 = serializers.CharField(help_text="Of what it says; once issued.")
+    lines = InvoiceLineSerializer(many=True)
+
+
+class LineChangeSerializer(serializers.Serializer[Any]):
+    """One line before and after; null: the line is not there."""
+
+    key = serializers.CharField()
+    description = serializers.CharField()
+    before = serializers.CharField(allow_null=True)
+    after = serializers.CharField(allow_null=True)
+    cause = serializers.CharField(help_text="usage, price, quantity, discount, tax, new, ...")
+
+
+class RecalculationSerializer(serializers.Serializer[Any]):
+    """What one recalculation changed, and why."""
+
+    at = serializers.DateTimeField()
+    actor = serializers.CharField()
+    total_before = AmountField(currency="invoice.currency")
+    total_after = AmountField(currency="invoice.currency")
+    changes = LineChangeSerializer(many=True)
+
+
+class RecalculatedSerializer(InvoiceDetailSerializer):
+    """An invoice after its recalculation; no changes: it was right."""
+
+    changes = LineChangeSerializer(many=True)
+
+
+class IssueSerializer(InputSerializer):
+    issued_on = DayField(
+        required=False, help_text="Decides the month it is booked in; today by default."
+    )
+    ignore_grace = serializers.BooleanField(
+        default=False, help_text="Issue although late usage may still arrive."
+    )
+
+
+class ReasonSerializer(InputSerializer):
+    reason = serializers.CharField(max_length=300)
+
+
+class CreditSerializer(ReasonSerializer):
+    issued_on = DayField(required=False, help_text="Today by default.")
+
+
+class BulkFilterSerializer(InputSerializer):
+    """Which invoices; as the filters of the list."""
+
+    status = serializers.MultipleChoiceField(choices=Invoice.Status.choices, required=False)
+    payment_status = serializers.MultipleChoiceField(
+        choices=Invoice.PaymentStatus.choices, required=False
+    )
+    customer = serializers.UUIDField(required=False)
+    schedule = serializers.UUIDField(required=False)
+    currency = CurrencyField(required=False)
+    bill_on_from = DayField(required=False)
+    bill_on_to = DayField(required=False)
+    month = MonthField(required=False)
+    service_month = MonthField(required=False)
+
+
+class BulkSerializer(InputSerializer):
+    """One action on the invoices named, or on those a filter finds that it can be done to."""
+
+    action = serializers.ChoiceField(choices=list(ACTIONS))
+    ids = serializers.ListField(
+        child=ReferenceField(Invoice), required=False, allow_empty=False, max_length=1000
+    )
+    filter = BulkFilterSerializer(required=False)
+    issued_on = DayField(required=False, help_text="To issue; today by default.")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if ("ids" in attrs) == ("filter" in attrs):
+            raise serializers.ValidationError({"ids": "give either ids or a filter"})
+        if attrs["action"] == "issue":
+            attrs.setdefault("issued_on", timezone.localdate())
+        elif "issued_on" in attrs:
+            raise serializers.ValidationError({"issued_on": "is only for the action issue"})
+        return attrs
+
+
+class CreditNoteSerializer(serializers.Serializer[Any]):
+    """The correction of an issued invoice."""
+
+    id = serializers.UUIDField()
+    number = serializers.CharField()
+    invoice = serializers.UUIDField(source="invoice_id")
+    customer = serializers.UUIDField(source="customer_id")
+    customer_name = serializers.CharField(source="customer.name")
+    reason = serializers.CharField()
+    currency = serializers.CharField()
+    issued_on = serializers.DateField()
+    subtotal_amount = AmountField()
+    tax_amount = AmountField()
+    total_amount = AmountField()
+    created_at = serializers.DateTimeField()
+
+
+class CreditNoteLineSerializer(serializers.Serializer[Any]):
+    """What of which invoice line is credited; positive amounts."""
+
+    invoice_line = serializers.CharField(source="invoice_line.key")
+    description = serializers.CharField()
+    amount = AmountField(currency="credit_note.currency")
+    tax_amount = AmountField(currency="credit_note.currency")
+
+
+class CreditNoteDetailSerializer(CreditNoteSerializer):
+    lines = CreditNoteLineSerializer(many=True)
+
+
+class AllocationSerializer(InputSerializer):
+    """Which invoice a payment settles, and by how much."""
+
+    invoice = ReferenceField(Invoice)
+    amount = ExactField(whole=15, places=4, above_zero=True)
+
+
+class PaymentCreateSerializer(InputSerializer):
+    """Money received. Without allocations it settles the oldest due invoices first."""
+
+    customer = ReferenceField(Customer)
+    currency = CurrencyField()
+    amount = ExactField(whole=15, places=4, above_zero=True)
+    received_on = DayField()
+    reference = serializers.CharField(max_length=200, help_text="The bank's; once per customer.")
+    method = serializers.CharField(max_length=40, default="bank transfer")
+    allocations = AllocationSerializer(many=True, required=False, max_length=1000)  # type: ignore[call-arg]
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        errors: dict[str, Any] = {}
+        parts = attrs.get("allocations", [])
+        amounts = {"amount": attrs["amount"]} | {
+            f"allocations[{index}].amount": part["amount"] for index, part in enumerate(parts)
+        }
+        for field, amount in amounts.items():
+            try:
+                Money(amount, attrs["currency"])
+            except MoneyError as error:
+                errors[field] = str(error)
+        invoices = [part["invoice"] for part in parts]
+        for index, invoice in enumerate(invoices):
+            if invoice in invoices[:index]:
+                errors[f"allocations[{index}].invoice"] = "appears twice"
+        if errors:
+            raise serializers.ValidationError(errors)
+        return attrs
+
+
+class PaymentAllocationSerializer(serializers.Serializer[Any]):
+    invoice = serializers.UUIDField(source="invoice_id")
+    amount = AmountField(currency="payment.currency")
+
+
+class PaymentSerializer(serializers.Serializer[Any]):
+    """Money received and what it settled; the rest is the customer's credit."""
+
+    id = serializers.UUIDField()
+    customer = serializers.UUIDField(source="customer_id")
+    currency = serializers.CharField()
+    amount = AmountField()
+    received_on = serializers.DateField()
+    method = serializers.CharField()
+    reference = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    allocations = PaymentAllocationSerializer(many=True)

@@ -1,0 +1,19 @@
+from django.urls import path
+from rest_framework.routers import SimpleRouter
+
+from billing.api import invoices, payments, schedules
+
+router = SimpleRouter(trailing_slash=False)
+router.register("schedules", schedules.ScheduleViewSet, basename="schedule")
+router.register("invoices", invoices.InvoiceViewSet, basename="invoice")
+router.register("credit-notes", payments.CreditNoteViewSet, basename="credit-note")
+router.register("payments", payments.PaymentViewSet, basename="payment")
+
+urlpatterns = [
+    path(
+        "order-forms/<str:pk>/schedule",
+        schedules.OrderFormScheduleView.as_view(),
+        name="order-form-schedule",
+    ),
+    *router.urls,
+]

@@ -1,0 +1,46 @@
+"""One action on many invoices, as a job that a person can watch, cancel and retry."""
+
+import hashlib
+from collections.abc import Iterable
+from datetime import date
+from uuid import UUID
+
+from django.db import transaction
+
+from billing.models import Invoice
+from monetization.jobs.models import Job
+from monetization.jobs.services import start_job
+
+ACTIONS = {"recalculate": "Recalculate", "issue": "Issue", "send": "Send"}
+
+
+@transaction.atomic
+def start_bulk(*, action: str, invoice_ids: Iterable[UUID], issued_on: date | None = None) -> Job:
+    """Start a job that recalculates, issues or sends invoices, one item each.
+
+    The same action on the same invoices while it runs is the same job, so a double click
+    starts one.
+
+    :param issued_on: the invoice date; needed to issue.
+    :raises NothingSelected: without invoices.
+    """
+    found = (
+        Invoice.objects.filter(id__in=list(invoice_ids))
+        .select_related("customer")
+        .order_by("customer__name", "bill_on", "id")
+    )
+    items = [(str(row.id), _label(row)) for row in found]
+    noun = "invoice" if len(items) == 1 else "invoices"
+    wanted = "\n".join([action, str(issued_on), *(key for key, _ in items)])
+    return start_job(
+        kind=f"invoices.{action}",
+        title=f"{ACTIONS[action]} {len(items):,} {noun}",
+        items=items,
+        params={"issued_on": issued_on.isoformat()} if issued_on else {},
+        dedupe_key=f"invoices.{action}/{hashlib.sha256(wanted.encode()).hexdigest()}",
+    )
+
+
+def _label(invoice: Invoice) -> str:
+    shown = invoice.number or f"{invoice.bill_on:%d %b %Y}"
+    return f"{invoice.customer.name[:160]}, {shown}"

@@ -18,6 +18,10 @@ class AliasHeld(Refusal):
     """Another customer holds the alias during that time."""
 
 
+class ContactEmailTaken(Refusal):
+    """Another contact of the customer has this address."""
+
+
 class CustomerDetailsInvalid(Refusal):
     """A field of the customer cannot be what it is."""
 
@@ -100,6 +104,41 @@ def add_contact(
         customer=customer, email=email, defaults={"name": name, "is_primary": primary}
     )
     return contact
+
+
+@transaction.atomic
+def update_contact(*, contact_id: UUID, name: str, email: str, is_primary: bool) -> BillingContact:
+    """Change who receives documents; a customer's primary contact stays until another takes over.
+
+    :raises ContactEmailTaken: if another contact of the customer has the address.
+    """
+    contact = BillingContact.objects.get(id=contact_id)
+    customer = Customer.objects.select_for_update(of=("self",)).get(id=contact.customer_id)
+    others = customer.contacts.exclude(id=contact_id)
+    if others.filter(email=email).exists():
+        raise ContactEmailTaken(f"email: {email} already receives this customer's documents")
+    if is_primary:
+        others.filter(is_primary=True).update(is_primary=False)
+    contact.name, contact.email = name, email
+    contact.is_primary = is_primary or contact.is_primary
+    contact.save(update_fields=["name", "email", "is_primary"])
+    return contact
+
+
+@transaction.atomic
+def remove_contact(*, contact_id: UUID) -> None:
+    """Stop sending documents to somebody; the oldest other contact becomes the primary.
+
+    Documents already sent keep their recipients.
+    """
+    contact = BillingContact.objects.get(id=contact_id)
+    customer = Customer.objects.select_for_update(of=("self",)).get(id=contact.customer_id)
+    contact.delete()
+    if not customer.contacts.filter(is_primary=True).exists():
+        following = customer.contacts.order_by("id").first()
+        if following is not None:
+            following.is_primary = True
+            following.save(update_fields=["is_primary"])
 
 
 @transaction.atomic

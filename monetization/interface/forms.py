@@ -9,16 +9,18 @@ from babel import Locale
 from django import forms
 
 from monetization.kernel.decimals import NotExact, exact_decimal, plain
-from monetization.kernel.errors import Refusal
 from monetization.kernel.money import MoneyError, minor_unit
 from monetization.kernel.period import time_zones
 
-_NOT_COUNTRIES = {"AC", "CP", "CQ", "DG", "EA", "EU", "EZ", "IC", "QO", "TA", "UN", "XA", "XB", "ZZ"}
+_NOT_COUNTRIES = frozenset(
+    ("AC", "CP", "CQ", "DG", "EA", "EU", "EZ", "IC", "QO", "TA", "UN", "XA", "XB", "ZZ")
+)
 CURRENCIES = (
-    "USD EUR GBP JPY CHF CAD AUD NZD SEK NOK DKK PLN CZK HUF RON BGN ISK TRY ILS AED SAR QAR KWD"
-    " BHD OMR INR SGD HKD CNY TWD KRW THB MYR IDR PHP VND ZAR NGN KES EGP MAD BRL MXN ARS CLP"
-    " COP PEN UYU"
-).split()
+    "USD", "EUR", "GBP", "JPY", "CHF", "CAD", "AUD", "NZD", "SEK", "NOK", "DKK", "PLN", "CZK",
+    "HUF", "RON", "ISK", "TRY", "ILS", "AED", "SAR", "QAR", "KWD", "BHD", "OMR", "INR", "SGD",
+    "HKD", "CNY", "TWD", "KRW", "THB", "MYR", "IDR", "PHP", "VND", "ZAR", "NGN", "KES", "EGP",
+    "MAD", "BRL", "MXN", "ARS", "CLP", "COP", "PEN", "UYU",
+)  # fmt: skip
 
 
 class PageForm(forms.Form):

@@ -10,13 +10,12 @@ from uuid import UUID
 from billing.domain.recalculation import LineChange, LineState, changed_lines
 from billing.domain.tax import line_tax, percent_for
 from billing.models import BillingPeriod, Invoice, InvoiceLine, Recalculation
+from billing.selectors import charge_period
 from metering.models import Meter, UsageReading
 from metering.selectors import ReadingRequest
 from metering.services import take_readings
 from monetization.kernel.money import Money, total
-from monetization.kernel.period import Period
 from monetization.pricing.estimate import PricedLine, price_periods
-from monetization.pricing.proration import prorate_factor
 from monetization.pricing.terms import OrderTerms, terms_from_data
 from monetization.pricing.timeline import ChargePeriod
 from monetization.tenancy.context import current_actor
@@ -73,24 +72,8 @@ def _load(invoices: Sequence[Invoice]) -> list[_Work]:
     for row in rows.order_by("service_start", "kind", "item_key"):
         work = works[row.invoice_id]
         work.periods.append(row)
-        work.charges.append(_charge_period(work.terms, row))
+        work.charges.append(charge_period(work.terms, row))
     return list(works.values())
-
-
-def _charge_period(terms: OrderTerms, row: BillingPeriod) -> ChargePeriod:
-    service = Period(row.service_start, row.service_end)
-    full = Period(row.full_start, row.full_end)
-    phase = terms.phase(row.phase.key)
-    proration = "daily" if row.kind == "minimum" else phase.item(row.item_key).proration
-    return ChargePeriod(
-        phase_key=phase.key,
-        item_key=row.item_key,
-        kind=row.kind,
-        service=service,
-        full=full,
-        bill_on=row.bill_on,
-        factor=prorate_factor(service, full, proration),
-    )
 
 
 def _measure(works: Sequence[_Work], now: datetime) -> None:

@@ -33,7 +33,7 @@ class Builder:
 
     def line(self, code: str, quantity: int | None = None, **changes: Any) -> Payload:
         price = self._prices[price_code(code, self._currency)]
-        version = price.versions.order_by("-number").first()
+        version = price.versions.latest("number")
         row: Payload = {"product": price.product.code, "price_version": str(version.id)}
         if quantity is not None:
             row["quantity"] = str(quantity)
@@ -80,7 +80,7 @@ _Made = tuple[str, list[Payload], int, int]
 def _ramp(b: Builder, random: Random) -> _Made:
     seats = random.choice((40, 60, 90, 120))
     daily = random.randint(150, 700)
-    phases = []
+    phases: list[Payload] = []
     for year, (percent, dollars) in enumerate((("15", "36000"), ("12", "48000"), ("10", "60000"))):
         phases.append(
             {

@@ -55,6 +55,12 @@ def quantity(value: Any) -> str:
 
 
 @register.filter
+def negated(amount: Decimal) -> Decimal:
+    """Turn a credit, which is negative in the ledger, into the figure of a credit column."""
+    return -amount
+
+
+@register.filter
 def percent(value: Any) -> str:
     return "–" if value is None or value == "" else f"{plain(Decimal(value))}%"
 

@@ -100,3 +100,9 @@ def query(context: template.Context, **changes: Any) -> str:
 def lookup(mapping: Any, key: Any) -> Any:
     """Return ``mapping[key]``, or nothing."""
     return mapping.get(key) if mapping else None
+
+
+@register.filter
+def words(name: Any) -> str:
+    """Write a name of the stream or the core as people say it: invoice.issued, per_unit."""
+    return str(name).replace(".", " ").replace("_", " ").capitalize()

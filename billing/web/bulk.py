@@ -1,0 +1,153 @@
+"""Do one thing to many invoices: say to how many and for how much, then run it as a job."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_POST
+
+from billing import selectors
+from billing.models import Invoice
+from billing.services.bulk import start_bulk
+from billing.web import filters
+from billing.web.invoices import FieldMissing, read_day
+from monetization.interface.htmx import refused
+from monetization.jobs.services import NothingSelected
+from monetization.kernel.errors import Refusal
+from monetization.users.decorators import member_required
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """A bulk action as people read it."""
+
+    name: str
+    verb: str
+    title: str
+    effect: str
+    states: tuple[str, ...]
+
+
+ACTIONS = {
+    "recalculate": Action(
+        "recalculate",
+        "Recalculate",
+        "Recalculate invoices",
+        "Computes what each should say now and writes only the difference, with its cause.",
+        ("in_progress", "draft"),
+    ),
+    "issue": Action(
+        "issue",
+        "Issue",
+        "Issue invoices",
+        "Numbers and posts each one. Issued invoices never change; they are voided or credited.",
+        ("draft",),
+    ),
+    "send": Action(
+        "send",
+        "Send",
+        "Send invoices",
+        "Mails each one with its PDF to the customer's billing contact, once.",
+        ("issued",),
+    ),
+}
+
+
+@require_POST
+@member_required("invoices:write")
+def bulk_action(request: HttpRequest) -> HttpResponse:
+    """Ask for confirmation; with it, start the job and go back to the view."""
+    action = ACTIONS.get(request.POST.get("action", ""))
+    if action is None:
+        raise Http404
+    query = QueryDict(request.POST.get("query", "")[:2000])
+    back = f"{reverse('billing:invoice-list')}?{filters.query_of(query)}"
+    chosen = _chosen(request, query)
+    rows = [row for row in chosen if _fits(row, action)]
+    if not rows:
+        return refused(request, NothingSelected(_why_nothing(chosen, action)), back)
+    if request.POST.get("confirmed") != "yes":
+        return render(
+            request,
+            "billing/bulk_confirm.html",
+            {
+                "action": action,
+                "rows": rows[:12],
+                "count": len(rows),
+                "left_out": _left_out(chosen, action),
+                "totals": _totals(rows),
+                "ids": [str(row.id) for row in rows],
+                "query": filters.query_of(query),
+                "back": back,
+                "today": filters.today_of(request),
+            },
+        )
+    try:
+        params = {}
+        if action.name == "issue":
+            day = read_day(request.POST.get("issued_on", ""), "issued_on")
+            params["issued_on"] = day.isoformat()
+        job = start_bulk(action=action.name, invoices=rows, params=params)
+    except Refusal as refusal:
+        return refused(request, refusal, back)
+    return redirect(f"{back}&job={job.id}" if "=" in back else f"{back}job={job.id}")
+
+
+def _chosen(request: HttpRequest, query: QueryDict) -> list[Invoice]:
+    today = filters.today_of(request)
+    if request.POST.get("scope") == "view":
+        return list(selectors.invoices(filters.read_filter(query, today), today=today))
+    ids = []
+    for text in request.POST.getlist("ids"):
+        try:
+            ids.append(UUID(text))
+        except ValueError:
+            raise FieldMissing("ids: must be invoices") from None
+    return list(Invoice.objects.filter(id__in=ids).select_related("customer"))
+
+
+def _fits(row: Invoice, action: Action) -> bool:
+    if row.status not in action.states:
+        return False
+    if action.name == "issue":
+        return bool(row.total_amount)
+    return action.name != "send" or row.sent_at is None
+
+
+def _left_out(chosen: Iterable[Invoice], action: Action) -> list[tuple[str, int]]:
+    """Return why some invoices are not part of it, with their numbers."""
+    reasons: Counter[str] = Counter()
+    for row in chosen:
+        if _fits(row, action):
+            continue
+        if row.status not in action.states:
+            reasons[f"{row.get_status_display().lower()}"] += 1
+        elif action.name == "send":
+            reasons["sent before"] += 1
+        else:
+            reasons["nothing to bill"] += 1
+    return reasons.most_common()
+
+
+def _why_nothing(chosen: list[Invoice], action: Action) -> str:
+    if not chosen:
+        return "select at least one invoice"
+    reasons = ", ".join(f"{count} {reason}" for reason, count in _left_out(chosen, action))
+    return f"none of the selected invoices can be {action.name.rstrip('e')}ed: {reasons}"
+
+
+def _totals(rows: Iterable[Invoice]) -> list[dict[str, Any]]:
+    sums: dict[str, Any] = {}
+    counts: Counter[str] = Counter()
+    for row in rows:
+        sums[row.currency] = sums.get(row.currency, 0) + row.total_amount
+        counts[row.currency] += 1
+    return [
+        {"currency": currency, "count": count, "total": sums[currency]}
+        for currency, count in counts.most_common()
+    ]

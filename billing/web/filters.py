@@ -1,0 +1,105 @@
+"""The invoices grid's filters as they stand in the address."""
+
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpRequest, QueryDict
+from django.utils import timezone
+
+from billing.models import Invoice
+from billing.selectors import SORTS, InvoiceFilter
+from monetization.interface.models import SavedView
+from monetization.kernel.period import add_months, local_day
+from monetization.tenancy.models import LegalEntity, Tenant
+
+PAGE = "invoices"
+NAMES = (
+    "q", "month", "status", "payment", "delivery", "currency", "entity", "customer", "changed",
+    "flagged", "sort",
+)  # fmt: skip
+PAYMENTS = (
+    ("unpaid", "Unpaid"),
+    ("partially_paid", "Partially paid"),
+    ("paid", "Paid"),
+    ("overdue", "Overdue"),
+)
+
+
+def today_of(request: HttpRequest) -> date:
+    """Return the seller's date."""
+    principal: Any = request.principal  # type: ignore[attr-defined]
+    zone = Tenant.objects.values_list("time_zone", flat=True).get(id=principal.tenant_id)
+    return local_day(timezone.now(), zone)
+
+
+def read_filter(query: QueryDict, today: date) -> InvoiceFilter:
+    """Read the filters; what makes no sense filters nothing."""
+    sort = query.get("sort", "customer")
+    return InvoiceFilter(
+        search=query.get("q", "").replace("\x00", "").strip()[:100],
+        month=read_month(query.get("month", ""), today),
+        status=_one_of(query.get("status", ""), Invoice.Status.values),
+        payment=_one_of(query.get("payment", ""), [name for name, _ in PAYMENTS]),
+        delivery=_one_of(query.get("delivery", ""), ["sent", "unsent"]),
+        currency=query.get("currency", "").replace("\x00", "")[:3],
+        entity=query.get("entity", "").replace("\x00", "")[:12],
+        customer_id=read_uuid(query.get("customer", "")),
+        changed=_one_of(query.get("changed", ""), ["up", "down", "same"]),
+        flagged=query.get("flagged") == "1",
+        sort=sort if sort in SORTS else "customer",
+    )
+
+
+def read_month(text: str, today: date) -> date | None:
+    """Read ``current``, ``last`` or ``2026-10`` as the first day of a month."""
+    this = today.replace(day=1)
+    if text == "current":
+        return this
+    if text == "last":
+        return add_months(this, -1, anchor_day=1)
+    try:
+        return date.fromisoformat(f"{text}-01") if len(text) == 7 else None
+    except ValueError:
+        return None
+
+
+def _one_of(text: str, allowed: list[str]) -> str:
+    return text if text in allowed else ""
+
+
+def read_uuid(text: str) -> UUID | None:
+    """Read an id of the address; nothing if it is none."""
+    try:
+        return UUID(text) if text else None
+    except ValueError:
+        return None
+
+
+def query_of(data: QueryDict) -> str:
+    """Return only the filters of a query string, in one order, so that views compare."""
+    kept = QueryDict(mutable=True)
+    for name in NAMES:
+        if data.get(name):
+            kept[name] = data[name]
+    return kept.urlencode()
+
+
+def views_of(request: HttpRequest) -> list[SavedView]:
+    """Return the saved views a person sees: shared ones and their own, the default first."""
+    user_id = request.principal.user_id  # type: ignore[attr-defined]
+    views = SavedView.objects.filter(page=PAGE)
+    mine = [view for view in views if view.is_shared or view.owner_id == user_id]
+    return sorted(mine, key=lambda view: (not view.is_default, view.name))
+
+
+def choices() -> dict[str, Any]:
+    """Return what the filters offer."""
+    return {
+        "currencies": sorted(
+            Invoice.objects.order_by().values_list("currency", flat=True).distinct()
+        ),
+        "entities": list(LegalEntity.objects.order_by("code").values_list("code", "name")),
+        "statuses": Invoice.Status.choices,
+        "payments": PAYMENTS,
+    }

@@ -1,0 +1,128 @@
+"""Money received, and who owes what."""
+
+from decimal import Decimal
+from typing import Any
+
+from django import forms
+from django.core.paginator import Paginator
+from django.db.models import Prefetch, Q
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import timezone
+
+from billing import selectors
+from billing.models import Invoice, Payment, PaymentAllocation
+from billing.services.collections import open_amount, record_payment
+from billing.web import filters
+from monetization.customers.models import Customer
+from monetization.interface.htmx import done
+from monetization.kernel.errors import Refusal
+from monetization.kernel.money import Money, MoneyError
+from monetization.users.decorators import member_required
+
+
+@member_required("payments:read")
+def payment_list(request: HttpRequest) -> HttpResponse:
+    """Show what is open by age, and the payments received."""
+    search = request.GET.get("q", "").replace("\x00", "").strip()[:100]
+    rows = Payment.objects.select_related("customer").prefetch_related(
+        Prefetch("allocations", PaymentAllocation.objects.select_related("invoice"))
+    )
+    if search:
+        rows = rows.filter(Q(customer__name__icontains=search) | Q(reference__icontains=search))
+    page = Paginator(rows.order_by("-received_on", "-id"), 50).get_page(request.GET.get("page"))
+    today = filters.today_of(request)
+    return render(
+        request,
+        "billing/payment_list.html",
+        {"page": page, "aging": selectors.aging(today=today), "today": today},
+    )
+
+
+class PaymentForm(forms.Form):
+    """A payment as finance reads it off the bank statement."""
+
+    customer = forms.ModelChoiceField(queryset=None)
+    amount = forms.DecimalField(max_digits=19, decimal_places=4, min_value=Decimal("0.0001"))
+    received_on = forms.DateField(widget=forms.DateInput(attrs={"type": "date"}))
+    method = forms.CharField(max_length=40, initial="bank transfer")
+    reference = forms.CharField(max_length=200, help_text="The bank's; once per customer.")
+    invoice = forms.ModelChoiceField(
+        queryset=None, required=False, help_text="The oldest open ones, if not named."
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._choices()
+        for field in self.fields.values():
+            is_select = isinstance(field.widget, forms.Select)
+            field.widget.attrs["class"] = "form-select" if is_select else "form-control"
+
+    def _choices(self) -> None:
+        customer: Any = self.fields["customer"]
+        invoice: Any = self.fields["invoice"]
+        customer.queryset = Customer.objects.filter(is_archived=False).order_by("name")
+        invoice.queryset = (
+            Invoice.objects.filter(status=Invoice.Status.ISSUED)
+            .exclude(payment_status=Invoice.PaymentStatus.PAID)
+            .select_related("customer")
+            .order_by("number")
+        )
+        invoice.label_from_instance = lambda row: (
+            f"{row.number} · {row.customer.name} · {open_amount(row):.2f} {row.currency} open"
+        )
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        customer, amount, invoice = (data.get(name) for name in ("customer", "amount", "invoice"))
+        if customer and invoice and invoice.customer_id != customer.id:
+            self.add_error("invoice", f"belongs to {invoice.customer.name}")
+        if customer and amount is not None:
+            try:
+                Money(amount, invoice.currency if invoice else customer.currency)
+            except MoneyError:
+                self.add_error("amount", f"has more decimals than {customer.currency} has")
+        return data
+
+
+@member_required("payments:read", write="payments:write")
+def payment_create(request: HttpRequest) -> HttpResponse:
+    """Record a payment and settle invoices with it."""
+    today = filters.today_of(request)
+    form = PaymentForm(request.POST or None, initial=_initial(request) | {"received_on": today})
+    if request.method == "POST" and form.is_valid():
+        data = form.cleaned_data
+        invoice = data["invoice"]
+        try:
+            payment = record_payment(
+                customer_id=data["customer"].id,
+                currency=invoice.currency if invoice else data["customer"].currency,
+                amount=data["amount"],
+                received_on=data["received_on"],
+                method=data["method"],
+                reference=data["reference"],
+                allocations={invoice.id: min(data["amount"], open_amount(invoice))}
+                if invoice
+                else None,
+                now=timezone.now(),
+            )
+        except Refusal as refusal:
+            form.add_error(None, str(refusal))
+        else:
+            return done(
+                request,
+                f"Payment {payment.reference} of {payment.customer.name} recorded.",
+                reverse("billing:payment-list"),
+            )
+    status = 422 if form.is_bound else 200
+    return render(request, "billing/payment_form.html", {"form": form}, status=status)
+
+
+def _initial(request: HttpRequest) -> dict[str, Any]:
+    invoice = Invoice.objects.filter(
+        id=filters.read_uuid(request.GET.get("invoice", "")), status=Invoice.Status.ISSUED
+    ).first()
+    if invoice is None:
+        return {}
+    return {"customer": invoice.customer_id, "invoice": invoice, "amount": open_amount(invoice)}

@@ -1,0 +1,141 @@
+"""Schedules: what is billed, when, and from which signed terms."""
+
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+from django.core.paginator import Paginator
+from django.db import transaction
+from django.db.models import Q
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_POST
+
+from billing import selectors
+from billing.models import BillingSchedule
+from billing.services.invoicing import advance_schedule, recalculate_invoices
+from billing.services.schedules import activate_schedule, change_status, create_schedule
+from billing.web import filters
+from monetization.events.models import Event
+from monetization.interface.htmx import done, refused
+from monetization.kernel.errors import Refusal
+from monetization.pricing.terms import OrderTerms, terms_from_data, terms_hash
+from monetization.users.decorators import member_required
+from quotes.models import OrderForm
+
+
+@member_required("schedules:read")
+def schedule_list(request: HttpRequest) -> HttpResponse:
+    """List schedules by customer."""
+    rows = BillingSchedule.objects.select_related("customer", "order_form")
+    search = request.GET.get("q", "").replace("\x00", "").strip()[:100]
+    if search:
+        rows = rows.filter(
+            Q(customer__name__icontains=search)
+            | Q(number__icontains=search)
+            | Q(title__icontains=search)
+        )
+    status = request.GET.get("status", "")
+    if status in BillingSchedule.Status.values:
+        rows = rows.filter(status=status)
+    page = Paginator(rows.order_by("customer__name", "number"), 50).get_page(
+        request.GET.get("page")
+    )
+    return render(
+        request,
+        "billing/schedule_list.html",
+        {"page": page, "statuses": BillingSchedule.Status.choices},
+    )
+
+
+@member_required("schedules:read")
+def schedule_detail(request: HttpRequest, schedule_id: UUID) -> HttpResponse:
+    """Show a schedule's phases, its terms as signed, and its invoices past and to come."""
+    schedule = get_object_or_404(
+        BillingSchedule.objects.select_related("customer", "legal_entity", "order_form__version"),
+        id=schedule_id,
+    )
+    terms = terms_from_data(schedule.terms)
+    return render(
+        request,
+        "billing/schedule_detail.html",
+        {
+            "schedule": schedule,
+            "terms": terms,
+            "phases": _phases(schedule, terms, filters.today_of(request)),
+            "as_signed": terms_hash(terms) == schedule.terms_sha256,
+            "invoices": schedule.invoices.order_by("-bill_on")[:24],
+            "upcoming": selectors.upcoming_lines(schedule),
+            "history": Event.objects.filter(subject=f"schedule/{schedule.id}").order_by("id"),
+        },
+    )
+
+
+def _phases(schedule: BillingSchedule, terms: OrderTerms, today: date) -> list[dict[str, Any]]:
+    rows = []
+    for phase in schedule.phases.order_by("position"):
+        is_over = phase.end_on is not None and phase.end_on <= today
+        is_current = phase.start_on <= today and not is_over
+        rows.append({"row": phase, "terms": terms.phase(phase.key), "is_current": is_current})
+    return rows
+
+
+@require_POST
+@member_required("schedules:write")
+def create(request: HttpRequest, order_form_id: UUID) -> HttpResponse:
+    """Make the draft schedule of a signed order form: one click, once."""
+    form = get_object_or_404(OrderForm, id=order_form_id)
+    try:
+        schedule = create_schedule(order_form_id=form.id, now=timezone.now())
+    except Refusal as refusal:
+        return refused(request, refusal, request.headers.get("Referer") or "/")
+    return done(
+        request,
+        f"{schedule.number} holds the signed terms. Look it over, then activate it.",
+        reverse("billing:schedule-detail", args=[schedule.id]),
+    )
+
+
+@require_POST
+@member_required("schedules:write")
+def schedule_action(request: HttpRequest, schedule_id: UUID) -> HttpResponse:
+    """Activate, suspend, resume, cancel or bring up to date."""
+    schedule = get_object_or_404(BillingSchedule, id=schedule_id)
+    to = reverse("billing:schedule-detail", args=[schedule.id])
+    action, now = request.POST.get("action", ""), timezone.now()
+    try:
+        with transaction.atomic():
+            if action == "activate":
+                activate_schedule(schedule_id=schedule.id, now=now)
+            elif action in ("suspend", "resume", "cancel"):
+                change_status(schedule_id=schedule.id, action=action, now=now)
+            elif action != "advance":
+                raise Http404
+            opened = advance_schedule(schedule_id=schedule.id, now=now)
+            recalculate_invoices(invoice_ids=opened, now=now)
+    except Refusal as refusal:
+        return refused(request, refusal, to)
+    words = {
+        "activate": "Activated.",
+        "suspend": "Suspended: nothing more is billed until it is resumed.",
+        "resume": "Resumed.",
+        "cancel": "Cancelled.",
+        "advance": "Up to date.",
+    }[action]
+    return done(request, f"{words} {len(opened)} invoices opened." if opened else words, to)
+
+
+@member_required("schedules:read")
+def of_quote(request: HttpRequest, quote_id: UUID) -> HttpResponse:
+    """Show what became of a quote's order forms, as a part of its page."""
+    rows = BillingSchedule.objects.filter(order_form__version__quote=quote_id)
+    return render(request, "billing/_schedules.html", {"rows": rows.order_by("number")})
+
+
+@member_required("schedules:read")
+def of_customer(request: HttpRequest, customer_id: UUID) -> HttpResponse:
+    """Show a customer's contracts, as a part of its page."""
+    rows = BillingSchedule.objects.filter(customer=customer_id)
+    return render(request, "billing/_schedules.html", {"rows": rows.order_by("start_on")})

@@ -1,8 +1,6 @@
-"""What should be earned, what is posted, and what is still to come."""
+"""What should be earned by the end of a month, and what is posted."""
 
-from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -122,91 +120,3 @@ def recognized(schedule_ids: Iterable[UUID]) -> dict[LineKey, Money]:
     return {
         (row["contract_id"], row["item_key"]): Money(-row["total"], row["currency"]) for row in rows
     }
-
-
-@dataclass(frozen=True, slots=True)
-class WaterfallRow:
-    """Revenue of one product in one currency by month: posted, and still planned."""
-
-    product: str
-    currency: str
-    planned: dict[date, Decimal]
-    total: Decimal
-
-
-def waterfall(*, start: date, end: date, currency: str | None = None) -> list[WaterfallRow]:
-    """Return the planned revenue of fixed lines per product and month in [start, end)."""
-    slices = RevenueSlice.objects.filter(month__gte=start, month__lt=end)
-    if currency:
-        slices = slices.filter(obligation__currency=currency)
-    rows: dict[tuple[str, str], dict[date, Decimal]] = defaultdict(dict)
-    for row in (
-        slices.values("obligation__name", "obligation__currency", "month")
-        .annotate(total=Sum("amount"))
-        .order_by("obligation__name", "month")
-    ):
-        rows[row["obligation__name"], row["obligation__currency"]][row["month"]] = row["total"]
-    return [
-        WaterfallRow(product, code, months, sum(months.values(), start=Decimal(0)))
-        for (product, code), months in sorted(rows.items())
-    ]
-
-
-@dataclass(frozen=True, slots=True)
-class RollForwardRow:
-    """Deferred revenue of one currency over one month."""
-
-    month: date
-    currency: str
-    opening: Decimal
-    billed: Decimal
-    recognized: Decimal
-    credited: Decimal
-    closing: Decimal
-
-
-def deferred_roll_forward(*, start: date, end: date) -> list[RollForwardRow]:
-    """Return opening + billed - recognized - credited = closing, by month and currency."""
-    postings = Posting.objects.filter(account=Account.DEFERRED_REVENUE)
-    opening: dict[str, Decimal] = {
-        row["currency"]: -row["total"]
-        for row in postings.filter(entry__entry_date__lt=start)
-        .values("currency")
-        .annotate(total=Sum("amount"))
-    }
-    moves: dict[tuple[date, str], dict[str, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
-    for row in (
-        postings.filter(entry__entry_date__gte=start, entry__entry_date__lt=end)
-        .values("entry__entry_date", "entry__rule", "currency")
-        .annotate(total=Sum("amount"))
-    ):
-        month = row["entry__entry_date"].replace(day=1)
-        moves[month, row["currency"]][_cause(row["entry__rule"])] -= row["total"]
-    currencies = sorted({*opening, *(currency for _, currency in moves)})
-    rows = []
-    month = start.replace(day=1)
-    while month < end:
-        for currency in currencies:
-            move = moves[month, currency]
-            before = opening.get(currency, Decimal(0))
-            closing = before + move["billed"] + move["recognized"] + move["credited"]
-            rows.append(
-                RollForwardRow(
-                    month,
-                    currency,
-                    before,
-                    move["billed"],
-                    -move["recognized"],
-                    -move["credited"],
-                    closing,
-                )
-            )
-            opening[currency] = closing
-        month = month_end(month)
-    return rows
-
-
-def _cause(rule: str) -> str:
-    if rule.startswith("revenue_recognized"):
-        return "recognized"
-    return "credited" if rule in ("credit_note_issued", "invoice_voided") else "billed"

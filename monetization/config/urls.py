@@ -23,7 +23,13 @@ _API = (
     "integrations",
 )
 _WEB = {
-    "": ("monetization.config", "monetization.users", "monetization.mail", "monetization.jobs"),
+    "": (
+        "monetization.config",
+        "monetization.users",
+        "monetization.mail",
+        "monetization.jobs",
+        "monetization.documents",
+    ),
     "customers/": ("monetization.customers",),
     "catalog/": ("monetization.catalog",),
     "quotes/": ("quotes",),

@@ -1,0 +1,284 @@
+"""Invoices and credit notes by themselves: they add up, explain themselves, have not changed."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+from django.db.models import Prefetch
+
+from billing.domain.tax import line_tax
+from billing.models import Invoice, InvoiceLine
+from billing.services.invoicing import content_hash
+from monetization.config.verify.base import Books, Found, check, compare, listed, violations
+from monetization.kernel.decimals import plain
+from monetization.kernel.money import Money
+from monetization.kernel.period import Period
+from monetization.pricing.codec import price_to_data
+from monetization.pricing.estimate import rerate
+from monetization.pricing.proration import prorate_factor
+from monetization.pricing.terms import OrderTerms
+
+CHUNK = 1000
+
+
+@check("I03.1", "The subtotal of an invoice is the sum of its lines")
+def subtotal_is_lines(books: Books) -> Found:
+    return compare(_against_lines("subtotal_amount", "amount"), of="invoices", sides=_LINES)
+
+
+@check("I03.2", "The tax of an invoice is the sum of its lines' tax")
+def tax_is_lines(books: Books) -> Found:
+    return compare(_against_lines("tax_amount", "tax_amount"), of="invoices", sides=_LINES)
+
+
+_LINES = ("invoices", "lines")
+
+
+def _against_lines(of_invoice: str, of_line: str) -> str:
+    return f"""
+        SELECT COALESCE(NULLIF(i.number, ''), i.status || ' ' || i.id) AS subject,
+               i.currency AS unit, i.{of_invoice} AS a, sum(l.{of_line}) AS b
+          FROM billing_invoice i LEFT JOIN billing_invoiceline l ON l.invoice_id = i.id
+         GROUP BY i.id
+        """
+
+
+@check("I03.3", "The total of a document is its subtotal plus its tax")
+def total_is_subtotal_plus_tax(books: Books) -> Found:
+    return compare(
+        """
+        SELECT COALESCE(NULLIF(number, ''), id::text) AS subject, currency AS unit,
+               total_amount AS a, subtotal_amount + tax_amount AS b FROM billing_invoice
+        UNION ALL
+        SELECT number, currency, total_amount, subtotal_amount + tax_amount FROM billing_creditnote
+        """,
+        of="documents",
+        sides=("totals", "subtotals plus tax"),
+    )
+
+
+@check("I03.4", "The tax of a line is its rate on its rounded net, rounded once")
+def line_tax_follows(books: Books) -> Found:
+    found, count = [], 0
+    for line in _lines("amount", "tax_percent", "tax_amount"):
+        count += 1
+        should = line_tax(Money(line["amount"], line["invoice__currency"]), line["tax_percent"])
+        if should.amount != line["tax_amount"]:
+            found.append(f"{_name(line)}: tax {line['tax_amount']}, should be {should}")
+    return listed(found, of="lines", compared=count)
+
+
+@check("I03.5", "A credit note is the sum of its lines")
+def credit_note_is_lines(books: Books) -> Found:
+    return compare(
+        """
+        SELECT n.number AS subject, n.currency AS unit,
+               n.total_amount AS a, sum(l.amount + l.tax_amount) AS b
+          FROM billing_creditnote n LEFT JOIN billing_creditnoteline l ON l.credit_note_id = n.id
+         GROUP BY n.id
+        """,
+        of="credit notes",
+        sides=("totals", "lines"),
+    )
+
+
+@check("I03.6", "What an invoice was credited is what its credit notes say")
+def credited_is_notes(books: Books) -> Found:
+    return compare(
+        """
+        SELECT COALESCE(NULLIF(i.number, ''), i.id::text) AS subject, i.currency AS unit,
+               i.credited_amount AS a, sum(n.total_amount) AS b
+          FROM billing_invoice i
+          LEFT JOIN billing_creditnote n ON n.invoice_id = i.id AND n.currency = i.currency
+         GROUP BY i.id
+        """,
+        of="invoices",
+        sides=("credited", "credit notes"),
+    )
+
+
+@check("I03.7", "Credit notes take back no more of a line, or of its tax, than was invoiced")
+def credits_fit(books: Books) -> Found:
+    return violations(
+        """
+        SELECT i.number || ' ' || l.key || ': ' || l.amount || ' + ' || l.tax_amount
+               || ' invoiced, ' || sum(c.amount) || ' + ' || sum(c.tax_amount) || ' credited'
+          FROM billing_creditnoteline c
+          JOIN billing_invoiceline l ON l.id = c.invoice_line_id
+          JOIN billing_invoice i ON i.id = l.invoice_id
+         GROUP BY i.id, l.id
+        HAVING sum(c.amount) NOT BETWEEN LEAST(l.amount, 0) AND GREATEST(l.amount, 0)
+            OR sum(c.tax_amount) NOT BETWEEN LEAST(l.tax_amount, 0) AND GREATEST(l.tax_amount, 0)
+        UNION ALL
+        SELECT n.number || ' credits a line of another invoice'
+          FROM billing_creditnoteline c
+          JOIN billing_creditnote n ON n.id = c.credit_note_id
+          JOIN billing_invoiceline l ON l.id = c.invoice_line_id
+         WHERE l.invoice_id <> n.invoice_id
+        """,
+        of="credited lines",
+        count="SELECT count(*) FROM billing_creditnoteline",
+    )
+
+
+@check("I16.1", "Every line rates again to the same amount from its stored inputs")
+def lines_rerate(books: Books) -> Found:
+    found, count = [], 0
+    for line in _lines("amount", "explanation", computed=True):
+        count += 1
+        currency = line["invoice__currency"]
+        again = rerate(line["explanation"])
+        stored = line["explanation"].get("amount")
+        if again != Money(line["amount"], currency) or stored != str(again.amount):
+            found.append(f"{_name(line)}: {line['amount']} stored, {again} rated again")
+    return listed(found, of="lines", compared=count)
+
+
+@check("I16.2", "Every line is priced as signed: model, quantity, part of the period, discounts")
+def lines_priced_as_signed(books: Books) -> Found:
+    found, count = [], 0
+    for line in _lines(
+        "explanation",
+        "item_key",
+        "kind",
+        "billing_period__schedule_id",
+        "billing_period__phase__key",
+        *(f"billing_period__{name}" for name in _SPANS),
+        computed=True,
+    ):
+        count += 1
+        terms = books.terms.get(line["billing_period__schedule_id"])
+        if terms is None:
+            found.append(f"{_name(line)} has no billing period")
+            continue
+        stored = line["explanation"]
+        for name, agreed in _agreed(terms, line).items():
+            if stored.get(name) != agreed:
+                found.append(f"{_name(line)}: {name} is {stored.get(name)}, signed {agreed}")
+    return listed(found, of="lines", compared=count)
+
+
+_SPANS = ("service_start", "service_end", "full_start", "full_end")
+
+
+def _agreed(terms: OrderTerms, line: dict[str, Any]) -> dict[str, Any]:
+    """Return what the explanation of a line must say, by the signed terms alone."""
+    phase = terms.phase(line["billing_period__phase__key"])
+    service_start, service_end, full_start, full_end = (
+        line[f"billing_period__{name}"] for name in _SPANS
+    )
+    service, full = Period(service_start, service_end), Period(full_start, full_end)
+    agreed: dict[str, Any] = {
+        "currency": terms.currency,
+        "kind": line["kind"],
+        "service": [service.start.isoformat(), service.end.isoformat()],
+    }
+    if line["kind"] == "minimum":
+        factor = prorate_factor(service, full, "daily")
+        agreed["committed"] = plain(phase.minimum.amount) if phase.minimum else None
+    else:
+        item = phase.item(line["item_key"])
+        factor = prorate_factor(service, full, item.proration)
+        agreed["model"] = price_to_data(item.model)
+        agreed["is_usage"] = item.kind == "usage"
+        agreed["discounts"] = [
+            {"percent": plain(discount.percent), "label": discount.label}
+            for discount in phase.discounts
+            if discount.item_keys is None or item.key in discount.item_keys
+        ]
+        if item.kind != "usage":
+            agreed["quantity"] = plain(item.quantity)
+    agreed["factor"] = [factor.numerator, factor.denominator]
+    return agreed
+
+
+@check("I16.3", "A usage line bills the quantity of its reading; nothing below zero")
+def usage_is_reading(books: Books) -> Found:
+    found, count = [], 0
+    for line in _lines("quantity", "explanation", "reading__quantity", computed=True):
+        if not line["explanation"].get("is_usage"):
+            continue
+        count += 1
+        read = line["reading__quantity"] or Decimal(0)
+        billed = Decimal(line["explanation"]["quantity"])
+        if billed != max(read, Decimal(0)) or line["quantity"] != billed:
+            found.append(f"{_name(line)}: bills {plain(billed)}, its reading says {plain(read)}")
+    return listed(found, of="usage lines", compared=count)
+
+
+@check("I17.1", "An issued invoice says what it said when it was issued")
+def invoices_unchanged(books: Books) -> Found:
+    invoices = (
+        Invoice.objects.filter(status__in=[Invoice.Status.ISSUED, Invoice.Status.VOID])
+        .prefetch_related(
+            Prefetch(
+                "lines",
+                queryset=InvoiceLine.objects.order_by("position").defer("explanation"),
+            )
+        )
+        .order_by("id")
+    )
+    found, count = [], 0
+    for invoice in invoices.iterator(chunk_size=CHUNK):
+        count += 1
+        if content_hash(invoice, list(invoice.lines.all())) != invoice.content_sha256:
+            found.append(f"{invoice.number}: its content does not have the hash of its issue")
+    return listed(found, of="issued invoices", compared=count)
+
+
+@check("I18.1", "Numbers have no gap and no double, per legal entity and series")
+def numbers_are_gapless(books: Books) -> Found:
+    return violations(
+        """
+        WITH documents AS (
+            SELECT legal_entity_id, 'invoice' AS series, number FROM billing_invoice
+             WHERE number <> ''
+            UNION ALL
+            SELECT legal_entity_id, 'credit_note', number FROM billing_creditnote
+            UNION ALL
+            SELECT legal_entity_id, 'schedule', number FROM billing_billingschedule),
+        used AS (
+            SELECT legal_entity_id, series, count(*) AS documents,
+                   count(DISTINCT substring(number FROM '[0-9]+$')::bigint) AS numbers,
+                   min(substring(number FROM '[0-9]+$')::bigint) AS first,
+                   max(substring(number FROM '[0-9]+$')::bigint) AS last
+              FROM documents GROUP BY 1, 2)
+        SELECT COALESCE(e.code, legal_entity_id::text) || ' ' || series || ': '
+               || COALESCE(u.documents, 0) || ' documents, ' || COALESCE(u.numbers, 0)
+               || ' numbers from ' || COALESCE(u.first, 0) || ' to ' || COALESCE(u.last, 0)
+               || ', next number ' || COALESCE(s.next_number::text, 'unknown')
+          FROM used u FULL JOIN billing_documentsequence s USING (legal_entity_id, series)
+          LEFT JOIN tenancy_legalentity e ON e.id = legal_entity_id
+         WHERE (COALESCE(u.documents, 0), COALESCE(u.numbers, 0), COALESCE(u.last, 0))
+               IS DISTINCT FROM (s.next_number - 1::bigint, s.next_number - 1::bigint,
+                                 s.next_number - 1::bigint)
+            OR u.first > 1
+        UNION ALL
+        SELECT 'quotes: ' || documents || ' quotes, ' || numbers || ' numbers up to ' || last
+               || ', next number ' || next
+          FROM (SELECT count(*) AS documents, count(DISTINCT number) AS numbers,
+                       COALESCE(max(substring(number FROM '[0-9]+$')::bigint), 0) AS last,
+                       (SELECT COALESCE(max(next_number), 1) FROM quotes_quotesequence) AS next
+                  FROM quotes_quote) AS quotes
+         WHERE NOT (documents = numbers AND documents = last AND documents = next - 1)
+        """,
+        of="numbered documents",
+        count="""
+        SELECT (SELECT count(*) FROM billing_invoice WHERE number <> '')
+             + (SELECT count(*) FROM billing_creditnote)
+             + (SELECT count(*) FROM billing_billingschedule) + (SELECT count(*) FROM quotes_quote)
+        """,
+    )
+
+
+def _lines(*names: str, computed: bool = False) -> Iterator[dict[str, Any]]:
+    """Stream lines; ``computed`` leaves out what people wrote by hand."""
+    lines = InvoiceLine.objects.all()
+    if computed:
+        lines = lines.filter(is_manual=False)
+    columns = ("key", "invoice_id", "invoice__number", "invoice__currency", *names)
+    return lines.values(*columns).iterator(chunk_size=CHUNK)
+
+
+def _name(line: dict[str, Any]) -> str:
+    return f"{line['invoice__number'] or line['invoice_id']} {line['key']}"

@@ -1,8 +1,19 @@
 """Read quotes: the terms of a draft, lists, numbers."""
 
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Exists, OuterRef, QuerySet
+
+from monetization.catalog.models import PriceVersion
+from monetization.events.models import Event
+from monetization.pricing.codec import price_from_data
+from monetization.pricing.estimate import estimate
 from monetization.pricing.terms import OrderTerms, terms_from_data
 from quotes.domain.assembly import DraftHeader, DraftLine, DraftPhase, ProductFacts, assemble
-from quotes.models import QuoteLine, QuoteVersion
+from quotes.domain.comparison import VersionFacts
+from quotes.domain.totals import QuoteTotals, list_price_ids, quote_totals
+from quotes.models import OrderForm, QuoteLine, QuoteVersion
 
 
 def terms_of(version: QuoteVersion) -> OrderTerms:
@@ -69,4 +80,73 @@ def _line(line: QuoteLine) -> DraftLine:
         proration=line.proration,
         discount_percent=line.discount_percent,
         price_version_id=str(line.price_version_id) if line.price_version_id else None,
+    )
+
+
+def latest_versions() -> QuerySet[Any]:
+    """Return the latest version of every quote, with its quote and customer."""
+    newer = QuoteVersion.objects.filter(quote=OuterRef("quote"), number__gt=OuterRef("number"))
+    rows: QuerySet[Any] = QuoteVersion.objects.filter(~Exists(newer)).select_related(
+        "quote__customer"
+    )
+    return rows
+
+
+def version_for_reading(quote_id: UUID, number: int | None = None) -> QuoteVersion:
+    """Return a version of a quote, by default the latest, with what its document shows.
+
+    :raises QuoteVersion.DoesNotExist: if there is none, or it is another tenant's.
+    """
+    versions = QuoteVersion.objects.filter(quote_id=quote_id).select_related(
+        "quote__customer", "quote__legal_entity"
+    )
+    if number is not None:
+        versions = versions.filter(number=number)
+    found: QuoteVersion = versions.order_by("-number")[:1].get()
+    return found
+
+
+def totals_of(terms: OrderTerms) -> QuoteTotals:
+    """Price terms and compare them with the list prices their lines started from."""
+    rows = PriceVersion.objects.filter(id__in=list_price_ids(terms)).values_list("id", "model")
+    return quote_totals(terms, {str(id): price_from_data(model) for id, model in rows})
+
+
+def sellable_prices(currency: str) -> list[PriceVersion]:
+    """Return the newest published version of every price in a currency, by product."""
+    rows = (
+        PriceVersion.objects.filter(
+            status=PriceVersion.Status.PUBLISHED,
+            price__currency=currency,
+            price__is_archived=False,
+            price__product__is_archived=False,
+        )
+        .select_related("price__product", "price__meter")
+        .order_by("price_id", "-number")
+        .distinct("price_id")
+    )
+    return sorted(rows, key=lambda row: (row.price.product.name, row.price.name))
+
+
+def history_of(quote_id: UUID) -> list[Event]:
+    """Return what happened to a quote and its signed order forms, newest first."""
+    forms = OrderForm.objects.filter(version__quote_id=quote_id).values_list("id", flat=True)
+    subjects = [f"quote/{quote_id}", *(f"order-form/{form_id}" for form_id in forms)]
+    return list(Event.objects.filter(subject__in=subjects).order_by("-occurred_at", "-recorded_at"))
+
+
+def version_facts(version: QuoteVersion) -> VersionFacts:
+    """Return what a version says, to be compared with another.
+
+    :raises PriceError: if a draft has no complete terms.
+    """
+    terms = terms_of(version)
+    return VersionFacts(
+        terms=terms,
+        value=estimate(terms).total_contract_value,
+        expires_on=version.expires_on,
+        signer=f"{version.signer_name} <{version.signer_email}>" if version.signer_email else "",
+        purchase_order=version.purchase_order,
+        introduction=version.introduction,
+        special_terms=version.special_terms,
     )

@@ -49,6 +49,7 @@ def _present(module: str) -> bool:
 
 urlpatterns = [
     path("accounts/", include("allauth.urls")),
+    path("sign/", include("quotes.web.public_urls")),  # the signer's pages, outside sign-in
     path("admin/", admin.site.urls),
     path("api/v1/schema", SpectacularAPIView.as_view(), name="api-schema"),
     path("api/docs/", SpectacularSwaggerView.as_view(url_name="api-schema"), name="api-docs"),

@@ -8,11 +8,13 @@ from django.db import transaction
 
 from monetization.catalog.models import PriceVersion, Product
 from monetization.customers.models import Customer
+from monetization.pricing.estimate import estimate
 from monetization.pricing.prices import PriceError
 from monetization.tenancy.context import current_actor
 from quotes.domain import lifecycle
 from quotes.domain.assembly import number
 from quotes.models import Quote, QuoteLine, QuotePhase, QuoteSequence, QuoteVersion
+from quotes.selectors import terms_of_draft
 from quotes.services.common import announce, locked_draft
 
 
@@ -93,7 +95,22 @@ def save_draft(*, version_id: UUID, payload: dict[str, Any]) -> QuoteVersion:
         version.phases.all().delete()
         for position, row in enumerate(payload["phases"]):
             _save_phase(version, position, row)
+    _keep_value(version)
     return version
+
+
+def _keep_value(version: QuoteVersion) -> None:
+    """Keep what the draft is worth beside it, for lists; nothing while it cannot be priced."""
+    version.quote.refresh_from_db(fields=["title"])
+    try:
+        priced = estimate(terms_of_draft(version))
+    except PriceError:
+        version.total_contract_value = version.annual_contract_value = None
+    else:
+        fits = max(priced.total_contract_value, priced.annual_contract_value).amount < 10**15
+        version.total_contract_value = priced.total_contract_value.amount if fits else None
+        version.annual_contract_value = priced.annual_contract_value.amount if fits else None
+    version.save(update_fields=["total_contract_value", "annual_contract_value"])
 
 
 def _save_phase(version: QuoteVersion, position: int, row: dict[str, Any]) -> None:
@@ -210,6 +227,8 @@ def revise_quote(*, quote_id: UUID, now: datetime) -> QuoteVersion:
                 "anchor_day",
                 "payment_terms_days",
                 "auto_renew",
+                "total_contract_value",
+                "annual_contract_value",
                 *_HEADER_TEXT,
             )
         },

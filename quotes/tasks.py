@@ -1,0 +1,20 @@
+"""Upkeep of quotes."""
+
+from celery import shared_task
+from django.utils import timezone
+
+from monetization.kernel.period import local_day
+from monetization.tenancy.context import tenant_context
+from monetization.tenancy.models import Tenant
+from quotes.services import expire_versions
+
+
+@shared_task
+def expire_quotes(**_future: object) -> int:
+    """Expire what can no longer be signed, by each tenant's own date; return how many."""
+    count = 0
+    for tenant in Tenant.objects.only("id", "time_zone"):
+        now = timezone.now()
+        with tenant_context(tenant.id):
+            count += expire_versions(today=local_day(now, tenant.time_zone), now=now)
+    return count

@@ -1,0 +1,114 @@
+"""One quote: its document, versions, evidence, files and history."""
+
+from typing import Any
+from uuid import UUID
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.http import content_disposition_header
+
+from monetization.documents.models import Document
+from monetization.documents.services import render_pdf
+from monetization.interface.htmx import refused
+from monetization.kernel.errors import Refusal
+from monetization.pricing.estimate import estimate
+from monetization.pricing.prices import PriceError
+from monetization.pricing.terms import terms_hash
+from monetization.users.decorators import member_required
+from quotes import selectors
+from quotes.domain.comparison import Change, compare_versions
+from quotes.models import OrderForm, QuoteVersion
+from quotes.web.actions import SHOWN_ONCE
+from quotes.web.found import latest_or_404, version_or_404
+
+
+@member_required("quotes:read")
+def quote_detail(request: HttpRequest, quote_id: UUID) -> HttpResponse:
+    """Show the quote as the customer sees its latest version, and everything we know of it."""
+    version = latest_or_404(quote_id)
+    context: dict[str, Any] = {
+        "version": version,
+        "quote": version.quote,
+        "versions": list(
+            QuoteVersion.objects.filter(quote_id=quote_id)
+            .select_related("quote")
+            .order_by("-number")
+        ),
+        "order_form": OrderForm.objects.filter(version=version).first(),
+        "history": selectors.history_of(quote_id),
+        "signing_address": _shown_once(request, version),
+        "can_write": request.principal.may("quotes:write"),  # type: ignore[attr-defined]
+        "can_schedule": request.principal.may("schedules:write"),  # type: ignore[attr-defined]
+    }
+    try:
+        terms = selectors.terms_of(version)
+        totals = selectors.totals_of(terms)
+        context |= {"terms": terms, "totals": totals, "priced": totals.priced}
+    except PriceError as error:
+        context["incomplete"] = str(error)
+    context |= _comparison(request, context["versions"])
+    return render(request, "quotes/detail.html", context)
+
+
+def _shown_once(request: HttpRequest, version: QuoteVersion) -> str | None:
+    """Return the signing address once, right after sending; only its hash is stored."""
+    kept = request.session.pop(SHOWN_ONCE, None)
+    return kept["address"] if kept and kept["version"] == str(version.id) else None
+
+
+def _comparison(request: HttpRequest, versions: list[QuoteVersion]) -> dict[str, Any]:
+    """Compare the two versions the address names, by default the last two."""
+    if len(versions) < 2:
+        return {}
+    by_number = {str(version.number): version for version in versions}
+    after = by_number.get(request.GET.get("to", ""), versions[0])
+    before = by_number.get(request.GET.get("from", ""), versions[1])
+    changes: tuple[Change, ...] | None
+    try:
+        changes = compare_versions(selectors.version_facts(before), selectors.version_facts(after))
+    except PriceError:
+        changes = None  # one of the two has no complete terms
+    return {"before": before, "after": after, "changes": changes}
+
+
+@member_required("quotes:read")
+def document(request: HttpRequest, quote_id: UUID, number: int, kind: str) -> HttpResponse:
+    """Download a version's file: the draft as it would be sent, what was sent, what was signed."""
+    version = version_or_404(quote_id, number)
+    if kind == "preview" and version.terms is None:
+        return _preview(request, version)
+    stored: Document | None = None
+    if kind == "sent":
+        stored = version.document
+    elif kind == "signed":
+        signed = OrderForm.objects.filter(version=version).first()
+        stored = signed.signed_document if signed else None
+    if stored is None:
+        raise Http404
+    return _file(bytes(stored.content), stored.filename, stored.content_type)
+
+
+def _preview(request: HttpRequest, version: QuoteVersion) -> HttpResponse:
+    try:
+        terms = selectors.terms_of_draft(version)
+        pdf = render_pdf(
+            "documents/order_form.html",
+            {
+                "version": version,
+                "quote": version.quote,
+                "terms": terms,
+                "priced": estimate(terms),
+                "terms_sha256": terms_hash(terms),
+                "is_preview": True,
+            },
+        )
+    except (Refusal, PriceError) as error:
+        return refused(request, Refusal(str(error)), f"/quotes/{version.quote_id}/")
+    name = f"{version.quote.number}-v{version.number}-draft.pdf"
+    return _file(pdf, name, "application/pdf")
+
+
+def _file(content: bytes, filename: str, content_type: str) -> HttpResponse:
+    disposition = content_disposition_header(as_attachment=True, filename=filename) or ""
+    headers = {"Content-Disposition": disposition, "X-Content-Type-Options": "nosniff"}
+    return HttpResponse(content, content_type=content_type, headers=headers)

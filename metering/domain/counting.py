@@ -1,5 +1,6 @@
 """Whether an event counts in a meter, and with which value. Pure."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -7,7 +8,11 @@ from typing import Any
 from uuid import UUID
 
 from metering.domain.events import UsageEvent
-from monetization.kernel.decimals import NotExact, exact_decimal
+
+# Text that counts as a number. One pattern for Python and Postgres, so that the hourly sums
+# and the raw events never disagree; every number an event can carry is stored in this form.
+NUMBER = r"-?(0|[1-9][0-9]{0,37})(\.[0-9]{1,12})?"
+_NUMBER = re.compile(NUMBER)
 
 ADDITIVE = frozenset({"count", "sum", "average"})  # these can be kept as hourly sums
 
@@ -36,10 +41,10 @@ def counted_value(meter: MeterDefinition, event: UsageEvent) -> Decimal | None:
         return None
     if meter.aggregation == "count":
         return Decimal(1)
-    try:
-        return exact_decimal(event.data.get(meter.value_property))
-    except NotExact:
-        return None
+    value = event.data.get(meter.value_property)
+    if isinstance(value, str):
+        return Decimal(value) if _NUMBER.fullmatch(value) else None
+    return value if isinstance(value, Decimal) else None
 
 
 def _passes(filters: Mapping[str, Any], event: UsageEvent) -> bool:

@@ -1,17 +1,23 @@
 """What a part of a billing period costs: an exact fraction of the whole."""
 
+from datetime import date, datetime, timedelta
 from fractions import Fraction
 
-from monetization.kernel.period import Period
+from monetization.kernel.period import Period, start_instant
 
-METHODS = ("daily", "none", "thirty_day_month")
+METHODS = ("daily", "none", "exact", "thirty_day_month")
 
 
-def prorate_factor(service: Period, full: Period, method: str = "daily") -> Fraction:
+def prorate_factor(
+    service: Period, full: Period, method: str = "daily", zone: str = "UTC"
+) -> Fraction:
     """Return the part of the full period that was served.
 
     :param method: ``daily`` counts calendar days; ``none`` charges the whole for any part;
-        ``thirty_day_month`` counts every month as 30 days (30/360, US).
+        ``exact`` counts the seconds between the local midnights, so that days of 23 and 25
+        hours weigh what they last; ``thirty_day_month`` counts every month as 30 days
+        (30/360, US).
+    :param zone: of the contract; only ``exact`` looks at it.
     :raises ValueError: for another method.
 
     >>> from datetime import date
@@ -24,9 +30,51 @@ def prorate_factor(service: Period, full: Period, method: str = "daily") -> Frac
             return Fraction(1)
         case "daily":
             return Fraction(service.days, full.days)
+        case "exact":
+            return instants_factor(_instants(service, zone), _instants(full, zone))
         case "thirty_day_month":
             return Fraction(_days_360(service), max(1, _days_360(full)))
     raise ValueError(f"proration: must be one of {', '.join(METHODS)}")
+
+
+def _instants(period: Period, zone: str) -> tuple[datetime, datetime]:
+    return start_instant(period.start, zone), start_instant(period.end, zone)
+
+
+def instants_factor(
+    service: tuple[datetime, datetime], full: tuple[datetime, datetime]
+) -> Fraction:
+    """Return the part of a full period that was served, to the microsecond.
+
+    :raises ValueError: if the full period is empty or upside down.
+    """
+    whole = full[1] - full[0]
+    if whole.total_seconds() <= 0:
+        raise ValueError("period: must end after it starts")
+    served = service[1] - service[0]
+    return Fraction(_microseconds(served), _microseconds(whole))
+
+
+def _microseconds(span: timedelta) -> int:
+    return span // timedelta(microseconds=1)
+
+
+def days_factor(start: date, end: date, days_in_full: int) -> Fraction:
+    """Return days served over the days of the full period; nothing for an empty stretch."""
+    return Fraction(max(0, (end - start).days), days_in_full)
+
+
+def fixed_month_factor(start: date, end: date, month_days: int = 30) -> Fraction:
+    """Return the part of a month of fixed length that was served.
+
+    Days within a month are counted as they are; a month's end that is crossed counts as the
+    fixed month's end, so that every month is equally long.
+
+    >>> fixed_month_factor(date(2023, 1, 20), date(2023, 2, 15))
+    Fraction(5, 6)
+    """
+    months = (end.year - start.year) * 12 + end.month - start.month
+    return Fraction(max(0, months * month_days + end.day - start.day), month_days)
 
 
 def _days_360(period: Period) -> int:

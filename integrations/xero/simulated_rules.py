@@ -5,7 +5,7 @@ they are known.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
@@ -79,7 +79,7 @@ def contact_errors(
 
 
 def invoice_errors(
-    invoice: Mapping[str, Any], *, knows_contact: Callable[[str], bool], number_taken: bool
+    invoice: Mapping[str, Any], *, contact_is_known: bool, number_taken: bool
 ) -> list[str]:
     """Return why Xero does not take an invoice as it stands, lines apart."""
     errors = []
@@ -90,7 +90,7 @@ def invoice_errors(
     contact_id = (invoice.get("Contact") or {}).get("ContactID")
     if not contact_id:
         errors.append("A Contact must be specified for this type of transaction.")
-    elif not knows_contact(contact_id):
+    elif not contact_is_known:
         errors.append(f"The contact with ID {contact_id} could not be found.")
     if number_taken:
         errors.append("Invoice # must be unique.")

@@ -6,13 +6,12 @@ Every client named ``simulator-...`` (secret ``simulator``) has an organisation 
 """
 
 import json
-import re
 import secrets
 import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -27,18 +26,14 @@ from uuid import NAMESPACE_URL, uuid4, uuid5
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from integrations.xero import simulated_rules as rules
-
-Document = dict[str, Any]
+from integrations.xero.simulated_books import KINDS, Books, Invalid, dump
+from integrations.xero.simulated_rules import Document
 
 CLIENT_PREFIX, SECRET = "simulator", "simulator"
 TOKEN_SECONDS = 1800
 IDEMPOTENCY_SECONDS = 360  # Xero forgets a key after minutes, too
 _API = "/api.xro/2.0/"
-_WHERE = re.compile(r'^\s*(\w+)\s*==\s*"(.*)"\s*$')
 _TABLES = """
-CREATE TABLE IF NOT EXISTS document (
-    org TEXT NOT NULL, kind TEXT NOT NULL, id TEXT NOT NULL PRIMARY KEY, body TEXT NOT NULL);
-CREATE INDEX IF NOT EXISTS document_by_kind ON document (org, kind);
 CREATE TABLE IF NOT EXISTS token (token TEXT PRIMARY KEY, client TEXT NOT NULL, ends REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS answer (
     key TEXT PRIMARY KEY, digest TEXT NOT NULL, status INTEGER NOT NULL, body TEXT NOT NULL,
@@ -77,14 +72,6 @@ class Fault:
     retry_after: int = 1
 
 
-class Invalid(Exception):
-    """The request is refused: status 400 and these words."""
-
-    def __init__(self, elements: list[Document]) -> None:
-        super().__init__()
-        self.elements = elements
-
-
 class Simulator:
     """The application, its books and a memory of what it was asked."""
 
@@ -95,6 +82,7 @@ class Simulator:
         self._lock = threading.Lock()
         self._db = sqlite3.connect(folder / "xero.sqlite3", check_same_thread=False)
         self._db.executescript(_TABLES)
+        self._books = Books(self._db)
 
     def close(self) -> None:
         with self._lock:
@@ -106,7 +94,7 @@ class Simulator:
             self.calls.append(call)
             fault = self._fault(call)
             reply = _instead(fault) or self._answer(call)
-        body = reply.body if isinstance(reply.body, bytes) else _dump(reply.body)
+        body = reply.body if isinstance(reply.body, bytes) else dump(reply.body)
         kind = "text/html; charset=utf-8" if isinstance(reply.body, bytes) else "application/json"
         length = len(body)
         if fault is not None and fault.kind == "garbage":
@@ -176,6 +164,11 @@ class Simulator:
         with self._lock, self._db:
             self._db.execute("DELETE FROM token")
 
+    def forget_keys(self) -> None:
+        """Let the minutes pass for which an Idempotency-Key is remembered."""
+        with self._lock, self._db:
+            self._db.execute("DELETE FROM answer")
+
     def _remembered(self, call: Call, org: str) -> Reply:
         """Answer; to a repeat of an Idempotency-Key with the first answer."""
         key = call.headers.get("idempotency-key", "")
@@ -196,7 +189,7 @@ class Simulator:
         reply = self._resource(call, org)
         self._db.execute(
             "INSERT INTO answer VALUES (?, ?, ?, ?, ?)",
-            (f"{org}{key}", digest, reply.status, _dump(reply.body), now + IDEMPOTENCY_SECONDS),
+            (f"{org}{key}", digest, reply.status, dump(reply.body), now + IDEMPOTENCY_SECONDS),
         )
         return reply
 
@@ -204,10 +197,10 @@ class Simulator:
         resource, _, key = call.path.removeprefix(_API).partition("/")
         if resource == "Organisation" and call.method == "GET":
             return _listing("Organisations", [_organisation(org)])
-        if resource not in _KINDS:
+        if resource not in KINDS:
             return _problem(404, "NotFound", "The resource you're looking for cannot be found")
         if call.method == "GET":
-            found = self._select(org, resource, call.query, unquote(key))
+            found = self._books.select(org, resource, call.query, unquote(key))
             if key and not found:
                 return _problem(404, "NotFound", "The resource cannot be found")
             return _listing(resource, found)
@@ -216,93 +209,31 @@ class Simulator:
         try:
             given = json.loads(call.body or b"{}", parse_float=Decimal)
             items = given.get(resource, [given]) if isinstance(given, dict) else given
-            decimals = 4 if call.query.get("unitdp") == "4" else 2
-            write = self._write_contact if resource == "Contacts" else self._write_invoice
             saved = [
-                write(org, item, update=call.method == "POST", decimals=decimals) for item in items
+                self._books.write(
+                    org,
+                    resource,
+                    item,
+                    may_update=call.method == "POST",
+                    decimals=4 if call.query.get("unitdp") == "4" else 2,
+                )
+                for item in items
             ]
         except Invalid as refusal:
-            return _validation(refusal.elements)
+            self._db.rollback()  # of several documents, all or none
+            return _validation([refusal.element])
         except (ValueError, ArithmeticError, AttributeError, TypeError) as error:
             return _validation([{"ValidationErrors": [{"Message": f"Not understood: {error}"}]}])
         return _listing(resource, saved)
 
-    def documents(self, kind: str, org: str | None = None) -> list[Document]:
+    def documents(self, kind: str) -> list[Document]:
         """Return what the books hold, oldest first: "Contacts" or "Invoices"."""
-        rows = self._db.execute(
-            "SELECT body FROM document WHERE kind = ? AND (? IS NULL OR org = ?) ORDER BY rowid",
-            (kind, org, org),
-        )
-        return [json.loads(body, parse_float=Decimal) for (body,) in rows]
+        return self._books.documents(kind)
 
     def change(self, kind: str, id: str, **fields: Any) -> None:
         """Edit a document as somebody in the Xero office would."""
         with self._lock, self._db:
-            (found,) = [one for one in self.documents(kind) if one[_KINDS[kind][0]] == id]
-            self._save(kind, found | fields)
-
-    def _select(self, org: str, kind: str, query: dict[str, str], key: str = "") -> list[Document]:
-        id_field, number_field = _KINDS[kind]
-        tests: list[Callable[[Document], bool]] = []
-        if key:
-            tests.append(lambda one: key in (one[id_field], one.get(number_field)))
-        if query.get("IDs"):
-            tests.append(lambda one: one[id_field] in query["IDs"].split(","))
-        if query.get("InvoiceNumbers"):
-            tests.append(lambda one: one.get(number_field) in query["InvoiceNumbers"].split(","))
-        if where := _WHERE.match(query.get("where", "")):
-            tests.append(lambda one: str(one.get(where[1], "")) == where[2])
-        return [one for one in self.documents(kind, org) if all(test(one) for test in tests)]
-
-    def _write_contact(self, org: str, given: Document, *, update: bool, decimals: int) -> Document:
-        known = self._select(org, "Contacts", {})
-        mine = [c for c in known if update and _same_contact(c, given)]
-        named = [c for c in known if c["Name"].lower() == str(given.get("Name", "")).lower()]
-        own_id = mine[0]["ContactID"] if mine else None
-        errors = rules.contact_errors(
-            given, holder_of_name=named[0]["ContactID"] if named else None, own_id=own_id
-        )
-        if errors:
-            raise Invalid([{**given, "ValidationErrors": [{"Message": e} for e in errors]}])
-        fresh = {"ContactID": own_id or str(uuid4()), "ContactStatus": "ACTIVE", "org": org}
-        return self._save("Contacts", (mine[0] if mine else {}) | given | fresh)
-
-    def _write_invoice(self, org: str, given: Document, *, update: bool, decimals: int) -> Document:
-        known = self._select(org, "Invoices", {"InvoiceNumbers": given.get("InvoiceNumber", "")})
-        standing = [one for one in known if one["Status"] not in ("VOIDED", "DELETED")]
-        mine = standing[0] if update and standing and given.get("InvoiceNumber") else {}
-        given = mine | {"Status": "DRAFT", "CurrencyCode": "USD"} | given
-        errors = rules.invoice_errors(
-            given,
-            knows_contact=lambda id: bool(self._select(org, "Contacts", {"IDs": id})),
-            number_taken=bool(standing) and not mine and bool(given.get("InvoiceNumber")),
-        )
-        approved = given["Status"] == "AUTHORISED"
-        lines = []
-        for line in given.get("LineItems") or []:
-            wrong = rules.line_errors(line, approved=approved, decimals=decimals)
-            lines.append({**line, "ValidationErrors": [{"Message": e} for e in wrong]})
-        result = rules.computed(given, decimals=decimals)
-        errors += rules.total_errors(given, result)
-        if errors or any(line["ValidationErrors"] for line in lines):
-            own = [{"Message": error} for error in errors]
-            raise Invalid([{**given, "LineItems": lines, "ValidationErrors": own}])
-        for name in ("Date", "DueDate"):
-            result[name] = rules.ms_date(rules.iso_date(result.get(name)) or _today())
-        contact = self._select(org, "Contacts", {"IDs": given["Contact"]["ContactID"]})[0]
-        result["Contact"] = {key: contact[key] for key in ("ContactID", "Name")}
-        result["InvoiceID"] = mine.get("InvoiceID") or str(uuid4())
-        result["InvoiceNumber"] = given.get("InvoiceNumber") or f"INV-{uuid4().hex[:6].upper()}"
-        return self._save("Invoices", result | {"org": org})
-
-    def _save(self, kind: str, document: Document) -> Document:
-        stored = {**document, "UpdatedDateUTC": rules.ms_date(datetime.now(UTC).isoformat()[:19])}
-        self._db.execute(
-            "INSERT INTO document VALUES (?, ?, ?, ?)"
-            " ON CONFLICT (id) DO UPDATE SET body = excluded.body",
-            (stored["org"], kind, stored[_KINDS[kind][0]], _dump(stored).decode()),
-        )
-        return stored
+            self._books.change(kind, id, fields)
 
     def _page(self) -> bytes:
         """Return the books for people to look at."""
@@ -319,9 +250,6 @@ class Simulator:
             f"</style><h1>Simulated Xero</h1><p>{contacts} contacts. Invoices, newest first:"
             f"<table><tr><th>Number<th>Contact<th>Date<th>Status<th>Total{rows}</table>"
         ).encode()
-
-
-_KINDS = {"Contacts": ("ContactID", "ContactNumber"), "Invoices": ("InvoiceID", "InvoiceNumber")}
 
 
 def organisation_id(client: str) -> str:
@@ -367,13 +295,6 @@ def _instead(fault: Fault | None) -> Reply | None:
     if fault is not None and fault.kind == "error":
         return _problem(500, "InternalServerError", "An error occurred in Xero")
     return None
-
-
-def _same_contact(known: Document, given: Document) -> bool:
-    return any(
-        given.get(name) and known.get(name) == given[name]
-        for name in ("ContactID", "ContactNumber", "Name")
-    )
 
 
 def _listing(resource: str, documents: list[Document]) -> Reply:
@@ -428,12 +349,3 @@ def _organisation(org: str) -> Document:
         "IsDemoCompany": True,
         "OrganisationStatus": "ACTIVE",
     }
-
-
-def _today() -> str:
-    return datetime.now(UTC).date().isoformat()
-
-
-def _dump(value: Any) -> bytes:
-    # Amounts travel as JSON numbers, as Xero's do; two decimals survive a binary double.
-    return json.dumps(value, default=float).encode()

@@ -218,6 +218,7 @@ class TestTrouble:
         tasks.push_due()
         waiting = push_of(seller, invoice)
         make_due(seller)
+        xero.forget_keys()
         tasks.push_due()
 
         done = push_of(seller, invoice)
@@ -233,6 +234,7 @@ class TestTrouble:
         xero.faults.append(Fault("lost_reply"))
 
         tasks.push_due()
+        xero.forget_keys()
         make_due(seller)
         tasks.push_due()
 

@@ -149,7 +149,8 @@ def compare(rows: Sequence[Invoice]) -> dict[UUID, Comparison]:
         history[each["schedule_id"]].append(each)
     compared: dict[UUID, Comparison] = {}
     for row in rows:
-        earlier = [h for h in history.get(row.schedule_id, ()) if h["bill_on"] < row.bill_on]
+        known = history[row.schedule_id] if row.schedule_id else []
+        earlier = [h for h in known if h["bill_on"] < row.bill_on]
         trend = [h["total_amount"] for h in earlier[1 - TREND_MONTHS :]]
         compared[row.id] = Comparison(
             earlier[-1]["id"] if earlier else None, (), [*trend, row.total_amount]

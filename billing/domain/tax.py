@@ -1,8 +1,14 @@
-"""Tax per line: the base is the rounded net, the tax is rounded once per line. Pure."""
+"""Tax on lines and on categories, on top of prices or inside them. Pure."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from decimal import Decimal
+from fractions import Fraction
 
-from monetization.kernel.money import Money
+from monetization.kernel.money import ZERO, Money, allocate, total
+
+METHODS = ("per_line", "per_category")
+TREATMENTS = ("taxable", "reverse_charge", "exempt")
 
 
 def line_tax(net: Money, percent: Decimal) -> Money:
@@ -15,9 +21,110 @@ def line_tax(net: Money, percent: Decimal) -> Money:
     >>> str(line_tax(Money(Decimal("25.06"), "NZD"), Decimal(15)))
     '3.76 NZD'
     """
-    return Money.rounded(net.amount * percent / 100, net.currency)
+    return Money.rounded(Fraction(net.amount) * Fraction(percent) / 100, net.currency)
 
 
 def percent_for(treatment: str, percent: Decimal) -> Decimal:
     """Return the rate that applies: none where the customer is exempt or accounts for it."""
     return percent if treatment == "taxable" else Decimal(0)
+
+
+def included_tax(gross: Money, percent: Decimal) -> Money:
+    """Return the tax inside a price that includes it; the net is the rest.
+
+    >>> str(included_tax(Money(Decimal("119.00"), "EUR"), Decimal(19)))
+    '19.00 EUR'
+    """
+    factor = Fraction(percent) / (100 + Fraction(percent))
+    return Money.rounded(Fraction(gross.amount) * factor, gross.currency)
+
+
+@dataclass(frozen=True, slots=True)
+class TaxRate:
+    """One tax on a base: a name, a percentage, why it may be none."""
+
+    code: str
+    percent: Decimal
+    treatment: str = "taxable"
+
+    @property
+    def effective(self) -> Decimal:
+        return percent_for(self.treatment, self.percent)
+
+
+@dataclass(frozen=True, slots=True)
+class TaxedBase:
+    """A line's amount after discounts, exact or rounded, and every tax on it.
+
+    The amount excludes tax, or includes it where the document's prices do. Several rates each
+    apply to the same base.
+    """
+
+    key: str
+    amount: Fraction
+    rates: tuple[TaxRate, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CategoryTax:
+    """One row of a document's tax summary."""
+
+    rate: TaxRate
+    base: Money
+    tax: Money
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentTax:
+    """Taxes of a document: per line, per category, and in all."""
+
+    by_line: dict[str, Money]
+    by_category: tuple[CategoryTax, ...]
+    total: Money
+
+
+def tax_document(
+    bases: Sequence[TaxedBase], currency: str, *, method: str = "per_line", inclusive: bool = False
+) -> DocumentTax:
+    """Compute the taxes of a document.
+
+    :param method: ``per_line`` rounds every line's tax and adds up (Xero); ``per_category``
+        rounds once per rate on the sum of its bases (EN 16931, BR-CO-17) and shows the
+        lines' shares by largest remainder, so that they add up to it.
+    :param inclusive: amounts contain the tax; it is taken out, not added.
+    :raises ValueError: for another method.
+    """
+    if method not in METHODS:
+        raise ValueError(f"method: must be one of {', '.join(METHODS)}")
+    by_line = {base.key: Money.zero(currency) for base in bases}
+    categories = []
+    for rate in dict.fromkeys(rate for base in bases for rate in base.rates):
+        members = [base for base in bases if rate in base.rates]
+        exact = [_exact_tax(base, rate, inclusive=inclusive) for base in members]
+        whole = sum((base.amount for base in members), start=Fraction(0))
+        if method == "per_line":
+            shares = [Money.rounded(tax, currency) for tax in exact]
+        else:
+            owed = Money.rounded(sum(exact, start=Fraction(0)), currency)
+            weights = [abs(tax) for tax in exact]
+            shares = [Money.zero(currency)] * len(members)
+            if any(weights) and len({tax < 0 for tax in exact if tax}) == 1:
+                shares = list(allocate(owed, weights))
+            elif members:
+                shares = [Money.rounded(tax, currency) for tax in exact[:-1]]
+                shares.append(owed - total(shares, currency))
+        for base, share in zip(members, shares, strict=True):
+            by_line[base.key] = by_line[base.key] + share
+        categories.append(
+            CategoryTax(rate, Money.rounded(whole, currency), total(shares, currency))
+        )
+    return DocumentTax(by_line, tuple(categories), total(by_line.values(), currency))
+
+
+def _exact_tax(base: TaxedBase, rate: TaxRate, *, inclusive: bool) -> Fraction:
+    percent = Fraction(rate.effective)
+    if not inclusive:
+        return base.amount * percent / 100
+    # Taxes inside one price share it: each has its part of the sum of all rates.
+    together = sum((Fraction(other.effective) for other in base.rates), start=Fraction(ZERO))
+    return base.amount * percent / (100 + together)

@@ -28,6 +28,7 @@ class Action:
 
     name: str
     verb: str
+    done: str  # the participle
     title: str
     effect: str
     states: tuple[str, ...]
@@ -37,6 +38,7 @@ ACTIONS = {
     "recalculate": Action(
         "recalculate",
         "Recalculate",
+        "recalculated",
         "Recalculate invoices",
         "Computes what each should say now and writes only the difference, with its cause.",
         ("in_progress", "draft"),
@@ -44,6 +46,7 @@ ACTIONS = {
     "issue": Action(
         "issue",
         "Issue",
+        "issued",
         "Issue invoices",
         "Numbers and posts each one. Issued invoices never change; they are voided or credited.",
         ("draft",),
@@ -51,6 +54,7 @@ ACTIONS = {
     "send": Action(
         "send",
         "Send",
+        "sent",
         "Send invoices",
         "Mails each one with its PDF to the customer's billing contact, once.",
         ("issued",),
@@ -88,11 +92,12 @@ def bulk_action(request: HttpRequest) -> HttpResponse:
             },
         )
     try:
-        params = {}
+        issued_on = None
         if action.name == "issue":
-            day = read_day(request.POST.get("issued_on", ""), "issued_on")
-            params["issued_on"] = day.isoformat()
-        job = start_bulk(action=action.name, invoices=rows, params=params)
+            issued_on = read_day(request.POST.get("issued_on", ""), "issued_on")
+        job = start_bulk(
+            action=action.name, invoice_ids=[row.id for row in rows], issued_on=issued_on
+        )
     except Refusal as refusal:
         return refused(request, refusal, back)
     return redirect(f"{back}&job={job.id}" if "=" in back else f"{back}job={job.id}")
@@ -138,7 +143,7 @@ def _why_nothing(chosen: list[Invoice], action: Action) -> str:
     if not chosen:
         return "select at least one invoice"
     reasons = ", ".join(f"{count} {reason}" for reason, count in _left_out(chosen, action))
-    return f"none of the selected invoices can be {action.name.rstrip('e')}ed: {reasons}"
+    return f"none of the selected invoices can be {action.done}: {reasons}"
 
 
 def _totals(rows: Iterable[Invoice]) -> list[dict[str, Any]]:

@@ -81,7 +81,7 @@ def query_of(data: QueryDict) -> str:
     kept = QueryDict(mutable=True)
     for name in NAMES:
         if data.get(name):
-            kept[name] = data[name]
+            kept[name] = str(data[name])
     return kept.urlencode()
 
 

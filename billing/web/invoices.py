@@ -1,6 +1,5 @@
 """The month-end desk and the invoice page."""
 
-import csv
 from collections.abc import Callable
 from datetime import date
 from typing import Any
@@ -10,6 +9,7 @@ from uuid import UUID
 from django.core.paginator import Paginator
 from django.db import IntegrityError, transaction
 from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -25,6 +25,7 @@ from billing.web import filters
 from metering.selectors import events_in_reading, late_events, usage_by_day
 from monetization.documents.services import PdfUnavailable
 from monetization.events.models import Event
+from monetization.interface.exports import csv_response
 from monetization.interface.htmx import done, page_or_partial, refused
 from monetization.interface.models import SavedView
 from monetization.jobs.models import Job
@@ -88,30 +89,22 @@ def _delivery(invoice: Invoice, today: date) -> str:
 
 
 @member_required("invoices:read")
-def invoice_export(request: HttpRequest) -> HttpResponse:
+def invoice_export(request: HttpRequest) -> HttpResponseBase:
     """Give the view as CSV, every row of it."""
     today = filters.today_of(request)
-    rows = selectors.invoices(filters.read_filter(request.GET, today), today=today)
-    response = HttpResponse(content_type="text/csv; charset=utf-8")
-    response["Content-Disposition"] = f'attachment; filename="invoices-{today}.csv"'
-    writer = csv.writer(response)
-    writer.writerow(
-        ["Number", "Customer", "Status", "Bill on", "Issued on", "Due on", "Currency", "Subtotal",
-         "Tax", "Total", "Last month", "Change", "Paid", "Credited", "Payment"]
+    rows: Any = selectors.invoices(filters.read_filter(request.GET, today), today=today)
+    return csv_response(
+        f"invoices-{today}.csv",
+        ("Number", "Customer", "Status", "Bill on", "Issued on", "Due on", "Currency", "Subtotal",
+         "Tax", "Total", "Last month", "Change", "Paid", "Credited", "Payment"),
+        (
+            (row.number, row.customer.name, row.get_status_display(), row.bill_on, row.issued_on,
+             row.due_on, row.currency, row.subtotal_amount, row.tax_amount, row.total_amount,
+             row.previous, row.change, row.paid_amount, row.credited_amount,
+             row.get_payment_status_display())
+            for row in rows.iterator(chunk_size=1000)
+        ),
     )  # fmt: skip
-    for row in rows.iterator(chunk_size=1000):
-        writer.writerow(
-            [row.number, _cell(row.customer.name), row.get_status_display(), row.bill_on,
-             row.issued_on or "", row.due_on or "", row.currency, row.subtotal_amount,
-             row.tax_amount, row.total_amount, row.previous if row.previous is not None else "",
-             row.change, row.paid_amount, row.credited_amount, row.get_payment_status_display()]
-        )  # fmt: skip
-    return response
-
-
-def _cell(text: str) -> str:
-    """Keep a spreadsheet from running a name as a formula (OWASP, CSV injection)."""
-    return f"'{text}" if text[:1] in "=+-@\t\r" else text
 
 
 @require_POST

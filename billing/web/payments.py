@@ -1,6 +1,5 @@
 """Money received, and who owes what."""
 
-from decimal import Decimal
 from typing import Any
 
 from django import forms
@@ -16,6 +15,7 @@ from billing.models import Invoice, Payment, PaymentAllocation
 from billing.services.collections import open_amount, record_payment
 from billing.web import filters
 from monetization.customers.models import Customer
+from monetization.interface.forms import ExactNumberField, PageForm
 from monetization.interface.htmx import done
 from monetization.kernel.errors import Refusal
 from monetization.kernel.money import Money, MoneyError
@@ -40,26 +40,20 @@ def payment_list(request: HttpRequest) -> HttpResponse:
     )
 
 
-class PaymentForm(forms.Form):
+class PaymentForm(PageForm):
     """A payment as finance reads it off the bank statement."""
 
-    customer = forms.ModelChoiceField(queryset=None)
-    amount = forms.DecimalField(max_digits=19, decimal_places=4, min_value=Decimal("0.0001"))
+    customer: Any = forms.ModelChoiceField(queryset=None)
+    amount = ExactNumberField(whole=15, places=4, above_zero=True)
     received_on = forms.DateField(widget=forms.DateInput(attrs={"type": "date"}))
     method = forms.CharField(max_length=40, initial="bank transfer")
     reference = forms.CharField(max_length=200, help_text="The bank's; once per customer.")
-    invoice = forms.ModelChoiceField(
+    invoice: Any = forms.ModelChoiceField(
         queryset=None, required=False, help_text="The oldest open ones, if not named."
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._choices()
-        for field in self.fields.values():
-            is_select = isinstance(field.widget, forms.Select)
-            field.widget.attrs["class"] = "form-select" if is_select else "form-control"
-
-    def _choices(self) -> None:
         customer: Any = self.fields["customer"]
         invoice: Any = self.fields["invoice"]
         customer.queryset = Customer.objects.filter(is_archived=False).order_by("name")
@@ -108,7 +102,7 @@ def payment_create(request: HttpRequest) -> HttpResponse:
                 now=timezone.now(),
             )
         except Refusal as refusal:
-            form.add_error(None, str(refusal))
+            form.refuse(refusal)
         else:
             return done(
                 request,

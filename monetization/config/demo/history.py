@@ -100,10 +100,12 @@ def close_past_month(month: date, payers: dict[UUID, str], random: Random) -> in
     return issued
 
 
-def issue_month(month: date, payers: dict[UUID, str], random: Random) -> int:
-    """Issue and collect a month whose books stay open."""
+def issue_month(month: date, payers: dict[UUID, str], random: Random, today: date) -> int:
+    """Issue a month whose books stay open, and collect up to today."""
     issued = _issue(month, month_end(month))
     _collect(month, payers, random)
+    if today > month_end(month):
+        _collect(month_end(month), payers, random, until=today)
     return issued
 
 
@@ -123,9 +125,11 @@ def _issue(month: date, end: date) -> int:
     return count
 
 
-def _collect(month: date, payers: dict[UUID, str], random: Random) -> None:
+def _collect(
+    month: date, payers: dict[UUID, str], random: Random, until: date | None = None
+) -> None:
     """Receive what customers pay in a month, each in its own manner."""
-    end = month_end(month)
+    end = until or month_end(month)
     unpaid = (
         Invoice.objects.filter(status=Invoice.Status.ISSUED)
         .exclude(payment_status=Invoice.PaymentStatus.PAID)

@@ -103,8 +103,8 @@ class UsageEventsView(APIView):
     def get(self, request: Request) -> Response:
         query = request.query_params
         rows = selectors.list_events(
-            subject=query.get("customer", ""),
-            type=query.get("type", ""),
+            subject=_text(query.get("customer"), "customer"),
+            type=_text(query.get("type"), "type"),
             since=_moment(query.get("from"), "from"),
             until=_moment(query.get("to"), "to"),
             before=_uuid(query.get("before"), "before"),
@@ -144,6 +144,12 @@ def _moment(text: str | None, field: str) -> datetime | None:
         return read_time(text)
     except Invalid as error:
         raise ValidationError({field: error.reason}) from None
+
+
+def _text(text: str | None, field: str) -> str:
+    if text and "\x00" in text:
+        raise ValidationError({field: "must not contain a NUL character"})
+    return text or ""
 
 
 def _uuid(text: str | None, field: str) -> UUID | None:

@@ -16,7 +16,7 @@ import orjson
 import psycopg
 from django.db import connection
 
-from metering.domain.counting import MeterDefinition, counted_value
+from metering.domain.counting import NUMBER, MeterDefinition, counted_value
 from metering.domain.events import UsageEvent, jsonable
 
 HOUR = timedelta(hours=1)
@@ -198,7 +198,7 @@ def rebuild_rollup(meter: MeterDefinition) -> None:
         )
 
 
-_IS_NUMBER = r"^-?[0-9]+(\.[0-9]+)?$"
+_IS_NUMBER = f"^{NUMBER}$"
 
 
 def value_sql(meter: MeterDefinition) -> str:

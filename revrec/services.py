@@ -83,7 +83,8 @@ def recognize_month(*, month: date, now: datetime) -> int:
 
     Compute and compare: running it twice posts nothing; late usage, credits and corrections
     are caught up. A closed month is never touched: the catch-up lands in the first open one
-    and names the month it belongs to.
+    and names the month it belongs to. Once a later month is recognized, an earlier one is
+    caught up as of that later one.
 
     :returns: the number of journal entries posted.
     :raises MonthNotOver: before the month's last day is over.
@@ -92,6 +93,10 @@ def recognize_month(*, month: date, now: datetime) -> int:
     end = selectors.month_end(first)
     if now.date() < end:
         raise MonthNotOver(f"{first:%B %Y} is not over yet")
+    latest = selectors.latest_recognized_month()
+    if latest is not None and first < latest:
+        # All postings are compared, so an earlier month must not take the later ones back.
+        first, end = latest, selectors.month_end(latest)
     schedules = list(
         BillingSchedule.objects.select_for_update(of=("self",))
         .filter(activated_at__isnull=False, start_on__lt=end)

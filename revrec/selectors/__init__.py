@@ -43,6 +43,7 @@ from revrec.selectors.months import (
     earlier_open_month,
     months_of_books,
     out_of_balance,
+    unplanned_contracts,
     unrecognized,
 )
 from revrec.selectors.recognition import (
@@ -90,6 +91,7 @@ __all__ = [
     "rules_in_use",
     "should_be_recognized",
     "tie_out",
+    "unplanned_contracts",
     "unrecognized",
     "waterfall",
 ]

@@ -7,8 +7,8 @@ from decimal import Decimal
 from typing import Literal
 from uuid import UUID
 
-from django.db.models import Min, Sum
-from django.db.models.functions import TruncMonth
+from django.db.models import Max, Min, Sum
+from django.db.models.functions import Coalesce, TruncMonth
 
 from monetization.customers.models import Customer
 from monetization.ledger.accounts import Account
@@ -81,13 +81,13 @@ class RevenueByMonth:
 
 
 def latest_recognized_month() -> date | None:
-    """Return the last month whose revenue was recognized; None before the first."""
-    day: date | None = (
-        JournalEntry.objects.filter(rule__startswith="revenue_recognized")
-        .order_by("-entry_date")
-        .values_list("entry_date", flat=True)
-        .first()
-    )
+    """Return the last month whose revenue was recognized; None before the first.
+
+    A catch-up counts for the month it belongs to, not for the open one it is dated in.
+    """
+    day: date | None = JournalEntry.objects.filter(rule__startswith="revenue_recognized").aggregate(
+        latest=Max(Coalesce("period_of_origin", "entry_date"))
+    )["latest"]
     return day.replace(day=1) if day else None
 
 

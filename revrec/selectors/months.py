@@ -12,6 +12,7 @@ from monetization.kernel.money import Money
 from monetization.ledger.accounts import Account
 from monetization.ledger.models import AccountingPeriod, JournalEntry, Posting
 from monetization.ledger.selectors import trial_balance
+from revrec.models import PerformanceObligation
 from revrec.selectors.by_month import first_month_of_books, latest_recognized_month, months_between
 from revrec.selectors.recognition import month_end, recognized, should_be_recognized
 
@@ -96,6 +97,15 @@ def unrecognized(month: date) -> list[Money]:
         gap = should.get(key, zero) - posted.get(key, zero)
         gaps[zero.currency] = gaps.get(zero.currency, zero) + gap
     return [gap for _, gap in sorted(gaps.items()) if gap]
+
+
+def unplanned_contracts(month: date) -> int:
+    """Return how many contracts that began by a month's end have no obligations yet."""
+    began = BillingSchedule.objects.filter(
+        activated_at__isnull=False, start_on__lt=month_end(month)
+    )
+    planned = PerformanceObligation.objects.values("schedule_id")
+    return int(began.exclude(id__in=planned).count())
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,18 +95,7 @@ def checks_of(month: date, *, is_over: bool) -> list[Check]:
             else f"{waiting} draft{'s' if waiting > 1 else ''} over {amounts} not issued yet.",
         )
     )
-    gaps = selectors.unrecognized(month) if is_over else []
-    checks.append(
-        Check(
-            "Revenue is recognized",
-            not gaps,
-            ("Nothing earned is missing from the ledger." if is_over else "Due after its last day.")
-            if not gaps
-            else f"{', '.join(money(gap) for gap in gaps)} earned and not posted; "
-            "closing posts it.",
-            blocks=False,
-        )
-    )
+    checks.append(_recognized(month, is_over=is_over))
     off = selectors.out_of_balance()
     checks.append(
         Check(
@@ -131,6 +120,25 @@ def checks_of(month: date, *, is_over: bool) -> list[Check]:
         )
     )
     return checks
+
+
+def _recognized(month: date, *, is_over: bool) -> Check:
+    label = "Revenue is recognized"
+    if not is_over:
+        return Check(label, holds=True, says="Due after its last day.", blocks=False)
+    says = []
+    unplanned = selectors.unplanned_contracts(month)
+    if unplanned:
+        says.append(
+            f"{unplanned} contract{' is' if unplanned == 1 else 's are'} not planned yet; "
+            "recognizing plans them."
+        )
+    gaps = selectors.unrecognized(month)
+    if gaps:
+        amounts = ", ".join(money(gap) for gap in gaps)
+        says.append(f"{amounts} earned and not posted; closing posts it.")
+    nothing = "Nothing earned is missing from the ledger."
+    return Check(label, not says, " ".join(says) or nothing, blocks=False)
 
 
 @require_POST

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_safe
 
 from monetization.interface.exports import csv_response
 from monetization.ledger.accounts import Account
+from monetization.tenancy.models import Tenant
 from monetization.users.decorators import member_required
 from revrec import selectors
 from revrec.web.forms import PositionsForm, RangeForm, WaterfallForm, add_months
@@ -37,7 +38,7 @@ def offered_months() -> list[date]:
 @member_required("revenue:read")
 def waterfall(request: HttpRequest) -> Any:
     """Revenue by product or customer and month: recognized, and still planned."""
-    currencies = selectors.revenue_currencies()
+    currencies = _currencies(request)
     if not currencies:
         return render(request, "revrec/waterfall.html", {"tab": "waterfall"})
     form = WaterfallForm(
@@ -63,6 +64,13 @@ def waterfall(request: HttpRequest) -> Any:
     return render(request, "revrec/waterfall.html", context)
 
 
+def _currencies(request: HttpRequest) -> list[str]:
+    """Return the currencies with revenue, the company's own first."""
+    found = selectors.revenue_currencies()
+    tenant = Tenant.objects.get(id=request.principal.tenant_id)  # type: ignore[attr-defined]
+    return sorted(found, key=lambda code: (code != tenant.default_currency, code))
+
+
 def _chart(revenue: selectors.RevenueByMonth) -> dict[str, Any]:
     shown, rest = revenue.lines[:SERIES], revenue.lines[SERIES:]
     series = [
@@ -79,7 +87,7 @@ def _chart(revenue: selectors.RevenueByMonth) -> dict[str, Any]:
         "type": "bar",
         "stacked": True,
         "labels": [
-            f"{month:%b %y}{'' if month < revenue.planned_from else ' · plan'}"
+            f"{month:%b %y}" if month < revenue.planned_from else f"{month:%b %y}\nplanned"
             for month in revenue.months
         ],
         "series": series,

@@ -152,6 +152,29 @@ class TestRecognizeMonth:
         assert late.entry_date == FEB
         assert sum(p.amount for p in late.postings.filter(account="revenue")) == Decimal(-10)
 
+    def test_an_earlier_month_takes_nothing_back_from_the_later_ones(self) -> None:
+        schedule = billed(deal(YEARLY), now=APRIL)
+        issue_all(schedule, JAN)
+        for month in (JAN, FEB, MAR):
+            services.recognize_month(month=month, now=APRIL)
+        before = balances()
+
+        assert services.recognize_month(month=JAN, now=APRIL) == 0
+        assert balances() == before
+
+    def test_a_catch_up_does_not_recognize_the_open_month_it_is_dated_in(self) -> None:
+        schedule = billed(deal(YEARLY), now=APRIL)
+        issue_all(schedule, JAN)
+        services.recognize_month(month=JAN, now=APRIL)
+        close_period(month=JAN, now=APRIL)
+        billed(deal(PLATFORM), now=APRIL, customer=make_customer("Late"))
+
+        services.recognize_month(month=JAN, now=APRIL)
+
+        assert selectors.latest_recognized_month() == JAN
+        # 1,200 x 31/365 = 101.92 and 6,000 x 31/365 = 509.59: January only.
+        assert balances()["revenue"] == Decimal("-611.51")
+
     def test_a_month_is_not_recognized_before_it_is_over(self) -> None:
         with pytest.raises(services.MonthNotOver):
             services.recognize_month(month=date(2026, 4, 1), now=APRIL)

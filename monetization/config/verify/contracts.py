@@ -73,8 +73,9 @@ def periods_tile(books: Books) -> Found:
         WITH ordered AS (
             SELECT s.number, p.kind, p.item_key, p.service_start, p.service_end,
                    h.start_on, h.end_on, p.phase_id,
-                   lag(p.service_end) OVER line AS before, lag(p.phase_id) OVER line AS phase_before,
-                   lead(p.service_start) OVER line AS next, lead(p.phase_id) OVER line AS phase_next,
+                   lag(p.service_end) OVER line AS before,
+                   lag(p.phase_id) OVER line AS phase_before,
+                   lead(p.phase_id) OVER line AS phase_next,
                    count(*) OVER (PARTITION BY p.schedule_id, p.phase_id, p.kind, p.item_key) AS n
               FROM billing_billingperiod p
               JOIN billing_billingschedule s ON s.id = p.schedule_id

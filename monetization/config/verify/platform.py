@@ -55,6 +55,9 @@ def references_hold(books: Books) -> Found:
     return listed(found, of="references", compared=counted, notes=[f"{len(wanted)} columns"])
 
 
+_NO_NUMBERS = "'NaN', 'Infinity', '-Infinity'"
+
+
 @check("I07.1", "No number is NaN or infinite")
 def numbers_are_numbers(books: Books) -> Found:
     columns: dict[str, list[str]] = defaultdict(list)
@@ -73,7 +76,7 @@ def numbers_are_numbers(books: Books) -> Found:
     found, count = [], 0
     for table, names in columns.items():
         sums = ", ".join(
-            f"count(\"{name}\"), count(*) FILTER (WHERE \"{name}\" IN ('NaN', 'Infinity', '-Infinity'))"
+            f'count("{name}"), count(*) FILTER (WHERE "{name}" IN ({_NO_NUMBERS}))'
             for name in names
         )
         numbers = rows(f'SELECT {sums} FROM "{table}"')[0]

@@ -30,23 +30,27 @@ _LINES = """
 """
 
 
+_BILLED = """
+    SELECT COALESCE(schedule_id, '00000000-0000-0000-0000-000000000000') AS contract_id,
+           item_key, currency, sum(amount) AS amount FROM (
+        SELECT i.schedule_id, l.item_key, i.currency, l.amount
+          FROM billing_invoiceline l
+          JOIN billing_invoice i ON i.id = l.invoice_id AND i.status = 'issued'
+        UNION ALL
+        SELECT i.schedule_id, c.item_key, i.currency, -c.amount
+          FROM billing_creditnoteline c
+          JOIN billing_creditnote n ON n.id = c.credit_note_id
+          JOIN billing_invoice i ON i.id = n.invoice_id) AS parts
+     GROUP BY 1, 2, 3
+"""
+
+
 @check("I05.2", "Recognized + deferred - unbilled = billed - credited, per contract line")
 def earned_is_billed(books: Books) -> Found:
     return compare(
         f"""
         WITH ledger AS ({_LINES}),
-        documents AS (
-            SELECT COALESCE(schedule_id, '00000000-0000-0000-0000-000000000000') AS contract_id,
-                   item_key, currency, sum(amount) AS amount FROM (
-                SELECT i.schedule_id, l.item_key, i.currency, l.amount
-                  FROM billing_invoiceline l
-                  JOIN billing_invoice i ON i.id = l.invoice_id AND i.status = 'issued'
-                UNION ALL
-                SELECT i.schedule_id, c.item_key, i.currency, -c.amount
-                  FROM billing_creditnoteline c
-                  JOIN billing_creditnote n ON n.id = c.credit_note_id
-                  JOIN billing_invoice i ON i.id = n.invoice_id) AS parts
-             GROUP BY 1, 2, 3)
+        documents AS ({_BILLED})
         SELECT COALESCE(s.number, contract_id::text) || ' ' || item_key AS subject,
                j.currency AS unit, a, b
           FROM (SELECT contract_id, item_key, currency,
@@ -202,10 +206,11 @@ def finished_contracts_earned(books: Books) -> Found:
         return Found(0, "finished contract lines", notes=("no month has been recognized yet",))
     return compare(
         f"""
-        WITH ledger AS ({_LINES})
-        SELECT s.number || ' ' || l.item_key AS subject, l.currency AS unit,
-               l.recognized AS a, l.recognized + l.deferred - l.unbilled AS b
-          FROM ledger l JOIN billing_billingschedule s ON s.id = l.contract_id
+        WITH ledger AS ({_LINES}), documents AS ({_BILLED})
+        SELECT s.number || ' ' || item_key AS subject, j.currency AS unit, a, b
+          FROM (SELECT contract_id, item_key, currency, l.recognized AS a, d.amount AS b
+                  FROM ledger l FULL JOIN documents d USING (contract_id, item_key, currency)) AS j
+          JOIN billing_billingschedule s ON s.id = contract_id
          WHERE s.status = 'completed' AND s.end_on <= %s AND s.id <> ALL (%s)
            AND NOT EXISTS (SELECT FROM billing_invoice i WHERE i.schedule_id = s.id
                               AND i.status IN ('in_progress', 'draft') AND i.subtotal_amount <> 0)

@@ -226,11 +226,16 @@ class InputSerializer(serializers.Serializer[Any]):
     """A body that takes only its own fields: a misspelled one is named, never ignored."""
 
     def to_internal_value(self, data: Any) -> Any:
+        unknown: dict[str, Any] = {}
         if isinstance(data, dict):
             known = {name for name, field in self.fields.items() if not field.read_only}
-            unknown = sorted(str(name) for name in data if name not in known)
-            if unknown:
-                raise serializers.ValidationError(
-                    {name: ["is not a known field"] for name in unknown}
-                )
-        return super().to_internal_value(data)
+            unknown = {str(name): ["is not a known field"] for name in data if name not in known}
+        try:
+            value = super().to_internal_value(data)
+        except serializers.ValidationError as error:
+            if isinstance(error.detail, dict) and unknown:
+                raise serializers.ValidationError({**error.detail, **unknown}) from None
+            raise
+        if unknown:
+            raise serializers.ValidationError(unknown)
+        return value

@@ -1,0 +1,260 @@
+"""Whatever is sent, the answer is an answer: never a 500, always JSON that says what is wrong."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any
+
+import pytest
+from django.db import transaction
+from drf_spectacular.generators import SchemaGenerator
+
+from monetization.kernel.ids import uuid7
+from quotes.models import QuoteSequence
+from tests.factories_billing import CALLS, PLATFORM, billed, deal
+from tests.integration.api.conftest import CALLS as CALLS_MODEL
+from tests.integration.api.conftest import Api, line_of
+
+NOW = datetime(2026, 2, 2, 12, tzinfo=UTC)
+HOSTILE: tuple[Any, ...] = (
+    None,
+    "",
+    " ",
+    0,
+    -1,
+    10**30,
+    "1e300",
+    "1e-13",
+    "9" * 39,
+    "NaN",
+    True,
+    [],
+    [None],
+    {},
+    {"a": 1},
+    "x" * 30_000,
+    "9999-12-31",
+    "0001-01-01",
+    "2026-02-30T25:00:00Z",
+    str(uuid7()),
+    "ÅÄÖ 漢字 😀 \u202e '; --",
+)
+HOSTILE_TEXT = ("", "\x00", "-1", "9" * 50, "9999-12-31", "[] % 😀")
+
+
+def mutations(body: Any) -> Iterator[Any]:
+    """The body with one place after another replaced, left out or added to."""
+    yield from HOSTILE
+    if isinstance(body, dict):
+        yield {**body, "surprise": 1}
+        for key, value in body.items():
+            yield {name: part for name, part in body.items() if name != key}
+            for changed in mutations(value):
+                yield {**body, key: changed}
+    elif isinstance(body, list):
+        yield body * 2
+        for index, value in enumerate(body):
+            for changed in mutations(value):
+                yield [*body[:index], changed, *body[index + 1 :]]
+
+
+@pytest.fixture
+def calls_to_make(api: Api, inside: Any, platform: Any, calls: Any) -> dict[str, Any]:
+    """A good body and path for every unsafe operation."""
+    with inside():
+        schedule = billed(deal(PLATFORM, CALLS), now=NOW)
+        form, who = schedule.order_form_id, schedule.customer_id
+        QuoteSequence.objects.update_or_create(defaults={"next_number": 100})
+    draft, other = api.get("invoices", {"status": "draft"}).json()["results"]
+    api.made(f"invoices/{draft['id']}/issue", {"issued_on": "2026-02-02"}, status=200)
+    draft_body = {
+        "title": "Deal",
+        "start_on": "2026-01-31",
+        "expires_on": "2026-12-31",
+        "time_zone": "Europe/Paris",
+        "anchor_day": 31,
+        "payment_terms_days": 30,
+        "auto_renew": True,
+        "purchase_order": "PO",
+        "introduction": "Hello",
+        "special_terms": "None",
+        "signer_name": "Ann",
+        "signer_email": "ann@example.com",
+        "phases": [
+            {
+                "name": "Ramp",
+                "kind": "ramp",
+                "months": 6,
+                "minimum_amount": "10",
+                "minimum_frequency": "quarterly",
+                "discount_percent": "5",
+                "discount_label": "Launch",
+                "lines": [
+                    line_of(calls, expected_quantity="5", meter_key="calls", item_key="c"),
+                    line_of(
+                        platform,
+                        quantity="2",
+                        description="Platform",
+                        model={"model": "package", "size": "1", "package_price": "2"},
+                        frequency="yearly",
+                        timing="in_arrears",
+                        proration="thirty_day_month",
+                        discount_percent="1",
+                    ),
+                ],
+            }
+        ],
+    }
+    quote = api.made("quotes", {**draft_body, "customer": str(who), "external_id": "o1"})
+    product, price, paid = platform["product"], platform["id"], f"invoices/{draft['id']}"
+    month = {"month": "2026-01"}
+    return {
+        "post customers": {
+            "name": "Borg",
+            "currency": "USD",
+            "legal_name": "Borg Inc",
+            "external_id": "b",
+            "time_zone": "UTC",
+            "address": "Cube",
+            "country": "US",
+            "tax_id": "1",
+            "tax_treatment": "exempt",
+            "tax_name": "VAT",
+            "tax_percent": "1.5",
+            "payment_terms_days": 5,
+            "purchase_order": "1",
+            "notes": "n",
+        },
+        f"patch customers/{who}": {"name": "B", "currency": "EUR", "is_archived": True},
+        f"post customers/{who}/contacts": {"name": "A", "email": "a@b.co", "is_primary": True},
+        f"post customers/{who}/aliases": {
+            "alias": "b2",
+            "valid_from": "2026-01-01T00:00:00Z",
+            "valid_until": "2026-02-01T00:00:00+01:00",
+        },
+        "post products": {
+            "code": "new",
+            "name": "N",
+            "description": "d",
+            "kind": "fixed",
+            "recognition": "point_in_time",
+        },
+        "post prices": {
+            "product": product,
+            "code": "new",
+            "name": "N",
+            "currency": "USD",
+            "frequency": "monthly",
+            "timing": "in_arrears",
+            "proration": "none",
+            "meter": calls["meter"],
+            "publish": False,
+            "model": {**CALLS_MODEL, "flat_fee_at_zero": False},
+        },
+        f"post prices/{price}/versions": {"model": {"model": "per_unit", "unit_price": "1"}},
+        f"post prices/{price}/publish": {},
+        "post pricing/estimate": {
+            "currency": "USD",
+            "items": [{"model": CALLS_MODEL, "quantity": "5"}],
+        },
+        "post quotes": {
+            "customer": str(who),
+            "title": "T",
+            "start_on": "2026-01-31",
+            "external_id": "o",
+        },
+        f"put quotes/{quote['id']}/draft": draft_body,
+        f"post quotes/{quote['id']}/send": {},
+        f"post quotes/{quote['id']}/revise": {},
+        f"post order-forms/{form}/schedule": {},
+        f"post schedules/{schedule.id}/suspend": {},
+        f"post schedules/{schedule.id}/resume": {},
+        f"post schedules/{schedule.id}/cancel": {},
+        f"post schedules/{schedule.id}/activate": {},
+        f"post invoices/{other['id']}/recalculate": {},
+        f"post invoices/{other['id']}/issue": {"issued_on": "2026-02-02", "ignore_grace": True},
+        f"post {paid}/send": {},
+        f"post {paid}/void": {"reason": "r"},
+        f"post {paid}/credit": {"reason": "r", "issued_on": "2026-02-02"},
+        "post invoices/bulk": {
+            "action": "issue",
+            "issued_on": "2026-02-02",
+            "filter": {
+                "status": ["draft"],
+                "payment_status": ["unpaid"],
+                "customer": str(who),
+                "schedule": str(schedule.id),
+                "currency": "USD",
+                "bill_on_from": "2026-01-01",
+                "bill_on_to": "2026-12-31",
+                "month": "2026-02",
+                "service_month": "2026-02",
+            },
+        },
+        "post payments": {
+            "customer": str(who),
+            "currency": "USD",
+            "amount": "5",
+            "received_on": "2026-02-02",
+            "reference": "w1",
+            "method": "card",
+            "allocations": [{"invoice": draft["id"], "amount": "5"}],
+        },
+        "post revenue/recognize": month,
+        "post revenue/close": month,
+        "post revenue/reopen": {**month, "reason": "r"},
+    }
+
+
+@pytest.mark.parametrize("every", [pytest.param(1, marks=pytest.mark.slow), 13])
+def test_no_body_makes_the_server_fail(api: Api, calls_to_make: dict[str, Any], every: int) -> None:
+    api.client.raise_request_exception = False
+    for call, good in calls_to_make.items():
+        method, path = call.split()
+        for body in [good, *islice(mutations(good), 0, None, every)]:
+            with transaction.atomic():
+                answer = api.call(method, path, body)
+                transaction.set_rollback(True)
+            assert answer.status_code < 500, (call, body)
+            if answer.status_code >= 400:
+                assert answer["Content-Type"] == "application/problem+json", (call, body)
+                assert json.loads(answer.content)["detail"], (call, body)
+            if body is good:
+                assert answer.status_code in (200, 201, 202, 409), answer.content.decode()
+
+
+def test_no_query_makes_the_server_fail(api: Api) -> None:
+    api.client.raise_request_exception = False
+    schema = SchemaGenerator().get_schema(request=None, public=True)
+    for path, methods in schema["paths"].items():
+        if "get" not in methods:
+            continue
+        short = path.removeprefix("/api/v1/")
+        for name in ("id", "prefix", "pk"):
+            short = short.replace(f"{{{name}}}", str(uuid7()))
+        assert api.get(short.replace("{number}", "999999")).status_code < 500, path
+        for parameter in methods["get"].get("parameters", []):
+            paging = parameter["name"] in ("cursor", "page_size") and short != "customers"
+            if parameter["in"] != "query" or paging:
+                continue
+            for text in HOSTILE_TEXT:
+                answer = api.get(short, {parameter["name"]: text})
+                assert answer.status_code < 500, (path, parameter["name"], text)
+
+
+def test_every_unsafe_call_of_the_schema_is_tried(calls_to_make: dict[str, Any]) -> None:
+    schema = SchemaGenerator().get_schema(request=None, public=True)
+    tried = {(call.split()[0], _shape(call.split()[1])) for call in calls_to_make}
+    elsewhere = ("usage-events", "meters", "integrations", "api-keys", "jobs", "mail")
+    declared = {
+        (method, _shape(path.removeprefix("/api/v1/")))
+        for path, methods in schema["paths"].items()
+        for method in methods
+        if method != "get" and not path.removeprefix("/api/v1/").startswith(elsewhere)
+    }
+    assert declared <= tried
+
+
+def _shape(path: str) -> str:
+    return "/".join("*" if "{" in part or len(part) == 36 else part for part in path.split("/"))

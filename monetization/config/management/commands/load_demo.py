@@ -13,6 +13,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
+from integrations.services import connect_xero
 from metering.services import fold_usage
 from monetization.config.demo import company, contracts, customers, history, pipeline, usage
 from monetization.kernel.period import add_months
@@ -143,7 +144,9 @@ class Loader:
         self._step(f"{issued:,} invoices issued, collected and recognized")
 
     def _connect(self) -> None:
+        """Connect Xero from now on: what was issued before is in the books already."""
         with tenant_context(self._tenant.id, actor="Emre Aydin"):
+            connect_xero(now=self._now)
             _, secret = ApiKey.objects.create_key(
                 name="billing-core",
                 tenant=self._tenant,

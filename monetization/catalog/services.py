@@ -46,6 +46,15 @@ def create_product(
 
 
 @transaction.atomic
+def archive_product(*, product_id: UUID, is_archived: bool) -> Product:
+    """Take a product off sale, or put it back; signed contracts are not touched."""
+    product: Product = Product.objects.select_for_update(of=("self",)).get(id=product_id)
+    product.is_archived = is_archived
+    product.save(update_fields=["is_archived"])
+    return product
+
+
+@transaction.atomic
 def create_price(
     *,
     product_id: UUID,

@@ -1,0 +1,17 @@
+from django.urls import path
+
+from monetization.catalog.web import pricing, products
+
+app_name = "catalog"
+urlpatterns = [
+    path("", products.product_list, name="product-list"),
+    path("export.csv", products.price_export, name="export"),
+    path("products/new", products.product_create, name="product-create"),
+    path("products/<uuid:product_id>", products.product_detail, name="product-detail"),
+    path("products/<uuid:product_id>/archive", products.product_archive, name="product-archive"),
+    path("products/<uuid:product_id>/prices/new", pricing.price_create, name="price-create"),
+    path("prices/<uuid:price_id>", pricing.price_detail, name="price-detail"),
+    path("prices/<uuid:price_id>/calculate", pricing.price_calculate, name="price-calculate"),
+    path("prices/<uuid:price_id>/draft", pricing.price_draft, name="price-draft"),
+    path("prices/<uuid:price_id>/publish", pricing.price_publish, name="price-publish"),
+]

@@ -8,7 +8,7 @@ from decimal import Decimal
 from billing.domain.credits import Grant, burn
 from monetization.kernel.money import ZERO
 from monetization.pricing.changes import step
-from monetization.pricing.recurrence import Cadence
+from monetization.pricing.recurrence import Cadence, steps_until
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +117,9 @@ def _settle(
             balances[grant.id] = ZERO
         elif resets and grant.effective_at < at:
             balances[grant.id] = plan.rolled_over(balances[grant.id])
-        if at < end and grant.is_active(at):
-            if at in fills[grant.id] or grant.effective_at == at:
-                balances[grant.id] = grant.amount
+        is_filled = at in fills[grant.id] or grant.effective_at == at
+        if at < end and is_filled and grant.is_active(at):
+            balances[grant.id] = grant.amount
     if resets and not any(reset.keeps_overage for reset in resets):
         standing.overage = ZERO
     owed, standing.overage = standing.overage, ZERO
@@ -140,9 +140,11 @@ def _fills(plan: GrantPlan, start: datetime, end: datetime) -> frozenset[datetim
     rule = plan.recurrence
     if rule is None:
         return frozenset()
-    moments, number = set(), 0
+    moments = set()
     if isinstance(rule.every, timedelta):
-        number = max(0, (start - rule.anchor) // rule.every)
+        number = (start - rule.anchor) // rule.every
+    else:
+        number = steps_until(rule.anchor.date(), start.date(), rule.every)
     while (at := _nth(rule, number)) < end:
         if at > start:
             moments.add(at)

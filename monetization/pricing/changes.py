@@ -67,14 +67,15 @@ def change_with_cycles(
     The same rhythm keeps the cycle and prorates both sides by the time left; another one
     starts its own cycle now and is charged in full.
     """
-    cycle_end = _step(cycle_start, old[1])
+    cycle_end = step(cycle_start, old[1])
     left = instants_factor((at, cycle_end), (cycle_start, cycle_end))
     served = left if old[1] == new[1] else WHOLE
     return price_change(old[0], left, new[0], served, currency)
 
 
-def _step(start: datetime, cadence: Cadence) -> datetime:
-    return datetime.combine(nth_date(start.date(), cadence, 1), start.timetz())
+def step(start: datetime, cadence: Cadence, number: int = 1) -> datetime:
+    """Return a moment moved by whole steps of a rhythm, at the same time of the day."""
+    return datetime.combine(nth_date(start.date(), cadence, number), start.timetz())
 
 
 def midnight(day: date) -> datetime:

@@ -5,7 +5,7 @@ from fractions import Fraction
 
 from monetization.kernel.period import Period, start_instant
 
-METHODS = ("daily", "none", "exact", "thirty_day_month")
+METHODS = ("daily", "none", "exact", "thirty_day_month", "actual_thirty")
 
 
 def prorate_factor(
@@ -16,7 +16,8 @@ def prorate_factor(
     :param method: ``daily`` counts calendar days; ``none`` charges the whole for any part;
         ``exact`` counts the seconds between the local midnights, so that days of 23 and 25
         hours weigh what they last; ``thirty_day_month`` counts every month as 30 days
-        (30/360, US).
+        (30/360, US); ``actual_thirty`` divides calendar days by months of 30 days, at most
+        the whole period.
     :param zone: of the contract; only ``exact`` looks at it.
     :raises ValueError: for another method.
 
@@ -34,7 +35,14 @@ def prorate_factor(
             return instants_factor(_instants(service, zone), _instants(full, zone))
         case "thirty_day_month":
             return Fraction(_days_360(service), max(1, _days_360(full)))
+        case "actual_thirty":
+            return within_whole(Fraction(service.days, max(1, _days_360(full))))
     raise ValueError(f"proration: must be one of {', '.join(METHODS)}")
+
+
+def within_whole(factor: Fraction) -> Fraction:
+    """Return a factor of at least nothing and at most the whole."""
+    return max(Fraction(0), min(Fraction(1), factor))
 
 
 def _instants(period: Period, zone: str) -> tuple[datetime, datetime]:

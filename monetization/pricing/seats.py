@@ -154,8 +154,11 @@ def advance_charges(
     paid, charges = opening, [Fraction(rated_amount(price, opening))]
     for balance in balances:
         following = max(paid, balance)
-        charges.append(
-            Fraction(rated_amount(price, following)) - Fraction(rated_amount(price, paid))
-        )
+        charges.append(seat_change(price, paid, following))
         paid = following
     return tuple(charges)
+
+
+def seat_change(price: SeatPrice, old: Decimal, new: Decimal) -> Fraction:
+    """Return what a change of the balance adds to, or takes off, a full period."""
+    return Fraction(rated_amount(price, new)) - Fraction(rated_amount(price, old))

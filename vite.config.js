@@ -21,7 +21,7 @@ export default defineConfig({
     manifest: true,
     chunkSizeWarningLimit: 1200,
     rollupOptions: {
-      input: { main: "frontend/main.js", grid: "frontend/grid.js", charts: "frontend/charts.js" },
+      input: { main: "frontend/main.js", grid: "frontend/grid.js", charts: "frontend/charts.js", quotes: "frontend/quotes.js" },
     },
   },
   plugins: [printFont],

@@ -1,7 +1,10 @@
 """Quotes as the API shows and takes them."""
 
+import base64
+from datetime import date
 from typing import Any
 
+from django.utils import timezone
 from rest_framework import serializers
 
 from monetization.catalog.models import Price
@@ -208,6 +211,29 @@ class QuoteSentSerializer(QuoteDetailSerializer):
     """The quote, and the address at which its signer signs. It is a secret."""
 
     signing_url = serializers.URLField()
+
+
+class SignedElsewhereSerializer(InputSerializer):
+    """A contract signed outside. Without a document its terms are the document."""
+
+    signed_on = DayField()
+    signer_name = serializers.CharField(max_length=200)
+    signer_email = serializers.EmailField(max_length=254)
+    document = serializers.CharField(required=False, help_text="The signed PDF, in base64.")
+
+    def validate_signed_on(self, day: date) -> date:
+        if day > timezone.localdate():
+            raise serializers.ValidationError("lies in the future; record it once it is signed")
+        return day
+
+    def validate_document(self, text: str) -> bytes:
+        try:
+            content = base64.b64decode(text, validate=True)
+        except ValueError:
+            raise serializers.ValidationError("must be base64") from None
+        if not content.startswith(b"%PDF-"):
+            raise serializers.ValidationError("must be a PDF")
+        return content
 
 
 class OrderFormSerializer(serializers.Serializer[Any]):

@@ -1,6 +1,8 @@
 """Quotes over REST: draft, send, revise, and read what was agreed."""
 
+from datetime import datetime, time
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import django_filters
 from django.db import transaction
@@ -23,12 +25,14 @@ from monetization.interface.viewsets import (
 from quotes import services
 from quotes.api import details
 from quotes.api.serializers import (
+    OrderFormDetailSerializer,
     QuoteCreateSerializer,
     QuoteDetailSerializer,
     QuoteDraftSerializer,
     QuoteSentSerializer,
     QuoteSerializer,
     QuoteVersionSerializer,
+    SignedElsewhereSerializer,
     VersionDetailSerializer,
 )
 from quotes.models import Quote, QuoteVersion
@@ -126,6 +130,26 @@ class QuoteViewSet(mixins.ListModelMixin, ApiViewSet):
         quote = self.get_object()
         services.revise_quote(quote_id=quote.id, now=timezone.now())
         return self._answer(quote)
+
+    @extend_schema(
+        operation_id="quotes_signed_elsewhere",
+        request=SignedElsewhereSerializer,
+        responses={201: OrderFormDetailSerializer},
+    )
+    @action(detail=True, methods=["post"], url_path="signed-elsewhere", filter_backends=[])
+    def signed_elsewhere(self, request: Request, pk: str) -> Response:
+        """Record that the draft's terms were signed outside; billing starts from them."""
+        version = details.latest_of(self.get_object())
+        body = self.read(SignedElsewhereSerializer)
+        day, zone = body.pop("signed_on"), ZoneInfo(version.time_zone)
+        form = services.import_order_form(
+            version_id=version.id,
+            signed_at=datetime.combine(day, time(12), tzinfo=zone),
+            content=body.pop("document", None),
+            filename=f"{version.quote.number}-v{version.number}-signed.pdf",
+            **body,
+        )
+        return self.show(form, OrderFormDetailSerializer, status.HTTP_201_CREATED)
 
     @extend_schema(
         operation_id="quotes_versions_list", responses={200: QuoteVersionSerializer(many=True)}

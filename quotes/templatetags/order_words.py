@@ -16,12 +16,14 @@ from monetization.interface.templatetags.money import (
     unit_price,
 )
 from monetization.kernel.money import Money, MoneyError
+from monetization.pricing.codec import price_from_data
 from monetization.pricing.prices import (
     ChargeModel,
     Flat,
     Graduated,
     Package,
     PerUnit,
+    PriceError,
     StairStep,
     Tier,
     Volume,
@@ -253,3 +255,12 @@ _WRITERS: dict[str, Callable[[Any, str], str]] = {
     "phase": _phase_words,
     "line": _line_words,
 }
+
+
+@register.filter
+def list_words(data: Any, currency: str) -> str:
+    """Say a stored list price in one line; nothing for one that cannot be read."""
+    try:
+        return price_words(price_from_data(data), currency)
+    except PriceError:
+        return ""

@@ -1,15 +1,203 @@
-"""The quote builder: terms on the left, the customer's document on the right."""
+"""The quote builder: terms on the left, the customer's document on the right.
 
+Every change posts the whole form. The server saves what it understands and answers with the
+document and its totals; what it does not understand stays in the form with a message at the
+field. Without scripts the same buttons post the same form and get the same page.
+"""
+
+from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
+from django.shortcuts import redirect, render
+from django.urls import reverse
 
+from monetization.catalog.models import Product
+from monetization.interface.htmx import alert, refused
+from monetization.pricing.prices import PriceError
+from monetization.pricing.terms import OrderTerms
 from monetization.users.decorators import member_required
+from quotes import selectors, services
+from quotes.domain.totals import QuoteTotals
+from quotes.models import QuoteVersion
+from quotes.web.builder_draft import (
+    BuilderDraft,
+    fit_tiers,
+    line_from_price,
+    line_from_product,
+    state_of,
+)
+from quotes.web.builder_forms import RampForm
+from quotes.web.draft_state import (
+    ActionUnknown,
+    DraftState,
+    LineState,
+    apply_action,
+    read_state,
+)
 from quotes.web.found import latest_or_404
+from quotes.web.ramp import apply_ramp
+
+MAX_AMOUNT = 10**15
+PREVIEW, PANES = "preview", "panes"
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a draft is worth as it stands, if it can be said."""
+
+    terms: OrderTerms | None = None
+    totals: QuoteTotals | None = None
+    is_saved: bool = False
 
 
 @member_required("quotes:write")
 def edit(request: HttpRequest, quote_id: UUID) -> HttpResponse:
-    latest_or_404(quote_id)
-    return redirect("quotes:detail", quote_id)
+    """Show the builder; a POST changes the draft."""
+    version = latest_or_404(quote_id)
+    if version.status != QuoteVersion.Status.DRAFT:
+        refusal = services.VersionNotDraft(
+            f"version {version.number} is {version.status}; revise the quote to change it"
+        )
+        if getattr(request, "htmx", False):
+            return alert(request, refusal)
+        return refused(request, refusal, reverse("quotes:detail", args=[quote_id]))
+    if request.method == "POST":
+        return _change(request, version)
+    draft = BuilderDraft(state_of(version))
+    return _page(request, version, draft, _priced(version), RampForm(initial={"years": 3}))
+
+
+def _change(request: HttpRequest, version: QuoteVersion) -> HttpResponse:
+    state = read_state(request.POST.dict())
+    action = request.POST.get("do", "save")
+    ramp = RampForm(initial=_ramp_as_typed(request))
+    focus = ""
+    try:
+        if action == "ramp":
+            ramp = RampForm(request.POST)
+            focus = apply_ramp(state, ramp, version.currency)
+        elif action not in ("save", "send", "refresh"):
+            focus = apply_action(state, action, _new_line(version, state, action))
+    except ActionUnknown:
+        return HttpResponseBadRequest("There is no such button.", content_type="text/plain")
+    fit_tiers(state)
+    draft = BuilderDraft(state)
+    outcome = _save(version, draft)
+    if getattr(request, "htmx", False):
+        if action == "send" and outcome.is_saved:
+            response = HttpResponse(status=204)
+            response["HX-Redirect"] = reverse("quotes:send", args=[version.quote_id])
+            return response
+        return _page(request, version, draft, outcome, ramp, focus)
+    if not outcome.is_saved or ramp.errors:
+        return _page(request, version, draft, outcome, ramp, focus)
+    if action == "send":
+        return redirect("quotes:send", version.quote_id)
+    here = reverse("quotes:builder", args=[version.quote_id])
+    return redirect(f"{here}#id_{focus}" if focus else here)
+
+
+def _ramp_as_typed(request: HttpRequest) -> dict[str, str]:
+    names = RampForm.base_fields
+    return {name: request.POST[key] for name in names if (key := f"ramp-{name}") in request.POST}
+
+
+def _new_line(version: QuoteVersion, state: DraftState, action: str) -> LineState | None:
+    """Return the line that the picker of a phase asks for, if the button adds one."""
+    verb, _, place = action.partition(":")
+    if verb != "add-line" or not place.isdigit() or int(place) >= len(state.phases):
+        return None
+    wanted = state.phases[int(place)].values.get("add", "")
+    if wanted.startswith("product:"):
+        product = Product.objects.filter(
+            code=wanted.removeprefix("product:").replace("\x00", ""), is_archived=False
+        ).exclude(kind=Product.Kind.USAGE)
+        found = product.first()
+        return line_from_product(found) if found else None
+    for price in selectors.sellable_prices(version.currency):
+        if str(price.id) == wanted:
+            return line_from_price(price)
+    return None
+
+
+def _save(version: QuoteVersion, draft: BuilderDraft) -> Outcome:
+    """Save a draft that can be priced; note at the field why another cannot."""
+    if not draft.found:
+        try:
+            with transaction.atomic():
+                services.save_draft(version_id=version.id, payload=draft.payload())
+                fresh = selectors.version_for_reading(version.quote_id, version.number)
+                outcome = _price(fresh)
+                _fits(outcome)
+        except PriceError as error:
+            path, colon, message = str(error).partition(": ")
+            draft.refuse(path if colon else "", message if colon else str(error))
+        else:
+            version.refresh_from_db()
+            version.quote.refresh_from_db(fields=["title"])
+            outcome.is_saved = True
+            return outcome
+    return _priced(version)
+
+
+def _price(version: QuoteVersion) -> Outcome:
+    terms = selectors.terms_of_draft(version)
+    return Outcome(terms, selectors.totals_of(terms))
+
+
+def _priced(version: QuoteVersion) -> Outcome:
+    """Price what is stored; nothing where it cannot be priced."""
+    try:
+        return _price(version)
+    except PriceError:
+        return Outcome()
+
+
+def _fits(outcome: Outcome) -> None:
+    """Refuse amounts that no document can hold.
+
+    :raises PriceError: naming the phases.
+    """
+    totals = outcome.totals
+    if totals is not None and max(totals.priced.total, totals.at_list).amount >= MAX_AMOUNT:
+        raise PriceError("phases: the total has more than 15 digits before the point")
+
+
+def _page(
+    request: HttpRequest,
+    version: QuoteVersion,
+    draft: BuilderDraft,
+    outcome: Outcome,
+    ramp: RampForm,
+    focus: str = "",
+) -> HttpResponse:
+    is_htmx = bool(getattr(request, "htmx", False))
+    target = request.headers.get("HX-Target", "") if is_htmx else ""
+    context: dict[str, Any] = {
+        "version": version,
+        "quote": version.quote,
+        "draft": draft,
+        "terms": outcome.terms,
+        "totals": outcome.totals,
+        "priced": outcome.totals.priced if outcome.totals else None,
+        "is_saved": outcome.is_saved,
+        "is_posted": request.method == "POST",
+        "ramp": ramp,
+        "focus": focus,
+    }
+    template = {PREVIEW: "quotes/builder/_preview.html", PANES: "quotes/builder/_panes.html"}.get(
+        target, "quotes/builder/page.html"
+    )
+    if target != PREVIEW:
+        context |= _pickers(version)
+    has_problems = bool(draft.found or ramp.errors) and request.method == "POST"
+    return render(request, template, context, status=422 if has_problems else 200)
+
+
+def _pickers(version: QuoteVersion) -> dict[str, Any]:
+    prices = selectors.sellable_prices(version.currency)
+    products = Product.objects.filter(is_archived=False).exclude(kind=Product.Kind.USAGE)
+    return {"prices": prices, "products": list(products.order_by("name"))}

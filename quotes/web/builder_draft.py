@@ -1,0 +1,312 @@
+"""A draft in the builder: its forms, what is wrong with them, and the payload they make."""
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from django import forms
+
+from monetization.catalog.models import PriceVersion, Product
+from monetization.kernel.decimals import plain
+from quotes.models import QuoteLine, QuoteVersion
+from quotes.web.builder_forms import AS_IS, MODELS, HeaderForm, LineForm, PhaseForm, TierForm
+from quotes.web.draft_state import (
+    HEADER,
+    TIER,
+    TIERED,
+    DraftState,
+    LineState,
+    PhaseState,
+    Values,
+    flatten,
+)
+
+MAX_MONTHS = 240
+_SIMPLE = ("amount", "unit_price", "size", "package_price", "free_units")
+_FLAGS = ("at_least_one", "flat_fee_at_zero")
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something to correct, and the field it is at ("" when at none)."""
+
+    field_id: str
+    label: str
+    message: str
+
+
+@dataclass(slots=True)
+class LineBlock:
+    form: LineForm
+    tiers: list[TierForm]
+    place: str  # "0:2", as the buttons say it
+    product: Product | None
+    listed: PriceVersion | None
+
+
+@dataclass(slots=True)
+class PhaseBlock:
+    form: PhaseForm
+    lines: list[LineBlock]
+    position: int
+
+    @property
+    def is_first(self) -> bool:
+        return self.position == 0
+
+
+@dataclass(slots=True)
+class BuilderDraft:
+    """The forms of a state, bound, so that each shows what was typed and what is wrong."""
+
+    state: DraftState
+    header: HeaderForm = field(init=False)
+    phases: list[PhaseBlock] = field(init=False)
+    found: list[Problem] = field(init=False, default_factory=list)
+
+    def __post_init__(self) -> None:
+        data = flatten(self.state)
+        products, listed = _catalog(self.state)
+        self.header = HeaderForm(data)
+        self.phases = []
+        for p, phase in enumerate(self.state.phases):
+            lines = []
+            for i, line in enumerate(phase.lines):
+                at = f"phases-{p}-lines-{i}"
+                product = products.get(line.values.get("product", ""))
+                form = LineForm(data, prefix=at, kind=product.kind if product else "fixed")
+                tiers = [
+                    TierForm(data, prefix=f"{at}-tiers-{t}", model=form.chosen)
+                    for t in range(len(line.tiers) if form.is_tiered else 0)
+                ]
+                version = listed.get(line.values.get("price_version", ""))
+                lines.append(LineBlock(form, tiers, f"{p}:{i}", product, version))
+            self.phases.append(PhaseBlock(PhaseForm(data, prefix=f"phases-{p}"), lines, p))
+        self._check()
+
+    def _forms(self) -> Iterator[tuple[str, forms.Form]]:
+        yield "", self.header
+        for block in self.phases:
+            name = f"Phase {block.position + 1}"
+            yield name, block.form
+            for line in block.lines:
+                where = f"{name} · {line.product.name if line.product else 'unknown product'}"
+                yield where, line.form
+                for number, tier in enumerate(line.tiers, start=1):
+                    yield f"{where} · tier {number}", tier
+
+    def _check(self) -> None:
+        for block in self.phases:
+            for line in block.lines:
+                if line.product is None:
+                    line.form.add_error("model", "the product is not in the catalog any more")
+        for where, form in self._forms():
+            for name, errors in form.errors.items():
+                bound = form[name] if name in form.fields else None
+                field_id = bound.auto_id if bound else ""
+                label = " · ".join(part for part in (where, bound.label if bound else "") if part)
+                self.found += [Problem(field_id, label, str(error)) for error in errors]
+        months = [block.form.cleaned_data.get("months") or 0 for block in self.phases]
+        if sum(months) > MAX_MONTHS:
+            last = f"phases-{len(self.phases) - 1}-months"
+            self.refuse(last, f"all phases together may span at most {MAX_MONTHS} months")
+
+    def refuse(self, path: str, message: str) -> None:
+        """Note what the pricing or the draft refused, at the field it names.
+
+        :param path: as the message named it, e.g. ``phases[0].items[1].model.tiers[0].up_to``.
+        """
+        name = form_field(path)
+        for where, form in self._forms():
+            for key in form.fields:
+                if form.add_prefix(key) == name:
+                    form.add_error(key, message)
+                    label = " · ".join(part for part in (where, str(form[key].label)) if part)
+                    self.found.append(Problem(form[key].auto_id, label, message))
+                    return
+        self.found.append(Problem("", path, message))
+
+    def payload(self) -> dict[str, Any]:
+        """Return what ``save_draft`` takes. Only for a draft without problems."""
+        payload: dict[str, Any] = dict(self.header.cleaned_data)
+        payload["start_on"] = payload["start_on"].isoformat()
+        payload["expires_on"] = payload["expires_on"].isoformat()
+        payload["phases"] = [
+            {**block.form.cleaned_data, "lines": [_line_payload(line) for line in block.lines]}
+            for block in self.phases
+        ]
+        return payload
+
+
+def _line_payload(line: LineBlock) -> dict[str, Any]:
+    clean = line.form.cleaned_data
+    usage = line.form.kind == "usage"
+    names = ("product", "price_version", "item_key", "meter_key", "proration", "description")
+    row = {name: clean.get(name) or "" for name in names}
+    row |= {
+        "model": _model(line),
+        "quantity": clean.get("quantity"),
+        "expected_quantity": clean.get("expected_quantity"),
+        "frequency": clean["frequency"],
+        "timing": "in_arrears" if usage else clean["timing"],
+        "discount_percent": clean.get("discount_percent"),
+    }
+    return row
+
+
+def _model(line: LineBlock) -> Any:
+    clean, chosen = line.form.cleaned_data, line.form.chosen
+    if chosen == AS_IS:
+        return clean["raw"]
+    model: dict[str, Any] = {"model": chosen}
+    model |= {name: clean[name] for name in _SIMPLE if clean.get(name) is not None}
+    model |= {name: clean[name] for name in _FLAGS if name in clean}
+    if line.form.is_tiered:
+        model["tiers"] = [
+            {
+                "up_to": tier.cleaned_data.get("up_to"),
+                "unit_price": tier.cleaned_data.get("unit_price") or "0",
+                "flat_fee": tier.cleaned_data.get("flat_fee") or "0",
+            }
+            for tier in line.tiers
+        ]
+    return model
+
+
+def form_field(path: str) -> str:
+    """Turn a path of the terms into the name of the form field it is about.
+
+    >>> form_field("phases[0].items[1].model.tiers[0].up_to")
+    'phases-0-lines-1-tiers-0-up_to'
+    >>> form_field("phases[1].end_on"), form_field("phases[0].minimum.amount")
+    ('phases-1-months', 'phases-0-minimum_amount')
+    """
+    name = path.replace(".items[", ".lines[").replace(".model.", ".")
+    name = re.sub(r"\.discounts\[[0-9]+\]\.percent$", ".discount_percent", name)
+    name = name.replace(".minimum.", ".minimum_").replace(".end_on", ".months")
+    return re.sub(r"\[([0-9]+)\]", r"-\1", name).replace(".", "-")
+
+
+def _catalog(state: DraftState) -> tuple[dict[str, Product], dict[str, PriceVersion]]:
+    lines = [line.values for phase in state.phases for line in phase.lines]
+    codes = {values.get("product", "")[:60].replace("\x00", "") for values in lines}
+    ids = {id for values in lines if (id := _uuid(values.get("price_version", "")))}
+    products = {row.code: row for row in Product.objects.filter(code__in=codes)} if codes else {}
+    versions = PriceVersion.objects.filter(id__in=ids).select_related("price") if ids else ()
+    return products, {str(row.id): row for row in versions}
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+# --- From what is stored, and from the catalog --------------------------------------------------
+
+
+def state_of(version: QuoteVersion) -> DraftState:
+    """Return a stored draft as the form would hold it."""
+    values = {name: _typed(getattr(version, name, "")) for name in HEADER}
+    values["title"] = version.quote.title
+    phases = []
+    for phase in version.phases.order_by("position").prefetch_related("lines__product"):
+        row = {
+            name: _typed(getattr(phase, name))
+            for name in ("name", "kind", "months", "minimum_frequency", "discount_label")
+        }
+        row["minimum_amount"] = _number(phase.minimum_amount)
+        row["discount_percent"] = _number(phase.discount_percent or None)
+        lines: Iterable[QuoteLine] = sorted(phase.lines.all(), key=lambda line: line.position)
+        phases.append(PhaseState(row, [_line_state(line) for line in lines]))
+    return DraftState(values, phases)
+
+
+def _line_state(line: QuoteLine) -> LineState:
+    state = model_state(line.model)
+    state.values |= {
+        "product": line.product.code,
+        "price_version": str(line.price_version_id or ""),
+        "item_key": line.item_key,
+        "meter_key": line.meter_key,
+        "proration": line.proration,
+        "description": line.description,
+        "quantity": _number(line.quantity),
+        "expected_quantity": _number(line.expected_quantity),
+        "frequency": line.frequency,
+        "timing": line.timing,
+        "discount_percent": _number(line.discount_percent or None),
+    }
+    return state
+
+
+def model_state(model: Any) -> LineState:
+    """Return the fields of a charge model; one the fields cannot hold is kept as it is."""
+    if not _has_fields(model):
+        return LineState({"model": AS_IS, "raw": json.dumps(model)})
+    values = {"model": model["model"]}
+    values |= {name: str(model[name]) for name in _SIMPLE if name in model}
+    # A box that is not ticked is not posted, so only the ticked ones are there.
+    values |= {name: "on" for name in _FLAGS if model.get(name, name == "flat_fee_at_zero")}
+    tiers = [{name: _typed(tier.get(name)) for name in TIER} for tier in model.get("tiers", ())]
+    for tier in tiers:
+        tier["flat_fee"] = "" if tier["flat_fee"] == "0" else tier["flat_fee"]
+    return LineState(values, tiers)
+
+
+def _has_fields(model: Any) -> bool:
+    if not isinstance(model, dict) or model.get("model") not in dict(MODELS):
+        return False
+    tiers = model.get("tiers", [])
+    unknown = {name for name, value in model.items() if value is not None}
+    unknown -= {"model", "tiers", *_SIMPLE, *_FLAGS}
+    for tier in tiers:
+        unknown |= {name for name, value in tier.items() if value is not None} - set(TIER)
+    return not unknown
+
+
+def line_from_price(version: PriceVersion) -> LineState:
+    """Start a line from a list price."""
+    price = version.price
+    state = model_state(version.model)
+    state.values |= {
+        "product": price.product.code,
+        "price_version": str(version.id),
+        "meter_key": price.meter.key if price.meter else "",
+        "proration": price.proration,
+        "quantity": "1",
+        "frequency": price.frequency,
+        "timing": price.timing,
+    }
+    return state
+
+
+def line_from_product(product: Product) -> LineState:
+    """Start a line with a price of its own, off the list."""
+    model = "per_unit" if product.kind == "seat" else "flat"
+    values: Values = {"product": product.code, "model": model, "quantity": "1"}
+    once = product.recognition == Product.Recognition.POINT_IN_TIME
+    values |= {"frequency": "one_time" if once else "monthly", "timing": "in_advance"}
+    return LineState(values)
+
+
+def fit_tiers(state: DraftState) -> None:
+    """Give a line that was just switched to tiers its first, open one."""
+    for phase in state.phases:
+        for line in phase.lines:
+            if line.values.get("model") in TIERED and not line.tiers:
+                line.tiers.append(dict.fromkeys(TIER, ""))
+
+
+def _typed(value: Any) -> str:
+    if value is None or value is False:
+        return ""
+    return "on" if value is True else str(value)
+
+
+def _number(value: Any) -> str:
+    return "" if value is None else plain(value)

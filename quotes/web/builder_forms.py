@@ -1,0 +1,247 @@
+"""The fields of the builder. Each names itself in its messages; none computes an amount."""
+
+import json
+from decimal import Decimal
+from typing import Any
+
+from django import forms
+
+from monetization.catalog.models import Price
+from monetization.kernel.decimals import NotExact, exact_decimal, plain
+from quotes.models import QuotePhase
+from quotes.web.draft_state import TIERED
+from quotes.web.forms import DayField, text_input
+
+MODELS = (
+    ("flat", "Flat fee"),
+    ("per_unit", "Per unit"),
+    ("graduated", "Graduated tiers"),
+    ("volume", "Volume tiers"),
+    ("stair_step", "Stair-step tiers"),
+    ("package", "Packages"),
+)
+AS_IS = "as_is"
+_RECURRING = [choice for choice in Price.Frequency.choices if choice[0] != "one_time"]
+
+
+class ExactField(forms.CharField):
+    """A number that is not negative, kept exactly as typed."""
+
+    def __init__(
+        self, *, whole: int = 12, places: int = 12, at_most: int | None = None, **kwargs: Any
+    ) -> None:
+        self.whole, self.places, self.at_most = whole, places, at_most
+        attrs = {"inputmode": "decimal", "autocomplete": "off", "class": "form-control n"}
+        kwargs.setdefault("error_messages", {"required": "is needed"})
+        super().__init__(widget=forms.TextInput(attrs=attrs), max_length=60, **kwargs)
+
+    def clean(self, value: Any) -> Any:
+        text: str = super().clean(value)
+        if not text:
+            return None
+        try:
+            number = exact_decimal(text)
+        except NotExact as error:
+            hint = "; leave out thousands separators" if "," in text else ""
+            raise forms.ValidationError(f"{error}{hint}") from None
+        if number < 0:
+            raise forms.ValidationError("must not be negative")
+        if self.at_most is not None and number > self.at_most:
+            raise forms.ValidationError(f"must be from 0 to {self.at_most}")
+        if number >= Decimal(10) ** self.whole:
+            raise forms.ValidationError(f"must have at most {self.whole} digits before the point")
+        if number != number.quantize(Decimal(1).scaleb(-self.places)):
+            raise forms.ValidationError(f"must have at most {self.places} decimal places")
+        return plain(number)
+
+
+class WholeField(forms.CharField):
+    """A whole number within bounds."""
+
+    def __init__(self, *, low: int, high: int, **kwargs: Any) -> None:
+        self.low, self.high = low, high
+        attrs = {"inputmode": "numeric", "autocomplete": "off", "class": "form-control n"}
+        kwargs.setdefault("error_messages", {"required": "is needed"})
+        super().__init__(widget=forms.TextInput(attrs=attrs), max_length=9, **kwargs)
+
+    def clean(self, value: Any) -> Any:
+        text: str = super().clean(value)
+        if not text and not self.required:
+            return None
+        if not (text.isascii() and text.isdigit()) or not self.low <= int(text) <= self.high:
+            raise forms.ValidationError(f"must be a whole number from {self.low} to {self.high}")
+        return int(text)
+
+
+def _select(choices: Any, **kwargs: Any) -> forms.ChoiceField:
+    field = forms.ChoiceField(
+        choices=choices, widget=forms.Select(attrs={"class": "form-select"}), **kwargs
+    )
+    field.error_messages["required"] = "is needed"
+    field.error_messages["invalid_choice"] = "choose one of the list"
+    return field
+
+
+def _hidden(max_length: int) -> forms.CharField:
+    return forms.CharField(required=False, max_length=max_length, widget=forms.HiddenInput())
+
+
+def _check_box() -> forms.BooleanField:
+    return forms.BooleanField(
+        required=False, widget=forms.CheckboxInput(attrs={"class": "form-check-input"})
+    )
+
+
+def _text_area() -> forms.CharField:
+    attrs = {"class": "form-control", "rows": 3}
+    return forms.CharField(required=False, max_length=20_000, widget=forms.Textarea(attrs=attrs))
+
+
+class HeaderForm(forms.Form):
+    """What holds for the whole agreement."""
+
+    title = forms.CharField(
+        max_length=200,
+        label="Agreement",
+        widget=text_input(),
+        error_messages={"required": "is needed"},
+    )
+    start_on = DayField(label="Start")
+    expires_on = DayField(label="Can be signed until")
+    anchor_day = WholeField(low=1, high=31, label="Billing day")
+    payment_terms_days = WholeField(low=0, high=365, label="Payment days")
+    auto_renew = _check_box()
+    signer_name = forms.CharField(
+        max_length=200, required=False, label="Signer", widget=text_input(autocomplete="off")
+    )
+    signer_email = forms.EmailField(
+        max_length=254,
+        required=False,
+        label="Signer's e-mail",
+        widget=forms.EmailInput(attrs={"class": "form-control", "autocomplete": "off"}),
+        error_messages={"invalid": "must be an address like name@company.com"},
+    )
+    purchase_order = forms.CharField(
+        max_length=60, required=False, label="Purchase order", widget=text_input()
+    )
+    introduction = _text_area()
+    special_terms = _text_area()
+
+
+class PhaseForm(forms.Form):
+    """A stretch with the same prices."""
+
+    name = forms.CharField(
+        max_length=80, label="Phase", widget=text_input(), error_messages={"required": "is needed"}
+    )
+    kind = _select(QuotePhase.Kind.choices, label="Kind")
+    months = WholeField(low=1, high=240, required=False, label="Months")
+    minimum_amount = ExactField(whole=15, places=4, required=False, label="Minimum usage")
+    minimum_frequency = _select([("", "–"), *_RECURRING], required=False, label="Minimum per")
+    discount_percent = ExactField(places=6, at_most=100, required=False, label="Discount %")
+    discount_label = forms.CharField(
+        max_length=120, required=False, label="Discount is called", widget=text_input()
+    )
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or {}
+        if cleaned.get("minimum_amount") and not cleaned.get("minimum_frequency"):
+            cleaned["minimum_frequency"] = "monthly"
+        return cleaned
+
+
+class LineForm(forms.Form):
+    """A product at an agreed price; it has the fields its kind and charge model need."""
+
+    product = _hidden(60)
+    price_version = _hidden(36)
+    item_key = _hidden(100)
+    meter_key = _hidden(60)
+    proration = _hidden(16)
+    raw = _hidden(20_000)
+    description = forms.CharField(max_length=300, required=False, widget=text_input())
+    model = _select(MODELS, label="Charge model")
+    amount = ExactField(whole=15, label="Price")
+    unit_price = ExactField(whole=15, label="Price per unit")
+    size = ExactField(label="Package of")
+    package_price = ExactField(whole=15, label="Price per package")
+    free_units = ExactField(required=False, label="Free units")
+    at_least_one = _check_box()
+    flat_fee_at_zero = _check_box()
+    quantity = ExactField(label="Quantity")
+    expected_quantity = ExactField(required=False, label="Expected usage")
+    frequency = _select(Price.Frequency.choices, label="Billed")
+    timing = _select(Price.Timing.choices, label="When")
+    discount_percent = ExactField(places=6, at_most=100, required=False, label="Discount %")
+
+    def __init__(self, *args: Any, kind: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.kind = kind
+        self.chosen = (self.data.get(self.add_prefix("model")) or "").strip()
+        for name in self._left_out():
+            del self.fields[name]
+        if kind == "usage":
+            frequency: Any = self.fields["frequency"]
+            frequency.choices = _RECURRING
+        model: Any = self.fields["model"]
+        if self.chosen == AS_IS:
+            model.choices = [(AS_IS, "As in the price list"), *MODELS]
+
+    def _left_out(self) -> set[str]:
+        by_model = {
+            "flat": {"amount"},
+            "per_unit": {"unit_price"},
+            "package": {"size", "package_price", "free_units", "at_least_one"},
+            "graduated": {"flat_fee_at_zero"},
+            "volume": {"flat_fee_at_zero"},
+            "stair_step": {"flat_fee_at_zero"},
+        }
+        every = {name for names in by_model.values() for name in names}
+        out = every - by_model.get(self.chosen, set())
+        if self.kind == "usage":
+            out |= {"quantity", "timing"}
+        else:
+            out.add("expected_quantity")
+            if self.chosen == "flat":
+                out.add("quantity")
+        return out
+
+    @property
+    def is_tiered(self) -> bool:
+        return self.chosen in TIERED
+
+    def clean_raw(self) -> Any:
+        """Read the price that is kept as it is; only this page writes it."""
+        text = self.cleaned_data["raw"]
+        if self.chosen != AS_IS:
+            return None
+        try:
+            return json.loads(text)
+        except (ValueError, RecursionError):
+            raise forms.ValidationError("cannot be read; choose a charge model") from None
+
+
+class TierForm(forms.Form):
+    """Units up to a bound; the last tier has none."""
+
+    up_to = ExactField(required=False, label="Up to")
+    unit_price = ExactField(whole=15, required=False, label="Per unit")
+    flat_fee = ExactField(whole=15, required=False, label="Flat fee")
+
+    def __init__(self, *args: Any, model: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if model == "stair_step":
+            del self.fields["unit_price"]
+
+
+class RampForm(forms.Form):
+    """Turn one phase into years that rise."""
+
+    prefix = "ramp"
+
+    phase = WholeField(low=1, high=99, label="Phase")
+    years = WholeField(low=2, high=10, label="Years")
+    price_percent = ExactField(whole=4, places=6, required=False, label="Prices rise, % a year")
+    quantity_percent = ExactField(
+        whole=4, places=6, required=False, label="Quantities rise, % a year"
+    )

@@ -221,6 +221,9 @@ SPECTACULAR_SETTINGS = {
         "AccountingPeriodStatus": "monetization.ledger.models.AccountingPeriod.Status",
         "ProductKind": "monetization.catalog.models.Product.Kind",
         "PhaseKind": "quotes.models.QuotePhase.Kind",
+        "PushKind": "integrations.models.Push.Kind",
+        "PushStatus": "integrations.models.Push.Status",
+        "ConnectionStatus": "integrations.models.Connection.Status",
     },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",

@@ -5,7 +5,6 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
-from zoneinfo import available_timezones
 
 from django.db.models import Model
 from drf_spectacular.utils import extend_schema_field
@@ -14,7 +13,8 @@ from rest_framework.fields import get_attribute
 
 from monetization.kernel.decimals import NotExact, exact_decimal, plain
 from monetization.kernel.money import Money, MoneyError, minor_unit
-from monetization.pricing.codec import price_from_data, price_to_data
+from monetization.kernel.period import time_zones
+from monetization.pricing.codec import MODEL_NAMES, price_from_data, price_to_data
 from monetization.pricing.prices import PriceError
 
 FIRST_DAY, LAST_DAY = date(1970, 1, 1), date(2199, 12, 31)
@@ -109,7 +109,7 @@ class TimeZoneField(serializers.CharField):
 
     def to_internal_value(self, data: Any) -> str:
         zone: str = super().to_internal_value(data)
-        if zone not in available_timezones():
+        if zone not in time_zones():
             raise serializers.ValidationError(f"{zone!r} is not an IANA time zone")
         return zone
 
@@ -182,7 +182,7 @@ class ReferenceField(serializers.UUIDField):
         "properties": {
             "model": {
                 "type": "string",
-                "enum": ["flat", "per_unit", "graduated", "volume", "stair_step", "package"],
+                "enum": list(MODEL_NAMES),
             }
         },
         "required": ["model"],

@@ -1,6 +1,7 @@
 """Price anything for given quantities, by the functions that bill; nothing is stored."""
 
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 from drf_spectacular.utils import extend_schema
@@ -16,7 +17,8 @@ from monetization.interface.fields import (
     InputSerializer,
 )
 from monetization.kernel.decimals import plain
-from monetization.kernel.money import ZERO, Money, total
+from monetization.kernel.money import Money, total
+from monetization.pricing.arithmetic import exact_sum
 from monetization.pricing.codec import price_from_data
 from monetization.pricing.rating import Charge, rate
 
@@ -77,8 +79,8 @@ class EstimateView(APIView):
         lines, amounts = [], []
         for item in serializer.validated_data["items"]:
             charges = rate(price_from_data(item["model"]), item["quantity"])
-            exact = sum((charge.amount for charge in charges), start=ZERO)
-            amounts.append(Money.rounded(exact, currency))
+            exact = exact_sum(charge.amount for charge in charges)
+            amounts.append(Money.rounded(Fraction(exact), currency))
             lines.append(
                 {
                     "quantity": plain(item["quantity"]),

@@ -44,6 +44,12 @@ class ProductSerializer(InputSerializer):
         return attrs
 
 
+class ProductPatchSerializer(InputSerializer):
+    """What may change of a product; signed contracts are not touched."""
+
+    is_archived = serializers.BooleanField()
+
+
 class DraftVersionSerializer(InputSerializer):
     model = ChargeModelField()
 
@@ -130,6 +136,13 @@ class ProductViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ApiViewSe
     def create(self, request: Request) -> Response:
         product = services.create_product(**self.read(ProductSerializer))
         return self.show(product, ProductSerializer, status.HTTP_201_CREATED)
+
+    @extend_schema(request=ProductPatchSerializer, responses={200: ProductSerializer})
+    def partial_update(self, request: Request, pk: str) -> Response:
+        """Take a product off sale, or put it back."""
+        product = self.get_object()
+        body = self.read(ProductPatchSerializer)
+        return self.show(services.archive_product(product_id=product.id, **body), ProductSerializer)
 
 
 class PriceViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ApiViewSet):

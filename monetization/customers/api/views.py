@@ -5,7 +5,8 @@ from typing import Any
 import django_filters
 from django.db.models import Q
 from django.utils import timezone
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import mixins, serializers, status
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -23,6 +24,9 @@ from monetization.interface.fields import (
 from monetization.interface.viewsets import ApiViewSet
 from monetization.tenancy.models import LegalEntity
 
+_CONTACT = OpenApiParameter("contact_id", OpenApiTypes.UUID, OpenApiParameter.PATH)
+_CONTACT_PATH = r"contacts/(?P<contact_id>[0-9a-fA-F-]{36})"
+
 
 class ContactSerializer(InputSerializer):
     """Somebody who receives documents. The same address again changes its name."""
@@ -31,6 +35,12 @@ class ContactSerializer(InputSerializer):
     name = serializers.CharField(max_length=200)
     email = serializers.EmailField(max_length=254)
     is_primary = serializers.BooleanField(default=False)
+
+
+class ContactPatchSerializer(InputSerializer):
+    name = serializers.CharField(max_length=200)
+    email = serializers.EmailField(max_length=254)
+    is_primary = serializers.BooleanField()
 
 
 class AliasSerializer(InputSerializer):
@@ -170,6 +180,38 @@ class CustomerViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ApiViewS
         customer = self.get_object()
         contact = services.add_contact(customer_id=customer.id, **self.read(ContactSerializer))
         return self.show(contact, ContactSerializer, status.HTTP_201_CREATED)
+
+    @extend_schema(
+        operation_id="customers_contacts_update",
+        parameters=[_CONTACT],
+        request=ContactPatchSerializer,
+        responses={200: ContactSerializer},
+    )
+    @action(detail=True, methods=["patch"], url_path=_CONTACT_PATH, filter_backends=[])
+    def contact(self, request: Request, pk: str, contact_id: str) -> Response:
+        """Change a contact; the primary one stays until another takes over."""
+        known = self._contact(contact_id)
+        body = self.read(ContactPatchSerializer, partial=True)
+        kept = {name: getattr(known, name) for name in ("name", "email", "is_primary")}
+        contact = services.update_contact(contact_id=known.id, **{**kept, **body})
+        return self.show(contact, ContactSerializer)
+
+    @extend_schema(
+        operation_id="customers_contacts_destroy",
+        parameters=[_CONTACT],
+        request=None,
+        responses={204: None},
+    )
+    @contact.mapping.delete
+    def remove_contact(self, request: Request, pk: str, contact_id: str) -> Response:
+        """Stop sending documents to somebody; the oldest other contact becomes the primary."""
+        services.remove_contact(contact_id=self._contact(contact_id).id)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+    def _contact(self, contact_id: str) -> BillingContact:
+        rows = BillingContact.objects.filter(customer=self.get_object())
+        found: BillingContact = rows.get(id=contact_id)
+        return found
 
     @extend_schema(
         operation_id="customers_aliases_list", responses={200: AliasSerializer(many=True)}

@@ -32,6 +32,15 @@ class TestCatalog:
         assert statuses == ["published", "published"]
         assert api.post(f"{path}/publish").json()["code"] == "no_draft_version"
 
+    def test_a_product_is_taken_off_sale(self, api: Api, platform: Any) -> None:
+        path = f"products/{platform['product']}"
+
+        archived = api.made(path, {"is_archived": True}, method="patch", status=200)
+
+        assert archived["is_archived"]
+        assert api.get("products", {"is_archived": "false"}).json()["results"] == []
+        assert fields_of(api.call("patch", path, {"name": "New"})) == {"name", "is_archived"}
+
     def test_a_code_is_used_once(self, api: Api, platform: Any) -> None:
         answer = api.post("products", {"code": "platform", "name": "Again", "kind": "fixed"})
 

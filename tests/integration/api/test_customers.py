@@ -44,6 +44,31 @@ class TestCustomers:
         assert {c["name"]: c["is_primary"] for c in found} == {"Ann": True, "Bob": False}
         assert len(api.get(path).json()["results"]) == 2
 
+    def test_a_contact_changes_and_leaves(self, api: Api, customer: Any) -> None:
+        path = f"customers/{customer['id']}/contacts"
+        ann = api.made(path, {"name": "Ann", "email": "ann@example.com"})
+        bob = api.made(path, {"name": "Bob", "email": "bob@example.com"})
+
+        taken = api.call("patch", f"{path}/{bob['id']}", {"email": "ann@example.com"})
+        renamed = api.made(f"{path}/{bob['id']}", {"name": "Bo"}, method="patch", status=200)
+        gone = api.call("delete", f"{path}/{ann['id']}")
+
+        assert (taken.status_code, taken.json()["code"]) == (409, "contact_email_taken")
+        assert renamed == {**bob, "name": "Bo"}
+        assert gone.status_code == 204
+        assert api.get(path).json()["results"] == [{**renamed, "is_primary": True}]
+        assert api.call("delete", f"{path}/{ann['id']}").status_code == 404
+
+    def test_a_contact_is_found_under_its_own_customer_only(self, api: Api, customer: Any) -> None:
+        other = api.made("customers", {"name": "Borg", "currency": "USD"})
+        made = api.made(
+            f"customers/{other['id']}/contacts", {"name": "A", "email": "a@example.com"}
+        )
+
+        answer = api.call("delete", f"customers/{customer['id']}/contacts/{made['id']}")
+
+        assert answer.status_code == 404
+
     def test_an_alias_belongs_to_one_customer_at_a_time(self, api: Api, customer: Any) -> None:
         other = api.made("customers", {"name": "Borg", "currency": "USD"})
         path = f"customers/{customer['id']}/aliases"

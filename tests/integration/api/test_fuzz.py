@@ -40,6 +40,7 @@ HOSTILE: tuple[Any, ...] = (
     str(uuid7()),
     "ÅÄÖ 漢字 😀 \u202e '; --",
 )
+EVERY = 13  # of some 4,000 bodies; with 1 all are tried, which takes a minute and a half
 HOSTILE_TEXT = ("", "\x00", "-1", "9" * 50, "9999-12-31", "[] % 😀")
 
 
@@ -107,6 +108,7 @@ def calls_to_make(api: Api, inside: Any, platform: Any, calls: Any) -> dict[str,
         ],
     }
     quote = api.made("quotes", {**draft_body, "customer": str(who), "external_id": "o1"})
+    contact = api.made(f"customers/{who}/contacts", {"name": "C", "email": "c@example.com"})
     product, price, paid = platform["product"], platform["id"], f"invoices/{draft['id']}"
     month = {"month": "2026-01"}
     return {
@@ -128,6 +130,8 @@ def calls_to_make(api: Api, inside: Any, platform: Any, calls: Any) -> dict[str,
         },
         f"patch customers/{who}": {"name": "B", "currency": "EUR", "is_archived": True},
         f"post customers/{who}/contacts": {"name": "A", "email": "a@b.co", "is_primary": True},
+        f"patch customers/{who}/contacts/{contact['id']}": {"name": "B", "email": "c@b.co"},
+        f"delete customers/{who}/contacts/{contact['id']}": {},
         f"post customers/{who}/aliases": {
             "alias": "b2",
             "valid_from": "2026-01-01T00:00:00Z",
@@ -140,6 +144,7 @@ def calls_to_make(api: Api, inside: Any, platform: Any, calls: Any) -> dict[str,
             "kind": "fixed",
             "recognition": "point_in_time",
         },
+        f"patch products/{product}": {"is_archived": True},
         "post prices": {
             "product": product,
             "code": "new",
@@ -165,6 +170,12 @@ def calls_to_make(api: Api, inside: Any, platform: Any, calls: Any) -> dict[str,
             "external_id": "o",
         },
         f"put quotes/{quote['id']}/draft": draft_body,
+        f"post quotes/{quote['id']}/signed-elsewhere": {
+            "signed_on": "2026-01-05",
+            "signer_name": "Ann",
+            "signer_email": "a@example.com",
+            "document": "JVBERi0xLjc=",
+        },
         f"post quotes/{quote['id']}/send": {},
         f"post quotes/{quote['id']}/revise": {},
         f"post order-forms/{form}/schedule": {},
@@ -212,7 +223,7 @@ def test_no_body_makes_the_server_fail(api: Api, calls_to_make: dict[str, Any], 
     api.client.raise_request_exception = False
     for call, good in calls_to_make.items():
         method, path = call.split()
-        for body in [good, *islice(mutations(good), 0, None, every)]:
+        for body in [good, *islice(mutations(good), 0, None, EVERY)]:
             with transaction.atomic():
                 answer = api.call(method, path, body)
                 transaction.set_rollback(True)
@@ -221,7 +232,7 @@ def test_no_body_makes_the_server_fail(api: Api, calls_to_make: dict[str, Any], 
                 assert answer["Content-Type"] == "application/problem+json", (call, body)
                 assert json.loads(answer.content)["detail"], (call, body)
             if body is good:
-                assert answer.status_code in (200, 201, 202, 409), answer.content.decode()
+                assert answer.status_code in (200, 201, 202, 204, 409), answer.content.decode()
 
 
 def test_no_query_makes_the_server_fail(api: Api) -> None:

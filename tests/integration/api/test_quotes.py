@@ -1,5 +1,6 @@
 """Quotes over the API: drafted, sent, revised."""
 
+from base64 import b64encode
 from datetime import UTC, datetime
 from io import BytesIO
 from typing import Any
@@ -105,6 +106,45 @@ class TestQuotes:
         assert api.get(f"{path}/versions/1/document").status_code == 200
         assert api.get(f"{path}/versions/2/document").status_code == 404
         assert api.get(f"{path}/versions/3").status_code == 404
+
+    def test_a_contract_signed_elsewhere_is_taken_over_as_it_is(
+        self, api: Api, body: dict[str, Any]
+    ) -> None:
+        quote = api.made("quotes", body)
+        signed = {
+            "signed_on": "2026-01-05",
+            "signer_name": "Ann Lee",
+            "signer_email": "ann@example.com",
+            "document": b64encode(b"%PDF-1.7 signed").decode(),
+        }
+
+        form = api.made(f"quotes/{quote['id']}/signed-elsewhere", signed)
+        again = api.post(f"quotes/{quote['id']}/signed-elsewhere", signed)
+
+        assert form["terms"] == quote["latest"]["terms"]
+        assert form["signed_at"] == "2026-01-05T12:00:00Z"
+        assert api.get(f"order-forms/{form['id']}/document").content == b"%PDF-1.7 signed"
+        assert api.get(f"quotes/{quote['id']}").json()["status"] == "accepted"
+        assert (again.status_code, again.json()["code"]) == (409, "version_not_draft")
+
+    @pytest.mark.parametrize(
+        ("change", "field"),
+        [
+            ({"signed_on": "2026-02-01"}, "signed_on"),
+            ({"signer_email": "ann"}, "signer_email"),
+            ({"document": "%PDF"}, "document"),
+            ({"document": b64encode(b"GIF89a").decode()}, "document"),
+        ],
+    )
+    def test_names_the_field_of_a_signature(
+        self, api: Api, body: dict[str, Any], change: dict[str, Any], field: str
+    ) -> None:
+        quote = api.made("quotes", body)
+        good = {"signed_on": "2026-01-05", "signer_name": "A", "signer_email": "a@example.com"}
+
+        answer = api.post(f"quotes/{quote['id']}/signed-elsewhere", {**good, **change})
+
+        assert fields_of(answer) == {field}
 
     def test_lists_are_filtered_by_the_latest_state(self, api: Api, body: dict[str, Any]) -> None:
         first, second = api.made("quotes", body), api.made("quotes", body)

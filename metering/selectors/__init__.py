@@ -253,7 +253,7 @@ def _events_of(
         return [_event_row(row) for row in cursor.fetchall()]
 
 
-def list_events(
+def event_conditions(
     *,
     subject: str = "",
     type: str = "",
@@ -262,10 +262,10 @@ def list_events(
     until: datetime | None = None,
     unmatched: bool = False,
     quarantined: bool = False,
+    conflicting: bool = False,
     before: UUID | None = None,
-    limit: int = 50,
-) -> list[EventRow]:
-    """List events, newest first; pass the last id as ``before`` for the next page."""
+) -> tuple[str, list[Any]]:
+    """Return the SQL condition on events ``e`` of some filters, with its parameters."""
     conditions, parameters = ["e.tenant_id = current_tenant_id()"], []
     for condition, value in (
         ("e.subject = %b", subject or None),
@@ -282,13 +282,39 @@ def list_events(
         conditions.append("e.customer_id IS NULL")
     if quarantined:
         conditions.append("e.quarantine <> ''")
+    if conflicting:
+        conditions.append(
+            "e.id IN (SELECT c.event_id FROM metering_usageconflict c"
+            " WHERE c.tenant_id = current_tenant_id())"
+        )
+    return " AND ".join(conditions), parameters
+
+
+def list_events(*, limit: int = 50, **filters: Any) -> list[EventRow]:
+    """List events, last received first; pass the last id as ``before`` for the next page.
+
+    :param filters: of ``event_conditions``.
+    """
+    where, parameters = event_conditions(**filters)
     with bulk_cursor() as cursor:
         cursor.execute(
             f"SELECT {_EVENT_COLUMNS} FROM metering_usageevent e"
-            f" WHERE {' AND '.join(conditions)} ORDER BY e.id DESC LIMIT %b",
+            f" WHERE {where} ORDER BY e.id DESC LIMIT %b",
             [*parameters, min(limit, MAX_PAGE)],
         )
         return [_event_row(row) for row in cursor.fetchall()]
+
+
+def find_event(event_id: UUID) -> EventRow | None:
+    """Return one event, or None."""
+    with bulk_cursor() as cursor:
+        cursor.execute(
+            f"SELECT {_EVENT_COLUMNS} FROM metering_usageevent e"
+            " WHERE e.tenant_id = current_tenant_id() AND e.id = %b",
+            [event_id],
+        )
+        row = cursor.fetchone()
+        return _event_row(row) if row else None
 
 
 @dataclass(frozen=True, slots=True)

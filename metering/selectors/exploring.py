@@ -1,0 +1,263 @@
+"""What the usage pages show: the flow of events, an event's story, a meter over its customers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from metering.domain.counting import MeterDefinition
+from metering.models import Meter
+from metering.selectors import EventRow, event_conditions, meter_definition
+from metering.stores.postgres import aggregate_sql, bulk_cursor, counting_sql, value_sql
+
+HOUR = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How ingestion does. ``by_hour``: events received in each of the last 24 hours, in order."""
+
+    by_hour: tuple[tuple[datetime, int], ...]
+    today: int
+    unmatched: int
+    quarantined: int
+    conflicts: int
+
+
+def first_id_at(moment: datetime) -> UUID:
+    """Return the smallest id an event received at or after a moment can have (ids carry time)."""
+    milliseconds = (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
+    return UUID(int=milliseconds << 80)
+
+
+def health(*, now: datetime, day_start: datetime) -> Health:
+    """Return what came in lately and what does not count yet.
+
+    :param day_start: when today began where the reader is, at most 24 hours ago.
+    """
+    first = now.replace(minute=0, second=0, microsecond=0) - 23 * HOUR
+    with bulk_cursor() as cursor:
+        cursor.execute(
+            "SELECT date_trunc('hour', e.recorded_at, 'UTC'), count(*),"
+            " count(*) FILTER (WHERE e.recorded_at >= %b) FROM metering_usageevent e"
+            " WHERE e.tenant_id = current_tenant_id() AND e.id >= %b GROUP BY 1",
+            [day_start, first_id_at(min(first, day_start) - timedelta(minutes=5))],
+        )
+        received = {row[0].astimezone(UTC): (int(row[1]), int(row[2])) for row in cursor.fetchall()}
+        cursor.execute(
+            "SELECT (SELECT count(*) FROM metering_usageevent"
+            " WHERE tenant_id = current_tenant_id() AND customer_id IS NULL),"
+            " (SELECT count(*) FROM metering_usageevent"
+            " WHERE tenant_id = current_tenant_id() AND quarantine <> ''),"
+            " (SELECT count(*) FROM metering_usageconflict WHERE tenant_id = current_tenant_id())"
+        )
+        unmatched, quarantined, conflicts = cursor.fetchone() or (0, 0, 0)
+    hours = [first + HOUR * number for number in range(24)]
+    return Health(
+        by_hour=tuple((hour, received.get(hour, (0, 0))[0]) for hour in hours),
+        today=sum(today for _, today in received.values()),
+        unmatched=unmatched,
+        quarantined=quarantined,
+        conflicts=conflicts,
+    )
+
+
+def events_by_day(*, zone: str, **filters: Any) -> dict[date, int]:
+    """Count events per local day they happened on; days without events are left out.
+
+    :param filters: of ``event_conditions``.
+    """
+    where, parameters = event_conditions(**filters)
+    with bulk_cursor() as cursor:
+        cursor.execute(
+            "SELECT (e.occurred_at AT TIME ZONE %b)::date AS day, count(*)"
+            f" FROM metering_usageevent e WHERE {where} GROUP BY day",
+            [zone, *parameters],
+        )
+        return {day: int(count) for day, count in cursor.fetchall()}
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A meter that counts an event, and with which value."""
+
+    meter: Meter
+    value: str
+
+
+def counted_by(event: EventRow) -> list[Counted]:
+    """Return the meters an event counts in, by the conditions readings use."""
+    if event.customer_id is None or event.quarantine:
+        return []
+    found = []
+    meters = Meter.objects.filter(event_type=event.type, is_archived=False).order_by("name")
+    with bulk_cursor() as cursor:
+        for meter in meters:
+            where, parameters = counting_sql(meter_definition(meter))
+            unique = meter.aggregation == Meter.Aggregation.COUNT_UNIQUE
+            value = "e.data ->> %b" if unique else value_sql(meter_definition(meter))
+            named = [] if meter.aggregation == "count" else [meter.value_property]
+            cursor.execute(
+                f"SELECT ({value})::text FROM metering_usageevent e"
+                f" WHERE e.tenant_id = current_tenant_id() AND e.id = %b AND {where}",
+                [*named, event.id, *parameters],
+            )
+            row = cursor.fetchone()
+            if row is not None:
+                found.append(Counted(meter, row[0]))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """What a repeat of an event said differently."""
+
+    recorded_at: datetime
+    data: dict[str, Any]
+
+
+def conflicts_of(event_id: UUID) -> list[Conflict]:
+    """Return the contents that were refused because the event's first one is kept."""
+    with bulk_cursor() as cursor:
+        cursor.execute(
+            "SELECT recorded_at, data FROM metering_usageconflict"
+            " WHERE tenant_id = current_tenant_id() AND event_id = %b ORDER BY id LIMIT 50",
+            [event_id],
+        )
+        return [Conflict(row[0], orjson.loads(row[1])) for row in cursor.fetchall()]
+
+
+def count_unmatched(alias: str) -> int:
+    """Return how many stored events carry an alias and belong to nobody."""
+    with bulk_cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM metering_usageevent WHERE tenant_id = current_tenant_id()"
+            " AND subject = %b AND customer_id IS NULL",
+            [alias],
+        )
+        row = cursor.fetchone()
+        return int(row[0]) if row else 0
+
+
+@dataclass(frozen=True, slots=True)
+class MeterUsage:
+    """A quantity and the number of events behind it; of one customer or of all."""
+
+    quantity: Decimal
+    events: int
+    customer_id: UUID | None = None
+
+
+NOTHING = MeterUsage(Decimal(0), 0)
+
+
+def _quantity(meter: MeterDefinition, quantity: Decimal, events: int) -> Decimal:
+    if meter.aggregation == "average" and events:
+        return (quantity / events).quantize(Decimal("1e-12"))
+    return quantity
+
+
+_HOURS = (
+    "(SELECT meter_id, customer_id, hour, quantity, events FROM metering_usagerollup"
+    " WHERE tenant_id = current_tenant_id() AND meter_id = ANY(%b) AND hour >= %b AND hour < %b"
+    " UNION ALL SELECT meter_id, customer_id, hour, quantity, events FROM metering_usagedelta"
+    " WHERE tenant_id = current_tenant_id() AND meter_id = ANY(%b) AND hour >= %b AND hour < %b) h"
+)
+
+
+def totals(
+    meters: Sequence[MeterDefinition], *, start: datetime, end: datetime
+) -> dict[UUID, MeterUsage]:
+    """Return each meter's quantity over all customers, in at most two queries.
+
+    :param start, end: whole hours; sums are kept by the hour.
+    """
+    kept = {meter.id: meter for meter in meters if meter.is_additive}
+    found = dict.fromkeys((meter.id for meter in meters), NOTHING)
+    with bulk_cursor() as cursor:
+        if kept:
+            window = [list(kept), start, end]
+            cursor.execute(
+                f"SELECT meter_id, sum(quantity), sum(events)::bigint FROM {_HOURS} GROUP BY 1",
+                [*window, *window],
+            )
+            for meter_id, quantity, events in cursor.fetchall():
+                value = _quantity(kept[meter_id], quantity, events)
+                found[meter_id] = MeterUsage(value, events)
+        parts, parameters = [], []
+        for meter in meters:
+            if not meter.is_additive:
+                sql, values = _raw_total(meter, start, end)
+                parts.append(sql)
+                parameters += values
+        if parts:
+            cursor.execute(" UNION ALL ".join(parts), parameters)
+            for meter_id, quantity, events in cursor.fetchall():
+                found[meter_id] = MeterUsage(quantity, events)
+    return found
+
+
+def _raw_total(meter: MeterDefinition, start: datetime, end: datetime) -> tuple[str, list[Any]]:
+    value, named = aggregate_sql(meter)
+    where, parameters = counting_sql(meter)
+    return (
+        f"SELECT %b::uuid, {value}, count(*) FROM metering_usageevent e"
+        " WHERE e.tenant_id = current_tenant_id() AND e.customer_id IS NOT NULL"
+        f" AND e.occurred_at >= %b AND e.occurred_at < %b AND e.quarantine = '' AND {where}",
+        [meter.id, *named, start, end, *parameters],
+    )
+
+
+def try_meter(meter: MeterDefinition, *, start: datetime, end: datetime) -> MeterUsage:
+    """Return what a meter that is not saved yet would count, from the raw events."""
+    sql, parameters = _raw_total(meter, start, end)
+    with bulk_cursor() as cursor:
+        cursor.execute(sql, parameters)
+        _, quantity, events = cursor.fetchone() or (None, Decimal(0), 0)
+    return MeterUsage(_quantity(meter, quantity, events), events)
+
+
+def by_customer(
+    meter: MeterDefinition, *, start: datetime, end: datetime, limit: int
+) -> list[MeterUsage]:
+    """Return a meter's quantity per customer, largest first.
+
+    :param start, end: whole hours.
+    """
+    with bulk_cursor() as cursor:
+        if meter.is_additive:
+            window = [[meter.id], start, end]
+            cursor.execute(
+                f"SELECT customer_id, sum(quantity), sum(events)::bigint FROM {_HOURS}"
+                " GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT %b",
+                [*window, *window, limit],
+            )
+        else:
+            value, named = aggregate_sql(meter)
+            where, parameters = counting_sql(meter)
+            cursor.execute(
+                f"SELECT e.customer_id, {value}, count(*) FROM metering_usageevent e"
+                " WHERE e.tenant_id = current_tenant_id() AND e.customer_id IS NOT NULL"
+                " AND e.occurred_at >= %b AND e.occurred_at < %b AND e.quarantine = ''"
+                f" AND {where} GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT %b",
+                [*named, start, end, *parameters, limit],
+            )
+        return [
+            MeterUsage(_quantity(meter, quantity, events), events, customer_id)
+            for customer_id, quantity, events in cursor.fetchall()
+        ]
+
+
+def by_day(meter: MeterDefinition, *, start: datetime, end: datetime) -> dict[date, Decimal]:
+    """Return a sum's or count's quantity over all customers per day of UTC, from hourly sums."""
+    window = [[meter.id], start, end]
+    with bulk_cursor() as cursor:
+        cursor.execute(
+            f"SELECT (h.hour AT TIME ZONE 'UTC')::date, sum(h.quantity) FROM {_HOURS} GROUP BY 1",
+            [*window, *window],
+        )
+        return dict(cursor.fetchall())

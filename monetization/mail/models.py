@@ -8,12 +8,19 @@ from monetization.tenancy.models import TenantForeignKey, TenantModel
 
 
 class OutgoingMail(TenantModel):
-    """One message of the outbox. ``dedupe_key`` says what it is, so that it exists once."""
+    """One message of the outbox. ``dedupe_key`` says what it is, so that it exists once.
+
+    ``queued`` is due at ``next_attempt_at``; ``sending`` is with a worker until then; ``sent``
+    was taken by the server; ``failed`` was refused too often; ``unknown`` may have arrived or
+    not, because nobody heard the server's answer. The last two wait for a person.
+    """
 
     class Status(models.TextChoices):
         QUEUED = "queued", "Queued"
+        SENDING = "sending", "Sending"
         SENT = "sent", "Sent"
         FAILED = "failed", "Failed"
+        UNKNOWN = "unknown", "Unknown"
 
     dedupe_key = models.CharField(max_length=200)  # "invoice/<id>/v1"
     to = models.EmailField()
@@ -23,7 +30,7 @@ class OutgoingMail(TenantModel):
     html = models.TextField(blank=True)
     attachment = TenantForeignKey(Document, null=True, blank=True, related_name="+")
     subject_ref = models.CharField(max_length=200, blank=True)  # "invoice/<id>"
-    status = models.CharField(max_length=6, choices=Status, default=Status.QUEUED)
+    status = models.CharField(max_length=7, choices=Status, default=Status.QUEUED)
     attempts = models.PositiveIntegerField(default=0)
     last_error = models.TextField(blank=True)
     next_attempt_at = models.DateTimeField(null=True, blank=True)
@@ -37,7 +44,7 @@ class OutgoingMail(TenantModel):
         indexes = [
             models.Index(
                 fields=["tenant", "next_attempt_at"],
-                condition=Q(status="queued"),
+                condition=Q(status__in=["queued", "sending"]),
                 name="mail_due",
             ),
             models.Index(fields=["tenant", "subject_ref"], name="mail_by_subject"),

@@ -18,9 +18,10 @@ BATCH = 200
 
 @shared_task
 def send_queued_mail(**_future: object) -> None:
-    """Send what is due for every tenant."""
+    """Send what is due for every tenant; what a dead worker left is set aside for a person."""
     for tenant_id in Tenant.objects.values_list("id", flat=True):
         with tenant_context(tenant_id):
+            services.expire_claims(now=timezone.now())
             due = list(
                 OutgoingMail.objects.filter(
                     status=OutgoingMail.Status.QUEUED, next_attempt_at__lte=timezone.now()
@@ -38,10 +39,15 @@ def send_one(tenant_id: UUID, mail_id: UUID) -> None:
         _ = mail.attachment  # loaded here: outside there is no tenant
     try:
         services.hand_over(mail)
+    except services.OutcomeUnknown as error:
+        logger.warning("mail %s may have been sent: %s", mail_id, error)
+        with tenant_context(tenant_id):
+            services.record_unknown(claim=mail, error=str(error))
+        return
     except Exception as error:
         logger.warning("mail %s not sent: %s", mail_id, error)
         with tenant_context(tenant_id):
-            services.record_failure(mail_id=mail_id, error=str(error), now=timezone.now())
+            services.record_failure(claim=mail, error=str(error), now=timezone.now())
         return
     with tenant_context(tenant_id):
         services.record_sent(mail_id=mail_id, now=timezone.now())

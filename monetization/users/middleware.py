@@ -1,11 +1,14 @@
 """Bind each request to the tenant of its session or API key."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 
 from monetization.interface.problems import problem_response
 from monetization.tenancy.context import tenant_context
@@ -13,6 +16,7 @@ from monetization.users.models import ApiKey, Membership
 from monetization.users.permissions import Principal, permissions_of
 
 SESSION_TENANT = "tenant_id"
+USE_NOTED_EVERY = timedelta(minutes=1)
 _SCHEMES = ("bearer ", "api-key ")
 # Pages whose secret address says which tenant they belong to; who is signed in does not matter.
 _BIND_THEMSELVES = ("/sign/",)
@@ -66,12 +70,26 @@ def _principal_of_key(key: str) -> Principal | None:
         return None
     if api_key.has_expired or api_key.revoked:
         return None
+    _note_use(api_key)
     return Principal(
         tenant_id=api_key.tenant_id,
         label=f"API key {api_key.name}",
         permissions=frozenset(api_key.scopes),
         api_key_id=api_key.pk,
     )
+
+
+def _note_use(api_key: ApiKey) -> None:
+    """Write when a key was last used, at most once a minute: its row must not become hot.
+
+    Runs before the request's transaction, so that no lock is held while the view works.
+    """
+    now = timezone.now()
+    before = now - USE_NOTED_EVERY
+    if api_key.last_used_at is None or api_key.last_used_at < before:
+        ApiKey.objects.filter(
+            Q(last_used_at__isnull=True) | Q(last_used_at__lt=before), pk=api_key.pk
+        ).update(last_used_at=now)
 
 
 def _principal_of_session(request: HttpRequest) -> Principal | None:

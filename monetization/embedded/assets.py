@@ -11,8 +11,11 @@ from monetization.embedded.bootstrap import say
 SOURCES = ("package.json", "package-lock.json", "vite.config.js")
 
 
-def build(root: Path, dist: Path) -> bool:
-    """Build if needed; False, with a sentence, where it cannot be done."""
+def build(root: Path, dist: Path, home: Path) -> bool:
+    """Build if needed; False, with a sentence, where it cannot be done.
+
+    :param home: where the build may write: the checkout, or a folder for a read-only one.
+    """
     manifest = dist / ".vite" / "manifest.json"
     sources = [root / name for name in SOURCES] + list((root / "frontend").rglob("*"))
     newest = max((path.stat().st_mtime for path in sources if path.is_file()), default=0.0)
@@ -22,19 +25,25 @@ def build(root: Path, dist: Path) -> bool:
     if node_folder is None:
         say("no Node.js for this platform: pages go without styles until `npm run build` has run")
         return manifest.exists()
-    if not os.access(root, os.W_OK):
-        say("the folder is read-only: pages go without styles")
-        return manifest.exists()
+    if home != root:
+        _copy_sources(root, home)
     say("building the front end")
     environment = {**os.environ, "PATH": f"{node_folder}{os.pathsep}{os.environ['PATH']}"}
     npm = shutil.which("npm", path=environment["PATH"]) or "npm"
     for command in ([npm, "ci", "--no-audit", "--no-fund"], [npm, "run", "build"]):
-        done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
+        done = subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True)
         if done.returncode:
             say(f"`{' '.join(command[1:])}` failed: {(done.stderr or done.stdout).strip()[-600:]}")
             return manifest.exists()
     os.utime(manifest)
     return True
+
+
+def _copy_sources(root: Path, home: Path) -> None:
+    for name in (*SOURCES, ".npmrc"):
+        if (root / name).exists():
+            shutil.copy(root / name, home / name)
+    shutil.copytree(root / "frontend", home / "frontend", dirs_exist_ok=True)
 
 
 def _node_folder() -> str | None:

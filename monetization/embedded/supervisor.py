@@ -1,26 +1,28 @@
-"""Keep the demo's processes running, and leave none behind."""
+"""Keep the demo's processes running."""
 
-import contextlib
-import os
 import signal
-import subprocess
 import time
 from pathlib import Path
 
 from monetization.embedded.bootstrap import say
+from monetization.embedded.processes import Processes, signal_group
 
-MAX_PAUSE = 30.0
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
+STEADY = 60.0  # having run this long, a process starts again at once
 
 
 class Supervisor:
-    """Start processes in groups of their own; restart what dies, ever more slowly."""
+    """Restart what dies, ever more slowly, one process not waiting for another."""
 
-    def __init__(self, root: Path, environment: dict[str, str]) -> None:
+    def __init__(self, root: Path, environment: dict[str, str], processes: Processes) -> None:
         self._root = root
         self._environment = {**environment, "MONETIZATION_NO_BOOTSTRAP": "1"}
+        self._processes = processes
         self._commands: dict[str, list[str]] = {}
-        self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._pids: dict[str, int] = {}
+        self._since: dict[str, float] = {}
         self._pause: dict[str, float] = {}
+        self._due: dict[str, float] = {}
 
     def start(self, commands: dict[str, list[str]]) -> None:
         self._commands = commands
@@ -28,43 +30,32 @@ class Supervisor:
             self._launch(name)
 
     def _launch(self, name: str) -> None:
-        self._running[name] = subprocess.Popen(
-            self._commands[name],
-            cwd=self._root,
-            env=self._environment,
-            start_new_session=True,  # Ctrl-C reaches us, and we stop them in order
+        process = self._processes.start(
+            name, self._commands[name], cwd=self._root, environment=self._environment
         )
+        self._since[name] = time.monotonic()
+        self._pids[name] = process.pid
 
     def watch(self) -> None:
-        """Restart what dies until interrupted; then stop everything."""
-        try:
-            while True:
-                time.sleep(0.5)
-                for name, process in list(self._running.items()):
-                    if process.poll() is not None:
-                        self._restart(name, process.returncode)
-        finally:
-            self.stop()
+        """Restart what dies, until interrupted."""
+        while True:
+            time.sleep(0.5)
+            self.look()
 
-    def _restart(self, name: str, code: int) -> None:
-        pause = self._pause.get(name, 0.5)
-        self._pause[name] = min(pause * 2, MAX_PAUSE)
-        say(f"{name} ended with {code}; starting it again")
-        _signal_group(self._running[name], signal.SIGKILL)  # children it may have left
-        time.sleep(pause)
-        self._launch(name)
+    def look(self) -> None:
+        """Notice what ended; start again what is due."""
+        for name, code in self._processes.ended().items():
+            self._plan_restart(name, code)
+        for name, due in list(self._due.items()):
+            if time.monotonic() >= due:
+                del self._due[name]
+                self._launch(name)
 
-    def stop(self) -> None:
-        for process in self._running.values():
-            _signal_group(process, signal.SIGTERM)
-        deadline = time.monotonic() + 8
-        for process in self._running.values():
-            try:
-                process.wait(max(0.1, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                _signal_group(process, signal.SIGKILL)
-
-
-def _signal_group(process: "subprocess.Popen[bytes]", number: int) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, number)
+    def _plan_restart(self, name: str, code: int) -> None:
+        now = time.monotonic()
+        steady = now - self._since[name] >= STEADY
+        pause = FIRST_PAUSE if steady else self._pause.get(name, FIRST_PAUSE)
+        self._pause[name] = min(pause * 2, LONGEST_PAUSE)
+        self._due[name] = now + pause
+        signal_group(self._pids[name], signal.SIGKILL)  # children it may have left
+        say(f"{name} ended with {code}; starting it again (see {self._processes.log_of(name)})")

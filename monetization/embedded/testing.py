@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from monetization.embedded.bootstrap import working_dir
+from monetization.embedded.bootstrap import only_one, working_dir
 
 
 def run(root: Path, arguments: list[str]) -> int:
@@ -14,17 +14,22 @@ def run(root: Path, arguments: list[str]) -> int:
     :param arguments: handed to pytest; two processes unless ``-n`` says otherwise.
     """
     environment = {"SECRET_KEY": "test-only", "DEBUG": "0", **os.environ}
-    server = None
-    if not environment.get("DATABASE_URL"):
-        from monetization.embedded.postgres import EmbeddedPostgres
+    if environment.get("DATABASE_URL"):
+        return _pytest(root, arguments, environment)
+    from monetization.embedded.postgres import EmbeddedPostgres
 
-        server = EmbeddedPostgres(working_dir(root) / "var" / "test")
-        application, owner = server.urls()
-        environment |= {"DATABASE_URL": application, "DATABASE_OWNER_URL": owner}
+    var = working_dir(root) / "var" / "test"
+    with only_one(var / "test.lock", "a test run"):
+        server = EmbeddedPostgres(var)
+        try:
+            application, owner = server.urls()
+            environment |= {"DATABASE_URL": application, "DATABASE_OWNER_URL": owner}
+            return _pytest(root, arguments, environment)
+        finally:
+            server.stop()
+
+
+def _pytest(root: Path, arguments: list[str], environment: dict[str, str]) -> int:
     options = [] if any(option.startswith("-n") for option in arguments) else ["-n", "2"]
     command = [sys.executable, "-m", "pytest", *options, *arguments]
-    try:
-        return subprocess.run(command, cwd=root, env=environment).returncode
-    finally:
-        if server is not None:
-            server.stop()
+    return subprocess.run(command, cwd=root, env=environment).returncode

@@ -1,0 +1,85 @@
+"""A real Chromium on the running application."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from celery import current_app
+
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """One browser for all tests; skipped, saying why, where there is none."""
+    path = os.environ.get("CHROMIUM", "")
+    if not path or not Path(path).exists():
+        pytest.skip("CHROMIUM does not name a Chromium to drive")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def site(live_server: Any, settings: Any) -> Iterator[str]:
+    """The application served, with what follows a fact following at once."""
+    settings.PUBLIC_BASE_URL = live_server.url
+    current_app.conf.task_always_eager = True
+    yield live_server.url
+    current_app.conf.task_always_eager = False
+
+
+@pytest.fixture
+def open_page(chromium: Any, site: str) -> Iterator[Callable[..., Any]]:
+    """Open pages of the site; anything wrong on their consoles fails the test."""
+    contexts: list[Any] = []
+    problems: list[str] = []
+
+    def note(message: Any) -> None:
+        if message.type == "error" and "favicon" not in str(message.location):
+            problems.append(f"{message.text} at {message.location}")
+
+    def make(**options: Any) -> Any:
+        options.setdefault("viewport", {"width": 1280, "height": 900})
+        context = chromium.new_context(base_url=site, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(15_000)
+        page.on("console", note)
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        return page
+
+    yield make
+    for context in contexts:
+        context.close()
+    assert problems == []
+
+
+@pytest.fixture
+def sign_in(open_page: Callable[..., Any]) -> Callable[[Any], Any]:
+    """Sign a member in through the form; returns the page."""
+
+    def enter(user: Any) -> Any:
+        page = open_page()
+        page.goto("/accounts/login/")
+        page.get_by_label("E-mail").fill(user.email)
+        page.get_by_label("Password").fill("correct horse")
+        page.get_by_role("button", name="Sign in").click()
+        page.wait_for_url("**/")
+        return page
+
+    return enter

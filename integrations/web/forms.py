@@ -1,0 +1,95 @@
+"""What people fill in to connect Xero, to say where amounts go, and to find a push."""
+
+from typing import Any
+
+from django import forms
+
+from integrations.models import Push
+from integrations.xero.mapping import Accounts
+from monetization.catalog.models import Product
+from monetization.interface.forms import PageForm
+
+_PRODUCT = "product:"
+
+
+class ConnectForm(PageForm):
+    client_id = forms.CharField(label="Client id", max_length=200)
+    client_secret = forms.CharField(
+        label="Client secret",
+        max_length=400,
+        widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
+        help_text="Of a custom connection, made in Xero's developer portal. Kept encrypted.",
+    )
+
+    def __init__(self, *args: Any, simulated: bool, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if simulated:
+            for field in self.fields.values():
+                field.required = False
+            self.fields[
+                "client_secret"
+            ].help_text = "Xero is simulated on this machine; both may stay empty."
+
+
+class AccountsForm(PageForm):
+    """Where amounts go in Xero's chart of accounts; a product without one goes to sales."""
+
+    sales_account = forms.CharField(
+        label="Sales account", max_length=50, help_text="Code of the revenue account."
+    )
+    tax_type = forms.CharField(
+        label="Tax type", max_length=50, help_text="Of lines that carry tax, e.g. OUTPUT2."
+    )
+    no_tax_type = forms.CharField(label="Tax type without tax", max_length=50)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for code, name in Product.objects.order_by("name").values_list("code", "name"):
+            self.fields[f"{_PRODUCT}{code}"] = forms.CharField(
+                label=name,
+                max_length=50,
+                required=False,
+                widget=forms.TextInput(attrs={"class": "form-control"}),
+            )
+
+    @classmethod
+    def of(cls, chosen: Accounts) -> "AccountsForm":
+        return cls(
+            initial={
+                "sales_account": chosen.sales_account,
+                "tax_type": chosen.tax_type,
+                "no_tax_type": chosen.no_tax_type,
+                **{f"{_PRODUCT}{code}": to for code, to in chosen.product_accounts.items()},
+            }
+        )
+
+    def product_fields(self) -> list[forms.BoundField]:
+        return [self[name] for name in self.fields if name.startswith(_PRODUCT)]
+
+    def values(self) -> dict[str, Any]:
+        return {
+            "sales_account": self.cleaned_data["sales_account"],
+            "tax_type": self.cleaned_data["tax_type"],
+            "no_tax_type": self.cleaned_data["no_tax_type"],
+            "product_accounts": {
+                name.removeprefix(_PRODUCT): value
+                for name, value in self.cleaned_data.items()
+                if name.startswith(_PRODUCT) and value
+            },
+        }
+
+
+class EarlierForm(PageForm):
+    issued_from = forms.DateField(
+        label="Issued on or after", widget=forms.DateInput(attrs={"type": "date"})
+    )
+
+
+class LogFilterForm(PageForm):
+    status = forms.ChoiceField(
+        label="State", required=False, choices=[("", "Any state"), *Push.Status.choices]
+    )
+    kind = forms.ChoiceField(
+        label="What", required=False, choices=[("", "Everything"), *Push.Kind.choices]
+    )
+    q = forms.CharField(label="Number or customer", required=False, max_length=200)

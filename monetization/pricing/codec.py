@@ -1,10 +1,9 @@
 """Charge models as JSON-safe data and back; strict, so that nothing is silently misread."""
 
-from collections.abc import Mapping
-from decimal import Decimal
-from typing import Any, assert_never
+from typing import Any
 
-from monetization.kernel.decimals import NotExact, exact_decimal, plain
+from monetization.kernel.decimals import plain
+from monetization.pricing.codec_events import EVENT_MODEL_NAMES, event_model_from, event_model_to
 from monetization.pricing.prices import (
     ChargeModel,
     Flat,
@@ -12,12 +11,23 @@ from monetization.pricing.prices import (
     Package,
     PerUnit,
     PriceError,
+    Seat,
     StairStep,
     Tier,
     Volume,
 )
+from monetization.pricing.reader import Reader
 
-MODEL_NAMES = ("flat", "per_unit", "graduated", "volume", "stair_step", "package")
+MODEL_NAMES = (
+    "flat",
+    "per_unit",
+    "graduated",
+    "volume",
+    "stair_step",
+    "package",
+    "seat",
+    *EVENT_MODEL_NAMES,
+)
 
 
 def price_to_data(model: ChargeModel) -> dict[str, Any]:
@@ -34,30 +44,41 @@ def price_to_data(model: ChargeModel) -> dict[str, Any]:
         case StairStep(tiers, at_zero):
             return _tiered("stair_step", tiers, at_zero)
         case Package(size, package_price, free_units, at_least_one):
-            return {
+            data = {
                 "model": "package",
                 "size": plain(size),
                 "package_price": plain(package_price),
                 "free_units": plain(free_units),
                 "at_least_one": at_least_one,
             }
+            return {**data, "whole_only": True} if model.whole_only else data
+        case Seat(price, mode, contracted_minimum):
+            return {
+                "model": "seat",
+                "price": price_to_data(price),
+                "mode": mode,
+                "contracted_minimum": plain(contracted_minimum),
+            }
         case _:
-            assert_never(model)
+            return event_model_to(model)
 
 
 def _tiered(name: str, tiers: tuple[Tier, ...], at_zero: bool) -> dict[str, Any]:  # noqa: FBT001
     return {
         "model": name,
-        "tiers": [
-            {
-                "up_to": None if tier.up_to is None else plain(tier.up_to),
-                "unit_price": plain(tier.unit_price),
-                "flat_fee": plain(tier.flat_fee),
-            }
-            for tier in tiers
-        ],
+        "tiers": [_tier_to_data(tier) for tier in tiers],
         "flat_fee_at_zero": at_zero,
     }
+
+
+def _tier_to_data(tier: Tier) -> dict[str, Any]:
+    data = {
+        "up_to": None if tier.up_to is None else plain(tier.up_to),
+        "unit_price": plain(tier.unit_price),
+        "flat_fee": plain(tier.flat_fee),
+    }
+    # Left out where it is not used: signed terms keep the data, and the hash, they had.
+    return data if tier.block_size is None else {**data, "block_size": plain(tier.block_size)}
 
 
 def price_from_data(data: Any, path: str = "") -> ChargeModel:
@@ -93,9 +114,15 @@ def price_from_data(data: Any, path: str = "") -> ChargeModel:
                     reader.number("package_price"),
                     reader.number("free_units", "0"),
                     reader.flag("at_least_one", default=False),
+                    reader.flag("whole_only", default=False),
                 )
+            case "seat":
+                model = _read_seat(reader)
             case _:
-                raise PriceError(f"model: must be one of {', '.join(MODEL_NAMES)}")
+                read = event_model_from(name, reader)
+                if read is None:
+                    raise PriceError(f"model: must be one of {', '.join(MODEL_NAMES)}")
+                model = read
     except PriceError as error:
         message = str(error)
         raise PriceError(
@@ -105,82 +132,30 @@ def price_from_data(data: Any, path: str = "") -> ChargeModel:
     return model
 
 
-def _read_tiers(reader: "Reader") -> tuple[Tier, ...]:
-    rows = reader.rows("tiers")
+def _read_seat(reader: Reader) -> Seat:
+    price = price_from_data(reader.raw("price"), reader.at("price"))
+    if not isinstance(price, PerUnit | Graduated | Volume):
+        raise PriceError("price: must be per_unit, graduated or volume")
+    return Seat(
+        price,
+        reader.text("mode", "prorate_increments"),
+        reader.number("contracted_minimum", "0"),
+    )
+
+
+def _read_tiers(reader: Reader) -> tuple[Tier, ...]:
     tiers = []
-    for row in rows:
+    for row in reader.rows("tiers"):
         tiers.append(
             Tier(
                 row.optional_number("up_to"),
                 row.number("unit_price", "0"),
                 row.number("flat_fee", "0"),
+                row.optional_number("block_size"),
             )
         )
         row.done()
     return tuple(tiers)
 
 
-class Reader:
-    """Reads one JSON object field by field and knows where it is."""
-
-    def __init__(self, data: Any, path: str = "") -> None:
-        if not isinstance(data, Mapping):
-            raise PriceError(f"{path or 'value'}: must be an object")
-        self._data, self.path = data, path
-        self._seen: set[str] = set()
-
-    def at(self, name: str) -> str:
-        return f"{self.path}.{name}" if self.path else name
-
-    def raw(self, name: str, default: Any = ...) -> Any:
-        self._seen.add(name)
-        if name not in self._data:
-            if default is ...:
-                raise PriceError(f"{self.at(name)}: is missing")
-            return default
-        return self._data[name]
-
-    def text(self, name: str, default: Any = ...) -> str:
-        value = self.raw(name, default)
-        if not isinstance(value, str):
-            raise PriceError(f"{self.at(name)}: must be text")
-        return value
-
-    def optional_text(self, name: str) -> str | None:
-        return None if self.raw(name, None) is None else self.text(name)
-
-    def number(self, name: str, default: Any = ...) -> Decimal:
-        try:
-            number = exact_decimal(self.raw(name, default))
-        except NotExact as error:
-            raise PriceError(f"{self.at(name)}: {error}") from None
-        if number < 0:
-            raise PriceError(f"{self.at(name)}: must not be negative")
-        return number
-
-    def optional_number(self, name: str) -> Decimal | None:
-        return None if self.raw(name, None) is None else self.number(name)
-
-    def flag(self, name: str, *, default: bool) -> bool:
-        value = self.raw(name, default)
-        if not isinstance(value, bool):
-            raise PriceError(f"{self.at(name)}: must be true or false")
-        return value
-
-    def integer(self, name: str) -> int:
-        value = self.raw(name)
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise PriceError(f"{self.at(name)}: must be a whole number")
-        return value
-
-    def rows(self, name: str) -> list["Reader"]:
-        value = self.raw(name)
-        if not isinstance(value, (list, tuple)):
-            raise PriceError(f"{self.at(name)}: must be a list")
-        return [Reader(row, f"{self.at(name)}[{i}]") for i, row in enumerate(value)]
-
-    def done(self) -> None:
-        """Refuse what nobody read: a misspelled field must not be silently ignored."""
-        unknown = sorted(set(self._data) - self._seen)
-        if unknown:
-            raise PriceError(f"{self.at(unknown[0])}: is not a known field")
+__all__ = ["MODEL_NAMES", "Reader", "price_from_data", "price_to_data"]

@@ -46,14 +46,13 @@ def discount_steps(
     if order != "as_listed":
         places.sort(key=lambda place: not isinstance(discounts[place], first))
     taken = [NOTHING] * len(discounts)
-    left = max(NOTHING, amount)
+    left = amount
     for place in places:
         match discounts[place]:
-            case PercentOff(percent):
-                off = left * Fraction(percent) / 100
+            case PercentOff(percent):  # of a negative amount too: a correction takes it back
+                taken[place] = left * Fraction(percent) / 100
             case AmountOff(fixed):
-                off = Fraction(fixed)
-        taken[place] = min(left, off)
+                taken[place] = min(max(NOTHING, left), Fraction(fixed))
         left -= taken[place]
     return tuple(taken)
 

@@ -1,5 +1,6 @@
 """Charge models: how a quantity becomes an amount. One dataclass each; a closed union."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -151,6 +152,9 @@ class MatrixCell:
     match: tuple[tuple[str, tuple[str, ...]], ...]  # dimension -> values; unnamed ones are free
     unit_price: Decimal
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "match", tuple(sorted(self.match)))  # one spelling, one hash
+
 
 @dataclass(frozen=True, slots=True)
 class Matrix:
@@ -210,6 +214,10 @@ class CapacityTier:
     price: Decimal
     limits: tuple[tuple[str, Decimal | None], ...]  # unit -> inclusive limit; None: unlimited
 
+    def __post_init__(self) -> None:
+        by_unit = sorted(self.limits, key=lambda pair: pair[0])
+        object.__setattr__(self, "limits", tuple(by_unit))  # one spelling, one hash
+
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
@@ -260,7 +268,7 @@ ChargeModel = (
 )
 
 
-def validate_tiers(tiers: "tuple[Tier, ...] | tuple[PercentTier, ...]") -> None:
+def validate_tiers(tiers: "Sequence[Tier | PercentTier]") -> None:
     """Check that tiers ascend and that exactly the last one is unbounded.
 
     :raises PriceError: naming the tier.

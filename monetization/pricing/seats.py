@@ -36,12 +36,12 @@ class SeatCharge:
     """What seats cost in a period, exactly, and why."""
 
     steps: tuple[SeatStep, ...]
-    units: Fraction  # currency, prorated
+    exacts: tuple[Fraction, ...]  # currency, prorated: one per step
     flat_fees: Fraction  # currency, whole: of the tiers the highest balance reaches
 
     @property
     def exact(self) -> Fraction:
-        return self.units + self.flat_fees
+        return sum(self.exacts, start=self.flat_fees)
 
 
 def rate_seats(
@@ -62,12 +62,9 @@ def rate_seats(
     """
     steps = tuple(_charged(model, _segments(service, full, opening, changes), service, full))
     without_fees = unit_part(model.price)
-    units = sum(
-        (Fraction(rated_amount(without_fees, step.seats)) * step.factor for step in steps),
-        start=Fraction(0),
-    )
+    exacts = tuple(Fraction(rated_amount(without_fees, step.seats)) * step.factor for step in steps)
     peak = max(step.seats for step in steps)
-    return SeatCharge(steps, units, flat_part(model.price, peak))
+    return SeatCharge(steps, exacts, flat_part(model.price, peak))
 
 
 def _segments(

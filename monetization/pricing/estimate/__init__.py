@@ -1,0 +1,25 @@
+"""The function that prices: quotes, previews, schedules and invoices all call it."""
+
+from monetization.pricing.estimate.computing import rerate
+from monetization.pricing.estimate.items import (
+    Measured,
+    SeatBalances,
+    price_charge_period,
+)
+from monetization.pricing.estimate.lines import Component, PricedLine, line_key
+from monetization.pricing.estimate.periods import price_minimum, price_periods
+from monetization.pricing.estimate.whole import Estimate, estimate
+
+__all__ = [
+    "Component",
+    "Estimate",
+    "Measured",
+    "PricedLine",
+    "SeatBalances",
+    "estimate",
+    "line_key",
+    "price_charge_period",
+    "price_minimum",
+    "price_periods",
+    "rerate",
+]

@@ -1,0 +1,111 @@
+"""A priced line and its visible parts: exact inside, rounded once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+from monetization.kernel.decimals import PRECISION, plain
+from monetization.kernel.money import Money, total
+from monetization.kernel.period import Period
+from monetization.pricing.arithmetic import as_decimal
+from monetization.pricing.timeline import ChargePeriod
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """A visible part of a line: a tier, a discount. Components add up to the line."""
+
+    key: str
+    label: str
+    quantity: Decimal | None
+    unit_price: Decimal | None
+    exact: Decimal
+    amount: Money
+
+
+@dataclass(frozen=True, slots=True)
+class PricedLine:
+    """One line of a document: exact inside, rounded once."""
+
+    key: str  # stable: item:service_start, or minimum:service_start
+    item_key: str
+    phase_key: str
+    kind: str  # item, minimum
+    label: str
+    service: Period
+    full: Period
+    bill_on: date
+    quantity: Decimal | None
+    unit_price: Decimal | None  # where one price applies to every unit
+    exact: Decimal  # before rounding, at 60 digits
+    amount: Money
+    components: tuple[Component, ...]
+    explanation: dict[str, Any] = field(compare=False)
+    is_flagged: bool = False  # the measured quantity was negative and was clamped to zero
+
+
+class Part(NamedTuple):
+    """A part of a line before it is rounded."""
+
+    key: str
+    label: str
+    quantity: Decimal | None
+    unit_price: Decimal | None
+    exact: Fraction
+
+
+def line_key(period: ChargePeriod) -> str:
+    """Return the key of the line a charge period becomes, the same at every recalculation."""
+    return f"{period.item_key}:{period.phase_key}:{period.service.start.isoformat()}"
+
+
+def finish(
+    explanation: dict[str, Any], exact: Fraction, parts: Sequence[Part], currency: str
+) -> tuple[Money, tuple[Component, ...]]:
+    """Round a line once and write its steps into the explanation."""
+    amount = Money.rounded(exact, currency)
+    components = components_of(parts, amount)
+    explanation["steps"] = [_step(component) for component in components]
+    explanation["exact"] = decimal_text(exact)
+    explanation["amount"] = str(amount.amount)
+    return amount, components
+
+
+def components_of(parts: Sequence[Part], amount: Money) -> tuple[Component, ...]:
+    """Round every part and put the residue on the last, so that parts add up to the line."""
+    rounded = [Money.rounded(part.exact, amount.currency) for part in parts]
+    if rounded:
+        rounded[-1] = rounded[-1] + (amount - total(rounded, amount.currency))
+    return tuple(
+        Component(
+            part.key, part.label, part.quantity, part.unit_price, as_decimal(part.exact), money
+        )
+        for part, money in zip(parts, rounded, strict=True)
+    )
+
+
+def _step(component: Component) -> dict[str, Any]:
+    return {
+        "key": component.key,
+        "label": component.label,
+        "quantity": None if component.quantity is None else plain(component.quantity),
+        "unit_price": None if component.unit_price is None else plain(component.unit_price),
+        "exact": plain(component.exact),
+        "amount": str(component.amount.amount),
+    }
+
+
+def decimal_text(value: Fraction) -> str:
+    return f"{plain(as_decimal(value))[:PRECISION]}"
+
+
+def span_data(period: ChargePeriod) -> dict[str, Any]:
+    """Return what an explanation says about the time a line covers."""
+    return {
+        "factor": [period.factor.numerator, period.factor.denominator],
+        "service": [period.service.start.isoformat(), period.service.end.isoformat()],
+        "full": [period.full.start.isoformat(), period.full.end.isoformat()],
+    }

@@ -1,0 +1,49 @@
+"""What was agreed: the one structure that quotes sign, billing bills and revenue recognizes."""
+
+from monetization.pricing.terms.codec import (
+    canonical_json,
+    terms_from_data,
+    terms_hash,
+    terms_to_data,
+)
+from monetization.pricing.terms.model import (
+    ACCUMULATIONS,
+    CHANGE_RULES,
+    KINDS,
+    OVERAGE_SUFFIX,
+    PHASE_KINDS,
+    RECOGNITIONS,
+    TIMINGS,
+    CapTerms,
+    ChangeTerms,
+    DiscountTerms,
+    IncludedTerms,
+    ItemTerms,
+    MinimumTerms,
+    OrderTerms,
+    PhaseTerms,
+    PricingUnit,
+)
+
+__all__ = [
+    "ACCUMULATIONS",
+    "CHANGE_RULES",
+    "KINDS",
+    "OVERAGE_SUFFIX",
+    "PHASE_KINDS",
+    "RECOGNITIONS",
+    "TIMINGS",
+    "CapTerms",
+    "ChangeTerms",
+    "DiscountTerms",
+    "IncludedTerms",
+    "ItemTerms",
+    "MinimumTerms",
+    "OrderTerms",
+    "PhaseTerms",
+    "PricingUnit",
+    "canonical_json",
+    "terms_from_data",
+    "terms_hash",
+    "terms_to_data",
+]

@@ -1,10 +1,14 @@
 """One invoice beside the one before it: what changed, by how much, and why. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
+
+from monetization.kernel.money import Money
+from monetization.pricing.estimate import rerate
 
 _RHYTHM_DAYS = 45  # a line that serves longer than this is not billed every month
 
@@ -12,6 +16,8 @@ LABELS = {
     "usage": "Usage",
     "quantity": "Seats",
     "price": "Price",
+    "tier": "Tier",
+    "phase": "Phase or ramp",
     "discount": "Discount",
     "minimum": "Minimum",
     "period": "Part of a period",
@@ -19,6 +25,7 @@ LABELS = {
     "new": "New",
     "ended": "Ended",
     "one_off": "One-off",
+    "manual": "Manual",
     "tax": "Tax",
 }
 
@@ -35,6 +42,8 @@ class ComparedLine:
     amount: Decimal
     tax: Decimal
     explanation: Any
+    phase: str = ""  # key of the contract's phase
+    is_manual: bool = False
 
     @property
     def days(self) -> int:
@@ -43,17 +52,26 @@ class ComparedLine:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One contract line then and now. ``cause`` is a key of ``LABELS``."""
+    """One contract line then and now. Causes are keys of ``LABELS``.
+
+    ``parts`` are the causes with what each moved; they add up to the change.
+    """
 
     item_key: str
     description: str
     before: Decimal
     after: Decimal
-    cause: str
+    cause: str  # what moved most
+    parts: tuple[tuple[str, Decimal], ...] = ()
 
     @property
     def change(self) -> Decimal:
         return self.after - self.before
+
+    @property
+    def labelled(self) -> tuple[tuple[str, Decimal], ...]:
+        """Return the parts with their causes as people read them."""
+        return tuple((LABELS[cause], amount) for cause, amount in self.parts)
 
     @property
     def label(self) -> str:
@@ -61,11 +79,13 @@ class Difference:
 
 
 def differences(
-    before: Sequence[ComparedLine], after: Sequence[ComparedLine]
+    before: Sequence[ComparedLine], after: Sequence[ComparedLine], currency: str = ""
 ) -> tuple[Difference, ...]:
     """Compare two invoices by contract line, largest change first; equal lines drop out.
 
     The changes add up to the difference of the totals: tax is a line of its own.
+
+    :param currency: of both; needed to split a change that has several causes.
     """
     keys = dict.fromkeys([line.item_key for line in (*after, *before)])
     found = []
@@ -75,19 +95,29 @@ def differences(
         was, now = _sum(old), _sum(new)
         if was != now:
             shown = (new or old)[0]
-            found.append(Difference(key, shown.description, was, now, _cause(old, new)))
+            parts = _parts(old, new, now - was, currency)
+            cause = max(parts, key=lambda part: abs(part[1]))[0]
+            found.append(Difference(key, shown.description, was, now, cause, parts))
     taxed_before = sum((line.tax for line in before), start=Decimal(0))
     taxed_after = sum((line.tax for line in after), start=Decimal(0))
     if taxed_before != taxed_after:
-        found.append(Difference("", "Tax", taxed_before, taxed_after, "tax"))
+        parts = (("tax", taxed_after - taxed_before),)
+        found.append(Difference("", "Tax", taxed_before, taxed_after, "tax", parts))
     return tuple(sorted(found, key=lambda each: -abs(each.change)))
+
+
+def by_cause(found: Iterable[Difference]) -> dict[str, Decimal]:
+    """Sum what each cause moved, in the order of ``LABELS``; the sums add up to the change."""
+    moved: dict[str, Decimal] = {}
+    for each in found:
+        for cause, amount in each.parts:
+            moved[cause] = moved.get(cause, Decimal(0)) + amount
+    return {cause: moved[cause] for cause in LABELS if moved.get(cause)}
 
 
 def main_cause(found: Sequence[Difference]) -> str:
     """Name the cause that moved most money, tax aside; empty if nothing changed."""
-    moved: dict[str, Decimal] = {}
-    for each in found:
-        moved[each.cause] = moved.get(each.cause, Decimal(0)) + each.change
+    moved = by_cause(found)
     if len(moved) > 1:
         moved.pop("tax", None)
     return max(moved, key=lambda cause: abs(moved[cause])) if moved else ""
@@ -100,6 +130,8 @@ def _sum(lines: Sequence[ComparedLine]) -> Decimal:
 def _cause(old: Sequence[ComparedLine], new: Sequence[ComparedLine]) -> str:
     if not old or not new:
         only = (old or new)[0]
+        if only.is_manual:
+            return "manual"
         if only.explanation.get("kind") == "minimum":
             return "minimum"
         if only.days > _RHYTHM_DAYS:
@@ -110,6 +142,8 @@ def _cause(old: Sequence[ComparedLine], new: Sequence[ComparedLine]) -> str:
     was, now = old[-1].explanation, new[-1].explanation
     if now.get("kind") == "minimum":
         return "minimum"
+    if new[-1].is_manual:
+        return "manual"
     if was.get("model") != now.get("model"):
         return "price"
     if was.get("discounts") != now.get("discounts"):
@@ -119,3 +153,79 @@ def _cause(old: Sequence[ComparedLine], new: Sequence[ComparedLine]) -> str:
     if len(old) != len(new) or was.get("factor") != now.get("factor"):
         return "period"
     return "quantity" if was.get("quantity") != now.get("quantity") else "price"
+
+
+def _parts(
+    old: Sequence[ComparedLine], new: Sequence[ComparedLine], change: Decimal, currency: str
+) -> tuple[tuple[str, Decimal], ...]:
+    """Split the change of one contract line by cause, exactly."""
+    cause = _cause(old, new)
+    if len(old) == len(new) == 1 and currency:
+        was, now = old[0].explanation, new[0].explanation
+        if was.get("kind") == now.get("kind") == "item" and _same_rhythm(old[0], new[0]):
+            return _steps(old[0], new[0], currency)
+    if cause == "period" and {line.phase for line in old} != {line.phase for line in new}:
+        cause = "phase"
+    return ((cause, change),)
+
+
+def _same_rhythm(old: ComparedLine, new: ComparedLine) -> bool:
+    return (old.days > _RHYTHM_DAYS) == (new.days > _RHYTHM_DAYS)
+
+
+def _steps(
+    old: ComparedLine, new: ComparedLine, currency: str
+) -> tuple[tuple[str, Decimal], ...]:
+    """Turn the inputs of the old line into those of the new one by one, and price every step.
+
+    The last step takes what no named input explains, so that the parts add up to the change.
+    """
+    was, now = old.explanation, new.explanation
+    is_usage, is_next_phase = bool(now.get("is_usage")), old.phase != new.phase
+    agreed = "phase" if is_next_phase else ""
+    inputs: tuple[tuple[str, str], ...] = (
+        ("quantity", "usage" if is_usage else agreed or "quantity"),
+        ("factor", "period"),
+        ("model", agreed or "price"),
+        ("discounts", agreed or "discount"),
+    )
+    moved: dict[str, Decimal] = {}
+    mixed, amount = dict(was), old.amount
+    for name, cause in inputs:
+        if mixed.get(name) == now.get(name):
+            continue
+        mixed[name] = now.get(name)
+        after = _priced(mixed, currency)
+        if after is None:
+            break
+        step = after - amount
+        if name == "quantity" and is_usage:
+            volume = _at_old_average(old, new, currency, step)
+            moved["tier"], step = step - volume, volume
+        moved[cause] = moved.get(cause, Decimal(0)) + step
+        amount = after
+    rest = new.amount - amount
+    if rest:
+        moved[agreed or "price"] = moved.get(agreed or "price", Decimal(0)) + rest
+    return tuple((cause, part) for cause, part in moved.items() if part)
+
+
+def _priced(explanation: Mapping[str, Any], currency: str) -> Decimal | None:
+    """Price mixed inputs; nothing where they do not fit together."""
+    try:
+        return rerate({**explanation, "currency": currency}).amount
+    except (ValueError, KeyError, TypeError, ArithmeticError):
+        return None
+
+
+def _at_old_average(
+    old: ComparedLine, new: ComparedLine, currency: str, step: Decimal
+) -> Decimal:
+    """Return what the additional units cost at the average price of the units before.
+
+    From nothing there is no average, and no tier to leave: all of the step is volume.
+    """
+    if not old.quantity or new.quantity is None:
+        return step
+    share = Fraction(new.quantity - old.quantity) / Fraction(old.quantity)
+    return Money.rounded(Fraction(old.amount) * share, currency).amount

@@ -1,15 +1,15 @@
-"""What is owed: schedules made from signed terms, their periods, invoices, credits, payments."""
+"""Invoices with their periods and lines, and what recalculations changed."""
 
 import pgtrigger
 from django.db import models
 from django.db.models import F, Q
 
+from billing.models.schedules import BillingSchedule, Phase
 from metering.models import UsageReading
 from monetization.audit.models import audited
 from monetization.customers.models import Customer
 from monetization.documents.models import Document
 from monetization.tenancy.models import LegalEntity, TenantForeignKey, TenantModel, is_number
-from quotes.models import OrderForm
 
 # What an issued invoice says never changes; what becomes of it (sent, paid) may.
 _FROZEN = (
@@ -30,6 +30,8 @@ _FROZEN = (
     "issued_on",
     "due_on",
     "content_sha256",
+    "purchase_order",
+    "memo",
     "tenant_id",
 )
 
@@ -76,72 +78,6 @@ def _lines_frozen() -> pgtrigger.Trigger:
     )
 
 
-class BillingSchedule(TenantModel):
-    """How a signed order form is billed. Its terms are those that were signed, hash included."""
-
-    class Status(models.TextChoices):
-        DRAFT = "draft", "Draft"
-        PENDING = "pending", "Pending"  # activated, starts later
-        ACTIVE = "active", "Active"
-        SUSPENDED = "suspended", "Suspended"
-        COMPLETED = "completed", "Completed"
-        CANCELLED = "cancelled", "Cancelled"
-
-    number = models.CharField(max_length=20)
-    customer = TenantForeignKey(Customer, related_name="schedules")
-    legal_entity = TenantForeignKey(LegalEntity, related_name="+")
-    order_form = TenantForeignKey(OrderForm, null=True, blank=True, related_name="schedules")
-    title = models.CharField(max_length=200)
-    status = models.CharField(max_length=9, choices=Status, default=Status.DRAFT)
-    currency = models.CharField(max_length=3)
-    time_zone = models.CharField(max_length=63)  # frozen with the terms
-    start_on = models.DateField()
-    end_on = models.DateField(null=True, blank=True)  # exclusive; null: open-ended
-    payment_terms_days = models.PositiveSmallIntegerField()
-    purchase_order = models.CharField(max_length=60, blank=True)
-    grace_hours = models.PositiveSmallIntegerField(default=24)
-    terms = models.JSONField()  # monetization.pricing.terms
-    terms_sha256 = models.CharField(max_length=64)  # of the signed terms
-    periods_until = models.DateField(null=True, blank=True)  # period rows exist up to this day
-    activated_at = models.DateTimeField(null=True, blank=True)
-    created_at = models.DateTimeField(auto_now_add=True)
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["tenant", "number"], name="schedule_number_once"),
-            models.UniqueConstraint(
-                fields=["tenant", "order_form"],
-                condition=Q(order_form__isnull=False) & ~Q(status="cancelled"),
-                name="schedule_once_per_order_form",
-            ),
-        ]
-        indexes = [models.Index(fields=["tenant", "customer"], name="schedule_by_customer")]
-        triggers = [audited()]
-
-    def __str__(self) -> str:
-        return self.number
-
-
-class Phase(TenantModel):
-    """A stretch of a schedule with the same prices."""
-
-    schedule = TenantForeignKey(BillingSchedule, on_delete=models.CASCADE, related_name="phases")
-    position = models.PositiveSmallIntegerField()
-    key = models.CharField(max_length=40)  # of the terms' phase
-    name = models.CharField(max_length=80)
-    kind = models.CharField(max_length=8)
-    start_on = models.DateField()
-    end_on = models.DateField(null=True, blank=True)  # exclusive
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["tenant", "schedule", "key"], name="phase_key_once")
-        ]
-
-    def __str__(self) -> str:
-        return self.name
-
-
 class Invoice(TenantModel):
     """A claim on a customer in one currency. Frozen once issued; corrected by other documents.
 
@@ -175,6 +111,7 @@ class Invoice(TenantModel):
     total_amount = models.DecimalField(max_digits=19, decimal_places=4, default=0)
     paid_amount = models.DecimalField(max_digits=19, decimal_places=4, default=0)
     credited_amount = models.DecimalField(max_digits=19, decimal_places=4, default=0)
+    written_off_amount = models.DecimalField(max_digits=19, decimal_places=4, default=0)
     payment_status = models.CharField(
         max_length=14, choices=PaymentStatus, default=PaymentStatus.UNPAID
     )
@@ -183,7 +120,9 @@ class Invoice(TenantModel):
     tax_percent = models.DecimalField(max_digits=9, decimal_places=6, default=0)
     payment_terms_days = models.PositiveSmallIntegerField(default=30)
     purchase_order = models.CharField(max_length=60, blank=True)
-    memo = models.TextField(blank=True)
+    memo = models.TextField(blank=True)  # printed on it
+    change_note = models.CharField(max_length=500, blank=True)  # why it changed; for colleagues
+    failing_assertions = models.PositiveSmallIntegerField(default=0)  # not waived
     calculated_at = models.DateTimeField(null=True, blank=True)
     issued_on = models.DateField(null=True, blank=True)
     due_on = models.DateField(null=True, blank=True)
@@ -193,6 +132,7 @@ class Invoice(TenantModel):
     viewed_at = models.DateTimeField(null=True, blank=True)
     voided_at = models.DateTimeField(null=True, blank=True)
     void_reason = models.CharField(max_length=300, blank=True)
+    write_off_reason = models.CharField(max_length=300, blank=True)
     replaces = TenantForeignKey("self", null=True, blank=True, related_name="replacements")
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -224,6 +164,11 @@ class Invoice(TenantModel):
         indexes = [
             models.Index(fields=["tenant", "bill_on", "status"], name="invoice_by_date"),
             models.Index(fields=["tenant", "customer", "bill_on"], name="invoice_by_customer"),
+            models.Index(
+                fields=["tenant", "bill_on"],
+                condition=Q(failing_assertions__gt=0),
+                name="invoice_failing",
+            ),
         ]
         triggers = [_invoice_frozen(), audited()]
 
@@ -296,7 +241,9 @@ class InvoiceLine(TenantModel):
     billing_period = TenantForeignKey(
         BillingPeriod, on_delete=models.SET_NULL, null=True, blank=True, related_name="lines"
     )
-    is_manual = models.BooleanField(default=False)
+    is_manual = models.BooleanField(default=False)  # written by a person; recalculation leaves it
+    edited_by = models.CharField(max_length=200, blank=True)
+    edited_at = models.DateTimeField(null=True, blank=True)
     is_flagged = models.BooleanField(default=False)  # e.g. clamped at zero
     note = models.CharField(max_length=300, blank=True)
 
@@ -331,129 +278,3 @@ class Recalculation(TenantModel):
 
     def __str__(self) -> str:
         return f"{self.invoice_id} at {self.at}"
-
-
-class DocumentSequence(TenantModel):
-    """The next number of one series of one legal entity. Locked, so numbers have no gaps."""
-
-    class Series(models.TextChoices):
-        INVOICE = "invoice", "Invoices"
-        CREDIT_NOTE = "credit_note", "Credit notes"
-        SCHEDULE = "schedule", "Schedules"
-
-    legal_entity = TenantForeignKey(LegalEntity, related_name="+")
-    series = models.CharField(max_length=12, choices=Series)
-    next_number = models.PositiveIntegerField(default=1)
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(
-                fields=["tenant", "legal_entity", "series"], name="document_sequence_once"
-            )
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.series} {self.next_number}"
-
-
-class CreditNote(TenantModel):
-    """The correction of an issued invoice. Issued at once, numbered, immutable."""
-
-    invoice = TenantForeignKey(Invoice, related_name="credit_notes")
-    customer = TenantForeignKey(Customer, related_name="credit_notes")
-    legal_entity = TenantForeignKey(LegalEntity, related_name="+")
-    number = models.CharField(max_length=40)
-    reason = models.CharField(max_length=300)
-    currency = models.CharField(max_length=3)
-    issued_on = models.DateField()
-    subtotal_amount = models.DecimalField(max_digits=19, decimal_places=4)
-    tax_amount = models.DecimalField(max_digits=19, decimal_places=4)
-    total_amount = models.DecimalField(max_digits=19, decimal_places=4)
-    document = TenantForeignKey(Document, null=True, blank=True, related_name="+")
-    sent_at = models.DateTimeField(null=True, blank=True)
-    created_at = models.DateTimeField(auto_now_add=True)
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(
-                fields=["tenant", "legal_entity", "number"], name="credit_note_number_once"
-            ),
-            models.CheckConstraint(
-                name="credit_note_total_is_subtotal_plus_tax",
-                condition=Q(total_amount=F("subtotal_amount") + F("tax_amount")),
-            ),
-        ]
-        triggers = [audited()]
-
-    def __str__(self) -> str:
-        return self.number
-
-
-class CreditNoteLine(TenantModel):
-    """What of which invoice line is credited; positive amounts."""
-
-    credit_note = TenantForeignKey(CreditNote, on_delete=models.CASCADE, related_name="lines")
-    invoice_line = TenantForeignKey(InvoiceLine, related_name="credits")
-    position = models.PositiveIntegerField()
-    description = models.CharField(max_length=300)
-    item_key = models.CharField(max_length=100, blank=True)
-    amount = models.DecimalField(max_digits=19, decimal_places=4)
-    tax_amount = models.DecimalField(max_digits=19, decimal_places=4)
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(
-                fields=["tenant", "credit_note", "invoice_line"], name="credit_note_line_once"
-            )
-        ]
-        triggers = [
-            pgtrigger.Protect(
-                name="credit_lines_frozen", operation=pgtrigger.Update | pgtrigger.Delete
-            )
-        ]
-
-    def __str__(self) -> str:
-        return self.description
-
-
-class Payment(TenantModel):
-    """Money received from a customer."""
-
-    customer = TenantForeignKey(Customer, related_name="payments")
-    currency = models.CharField(max_length=3)
-    amount = models.DecimalField(max_digits=19, decimal_places=4)
-    received_on = models.DateField()
-    method = models.CharField(max_length=40, default="bank transfer")
-    reference = models.CharField(max_length=200)  # the bank's or provider's; once per customer
-    created_at = models.DateTimeField(auto_now_add=True)
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(
-                fields=["tenant", "customer", "reference"], name="payment_reference_once"
-            ),
-            models.CheckConstraint(name="payment_is_positive", condition=Q(amount__gt=0)),
-        ]
-        triggers = [audited()]
-
-    def __str__(self) -> str:
-        return f"{self.amount} {self.currency} {self.reference}"
-
-
-class PaymentAllocation(TenantModel):
-    """Which invoice a payment settles, and by how much."""
-
-    payment = TenantForeignKey(Payment, on_delete=models.CASCADE, related_name="allocations")
-    invoice = TenantForeignKey(Invoice, related_name="allocations")
-    amount = models.DecimalField(max_digits=19, decimal_places=4)
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(
-                fields=["tenant", "payment", "invoice"], name="allocation_once_per_invoice"
-            ),
-            models.CheckConstraint(name="allocation_is_positive", condition=Q(amount__gt=0)),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.amount} of {self.payment_id}"

@@ -1,0 +1,39 @@
+"""What is owed: schedules made from signed terms, their periods, invoices, credits, payments."""
+
+from billing.models.desk import (
+    AssertionFailure,
+    AssertionRule,
+    CustomerBilling,
+    InvoiceComment,
+    Reminder,
+    ReminderPlan,
+)
+from billing.models.documents import (
+    CreditNote,
+    CreditNoteLine,
+    DocumentSequence,
+    Payment,
+    PaymentAllocation,
+)
+from billing.models.invoices import BillingPeriod, Invoice, InvoiceLine, Recalculation
+from billing.models.schedules import BillingSchedule, Phase
+
+__all__ = [
+    "AssertionFailure",
+    "AssertionRule",
+    "BillingPeriod",
+    "BillingSchedule",
+    "CreditNote",
+    "CreditNoteLine",
+    "CustomerBilling",
+    "DocumentSequence",
+    "Invoice",
+    "InvoiceComment",
+    "InvoiceLine",
+    "Payment",
+    "PaymentAllocation",
+    "Phase",
+    "Recalculation",
+    "Reminder",
+    "ReminderPlan",
+]

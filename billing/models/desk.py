@@ -1,0 +1,127 @@
+"""What the month-end desk keeps: rules and their findings, comments, billing habits, reminders."""
+
+import pgtrigger
+from django.db import models
+from django.db.models import Q
+
+from billing.models.invoices import Invoice
+from monetization.audit.models import audited
+from monetization.customers.models import Customer
+from monetization.mail.models import OutgoingMail
+from monetization.tenancy.models import TenantForeignKey, TenantModel
+
+
+class AssertionRule(TenantModel):
+    """A test every draft must pass; ``kind`` is a key of ``billing.domain.assertions.KINDS``."""
+
+    kind = models.CharField(max_length=30)
+    is_enabled = models.BooleanField(default=True)
+    parameters = models.JSONField(default=dict)  # text, as people typed it
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "kind"], name="assertion_rule_once")
+        ]
+        triggers = [audited()]
+
+    def __str__(self) -> str:
+        return self.kind
+
+
+class AssertionFailure(TenantModel):
+    """A draft fails a rule. A waiver covers what was found then; another finding needs another."""
+
+    invoice = TenantForeignKey(Invoice, on_delete=models.CASCADE, related_name="failures")
+    kind = models.CharField(max_length=30)
+    detail = models.CharField(max_length=500)  # what was found, in words
+    found_at = models.DateTimeField()
+    waived_at = models.DateTimeField(null=True, blank=True)
+    waived_by = models.CharField(max_length=200, blank=True)
+    waive_reason = models.CharField(max_length=300, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "invoice", "kind"], name="assertion_failure_once"
+            ),
+            models.CheckConstraint(
+                name="assertion_waived_with_reason",
+                condition=Q(waived_at__isnull=True) | ~Q(waive_reason=""),
+            ),
+        ]
+        triggers = [audited()]
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.detail}"
+
+
+class InvoiceComment(TenantModel):
+    """A remark for colleagues. Never edited: a correction replaces the one before it."""
+
+    invoice = TenantForeignKey(Invoice, on_delete=models.CASCADE, related_name="comments")
+    author = models.CharField(max_length=200)
+    text = models.TextField()
+    at = models.DateTimeField()
+    replaces = TenantForeignKey("self", null=True, blank=True, related_name="replaced_by")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "replaces"],
+                condition=Q(replaces__isnull=False),
+                name="comment_replaced_once",
+            )
+        ]
+        indexes = [models.Index(fields=["tenant", "invoice", "at"], name="comment_by_invoice")]
+        triggers = [pgtrigger.Protect(name="comments_stay", operation=pgtrigger.Update)]
+
+    def __str__(self) -> str:
+        return self.text[:60]
+
+
+class CustomerBilling(TenantModel):
+    """How one customer is billed where it differs from the rest."""
+
+    customer = TenantForeignKey(Customer, on_delete=models.CASCADE, related_name="billing_habits")
+    requires_purchase_order = models.BooleanField(default=False)
+    reminder_days = models.JSONField(null=True, blank=True)  # null: the company's; []: never
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "customer"], name="customer_billing_once")
+        ]
+        triggers = [audited()]
+
+    def __str__(self) -> str:
+        return f"billing of {self.customer_id}"
+
+
+class ReminderPlan(TenantModel):
+    """When unpaid invoices are reminded of: days from the due date, negative before it."""
+
+    is_enabled = models.BooleanField(default=False)
+    days = models.JSONField(default=list)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["tenant"], name="reminder_plan_once")]
+        triggers = [audited()]
+
+    def __str__(self) -> str:
+        return f"reminders at {self.days}"
+
+
+class Reminder(TenantModel):
+    """A reminder that was sent; each step of a plan at most once per invoice."""
+
+    invoice = TenantForeignKey(Invoice, on_delete=models.CASCADE, related_name="reminders")
+    days = models.SmallIntegerField()  # the step: days from the due date
+    mail = TenantForeignKey(OutgoingMail, related_name="+")
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "invoice", "days"], name="reminder_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.invoice_id} at {self.days}"

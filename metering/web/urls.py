@@ -1,0 +1,20 @@
+from django.urls import path
+
+from metering.web import customers, explorer, imports, meters, unmatched
+
+app_name = "metering"
+urlpatterns = [
+    path("", explorer.usage, name="usage"),
+    path("export.csv", explorer.usage_export, name="export"),
+    path("events/<uuid:event_id>", explorer.event_detail, name="event"),
+    path("unmatched", unmatched.unmatched, name="unmatched"),
+    path("meters", meters.meter_list, name="meters"),
+    path("meters/new", meters.meter_create, name="meter-create"),
+    path("meters/<uuid:meter_id>", meters.meter_detail, name="meter-detail"),
+    path("meters/<uuid:meter_id>/customers.csv", meters.meter_export, name="meter-export"),
+    path("customers/<uuid:customer_id>", customers.customer_usage, name="customer-usage"),
+    path("import", imports.import_upload, name="import"),
+    path("import/<uuid:upload_id>", imports.import_map, name="import-map"),
+    path("imports/<uuid:job_id>/result", imports.import_result, name="import-result"),
+    path("imports/<uuid:job_id>/rejects.csv", imports.import_rejects, name="import-rejects"),
+]

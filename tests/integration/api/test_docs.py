@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+import yaml
 from django.conf import settings
+from django.core.management import call_command
 
 from monetization.kernel.errors import Refusal
 
@@ -24,3 +26,15 @@ def test_every_refusal_has_its_code_in_the_docs() -> None:
 
     missing = {code for code in codes if f"| `{code}` |" not in text}
     assert not missing, f"add to the table of codes in docs/api.md: {sorted(missing)}"
+
+
+def test_the_schema_is_complete(tmp_path: Path) -> None:
+    file = tmp_path / "schema.yaml"
+
+    call_command("spectacular", validate=True, fail_on_warn=True, file=str(file))
+
+    schema = yaml.safe_load(file.read_text())
+    operations = [operation for path in schema["paths"].values() for operation in path.values()]
+    names = [operation["operationId"] for operation in operations]
+    assert len(names) == len(set(names)) > 80
+    assert all("422" in operation["responses"] for operation in operations)

@@ -22,6 +22,11 @@ class BillingConfig(AppConfig):
             "invoice.voided", "Invoice voided", required=("invoice_id", "number", "reason")
         )
         register_event_type(
+            "invoice.assertions_waived",
+            "Failed assertions waived",
+            required=("invoice_id", "rules", "reason"),
+        )
+        register_event_type(
             "credit_note.issued",
             "Credit note issued",
             required=("credit_note_id", "invoice_id", "number"),

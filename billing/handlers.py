@@ -7,6 +7,7 @@ from uuid import UUID
 from django.utils import timezone
 
 from billing.models import Invoice
+from billing.services.assertions import refuse_failing
 from billing.services.delivery import send_invoice
 from billing.services.invoicing import advance_schedule, issue_invoice, recalculate_invoices
 from monetization.events.models import Event
@@ -35,6 +36,7 @@ def issue_item(job: Job, item: JobItem) -> dict[str, Any]:
         raise SkipItem(f"already issued as {invoice.number}")
     if invoice.status == Invoice.Status.DRAFT and not invoice.total_amount:
         raise SkipItem("nothing to bill")
+    refuse_failing(invoice)
     made = issue_invoice(
         invoice_id=invoice.id,
         issued_on=date.fromisoformat(job.params["issued_on"]),

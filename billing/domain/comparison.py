@@ -173,9 +173,7 @@ def _same_rhythm(old: ComparedLine, new: ComparedLine) -> bool:
     return (old.days > _RHYTHM_DAYS) == (new.days > _RHYTHM_DAYS)
 
 
-def _steps(
-    old: ComparedLine, new: ComparedLine, currency: str
-) -> tuple[tuple[str, Decimal], ...]:
+def _steps(old: ComparedLine, new: ComparedLine, currency: str) -> tuple[tuple[str, Decimal], ...]:
     """Turn the inputs of the old line into those of the new one by one, and price every step.
 
     The last step takes what no named input explains, so that the parts add up to the change.
@@ -218,9 +216,7 @@ def _priced(explanation: Mapping[str, Any], currency: str) -> Decimal | None:
         return None
 
 
-def _at_old_average(
-    old: ComparedLine, new: ComparedLine, currency: str, step: Decimal
-) -> Decimal:
+def _at_old_average(old: ComparedLine, new: ComparedLine, currency: str, step: Decimal) -> Decimal:
     """Return what the additional units cost at the average price of the units before.
 
     From nothing there is no average, and no tier to leave: all of the step is volume.

@@ -11,14 +11,17 @@ from billing.domain.recalculation import LineChange, LineState, changed_lines
 from billing.domain.tax import line_tax, percent_for
 from billing.models import BillingPeriod, Invoice, InvoiceLine, Recalculation
 from billing.selectors import charge_period
+from billing.services.assertions import check
 from metering.models import Meter, UsageReading
-from metering.selectors import ReadingRequest
+from metering.selectors import ReadingRequest, measure
 from metering.services import take_readings
 from monetization.kernel.money import Money, total
 from monetization.pricing.estimate import PricedLine, price_periods
 from monetization.pricing.terms import OrderTerms, terms_from_data
 from monetization.pricing.timeline import ChargePeriod
 from monetization.tenancy.context import current_actor
+
+BATCH = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,21 +45,48 @@ class _Work:
     readings: dict[tuple[str, date], UsageReading] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What one invoice should say, beside what it says."""
+
+    work: _Work
+    fresh: dict[str, InvoiceLine]
+    stale: list[UUID]  # lines that are replaced or gone
+    moved: list[InvoiceLine]  # unchanged, of a newer reading
+    changes: tuple[LineChange, ...]
+    subtotal: Decimal
+    tax: Decimal
+
+    def change(self) -> InvoiceChange:
+        invoice = self.work.invoice
+        return InvoiceChange(
+            invoice.id, invoice.total_amount, self.subtotal + self.tax, self.changes
+        )
+
+
 def calculate(invoices: Sequence[Invoice], *, now: datetime) -> list[InvoiceChange]:
-    """Compute locked open invoices; one query per kind of row, however many there are."""
+    """Compute locked open invoices and write the differences, a statement per kind of row.
+
+    Every invoice is then tested by the company's assertions, also those nothing changed on.
+    """
     works = _load(invoices)
     _measure(works, now)
-    existing: dict[UUID, list[InvoiceLine]] = defaultdict(list)
-    for line in InvoiceLine.objects.filter(invoice__in=[work.invoice.id for work in works]):
-        existing[line.invoice_id].append(line)
-    found = []
-    for work in works:
-        change = _write(work, existing[work.invoice.id], now)
-        if change is not None:
-            found.append(change)
+    outcomes = _outcomes(works)
+    found = _write([outcome for outcome in outcomes if outcome.changes])
+    InvoiceLine.objects.bulk_update(
+        [line for outcome in outcomes for line in outcome.moved], ["reading"], batch_size=BATCH
+    )
     Invoice.objects.filter(id__in=[work.invoice.id for work in works]).update(calculated_at=now)
     _remember(found, now)
+    check(invoices, now=now)
     return found
+
+
+def preview(invoices: Sequence[Invoice], *, now: datetime) -> list[InvoiceChange]:
+    """Say what ``calculate`` would change, by the same computation. Writes nothing."""
+    works = _load(invoices)
+    _measure(works, now, keep=False)
+    return [outcome.change() for outcome in _outcomes(works) if outcome.changes]
 
 
 def _load(invoices: Sequence[Invoice]) -> list[_Work]:
@@ -76,8 +106,11 @@ def _load(invoices: Sequence[Invoice]) -> list[_Work]:
     return list(works.values())
 
 
-def _measure(works: Sequence[_Work], now: datetime) -> None:
-    """Take every reading the invoices need, together, as of one snapshot."""
+def _measure(works: Sequence[_Work], now: datetime, *, keep: bool = True) -> None:
+    """Take every reading the invoices need, together, as of one snapshot.
+
+    :param keep: store the readings; without, the quantities are the same and nothing is kept.
+    """
     meters = dict(Meter.objects.values_list("key", "id"))
     requests: list[ReadingRequest] = []
     places: list[tuple[_Work, BillingPeriod]] = []
@@ -94,13 +127,30 @@ def _measure(works: Sequence[_Work], now: datetime) -> None:
                 )
             )
             places.append((work, row))
-    readings = take_readings(requests=requests, now=now)
+    readings = take_readings(requests=requests, now=now) if keep else _unkept(requests)
     for (work, row), reading in zip(places, readings, strict=True):
         work.readings[row.item_key, row.service_start] = reading
 
 
-def _write(work: _Work, existing: list[InvoiceLine], now: datetime) -> InvoiceChange | None:
-    """Replace the computed lines that differ; manual ones stay. None if nothing differs."""
+def _unkept(requests: Sequence[ReadingRequest]) -> list[UsageReading]:
+    if not requests:
+        return []
+    quantities, snapshot = measure(requests)
+    return [
+        UsageReading(quantity=found.quantity, event_count=found.event_count, snapshot=snapshot)
+        for found in quantities
+    ]
+
+
+def _outcomes(works: Sequence[_Work]) -> list[_Outcome]:
+    existing: dict[UUID, list[InvoiceLine]] = defaultdict(list)
+    for line in InvoiceLine.objects.filter(invoice__in=[work.invoice.id for work in works]):
+        existing[line.invoice_id].append(line)
+    return [_outcome(work, existing[work.invoice.id]) for work in works]
+
+
+def _outcome(work: _Work, existing: list[InvoiceLine]) -> _Outcome:
+    """Compute one invoice's lines and compare; manual ones stay."""
     invoice = work.invoice
     quantities = {place: reading.quantity for place, reading in work.readings.items()}
     priced = price_periods(work.terms, work.charges, quantities)
@@ -114,15 +164,33 @@ def _write(work: _Work, existing: list[InvoiceLine], now: datetime) -> InvoiceCh
     before = {line.key: _state(line) for line in existing if not line.is_manual}
     after = {key: _state(line) for key, line in fresh.items()}
     changes = changed_lines(before=before, after=after)
-    _keep_reading(existing, fresh, changes)
-    if not changes:
-        return None
-    stale = [change.key for change in changes]
-    InvoiceLine.objects.filter(invoice=invoice, key__in=stale, is_manual=False).delete()
-    InvoiceLine.objects.bulk_create(fresh[key] for key in stale if key in fresh)
-    total_before = invoice.total_amount
-    _total(invoice, [*fresh.values(), *manual])
-    return InvoiceChange(invoice.id, total_before, invoice.total_amount, changes)
+    moved = _newer_readings(existing, fresh, changes)
+    subtotal, tax = sums([*fresh.values(), *manual], invoice.currency)
+    differing = {change.key for change in changes}
+    stale = [line.id for line in existing if not line.is_manual and line.key in differing]
+    return _Outcome(work, fresh, stale, moved, changes, subtotal.amount, tax.amount)
+
+
+def _write(outcomes: Sequence[_Outcome]) -> list[InvoiceChange]:
+    """Replace the computed lines that differ, and the totals over them."""
+    found = [outcome.change() for outcome in outcomes]
+    stale = [line_id for outcome in outcomes for line_id in outcome.stale]
+    InvoiceLine.objects.filter(id__in=stale).delete()
+    InvoiceLine.objects.bulk_create(
+        (
+            outcome.fresh[change.key]
+            for outcome in outcomes
+            for change in outcome.changes
+            if change.key in outcome.fresh
+        ),
+        batch_size=BATCH,
+    )
+    for outcome in outcomes:
+        set_totals(outcome.work.invoice, outcome.subtotal, outcome.tax)
+    Invoice.objects.bulk_update(
+        [outcome.work.invoice for outcome in outcomes], TOTALS, batch_size=BATCH
+    )
+    return found
 
 
 def _line(
@@ -166,12 +234,12 @@ def _state(line: InvoiceLine) -> LineState:
     )
 
 
-def _keep_reading(
+def _newer_readings(
     existing: list[InvoiceLine],
     fresh: dict[str, InvoiceLine],
     changes: Sequence[LineChange],
-) -> None:
-    """Let an unchanged line point to the newer reading: it saw more events, of the same sum."""
+) -> list[InvoiceLine]:
+    """Point unchanged lines to their newer readings: they saw more events, of the same sum."""
     changed = {change.key for change in changes}
     moved = []
     for line in existing:
@@ -181,16 +249,24 @@ def _keep_reading(
         if new.reading_id != line.reading_id:
             line.reading_id = new.reading_id
             moved.append(line)
-    InvoiceLine.objects.bulk_update(moved, ["reading"])
+    return moved
 
 
-def _total(invoice: Invoice, lines: Sequence[InvoiceLine]) -> None:
-    currency = invoice.currency
-    subtotal = total((Money(line.amount, currency) for line in lines), currency)
-    tax = total((Money(line.tax_amount, currency) for line in lines), currency)
-    invoice.subtotal_amount, invoice.tax_amount = subtotal.amount, tax.amount
-    invoice.total_amount = (subtotal + tax).amount
-    invoice.save(update_fields=["subtotal_amount", "tax_amount", "total_amount"])
+def sums(lines: Sequence[InvoiceLine], currency: str) -> tuple[Money, Money]:
+    """Return the net and the tax of lines."""
+    return (
+        total((Money(line.amount, currency) for line in lines), currency),
+        total((Money(line.tax_amount, currency) for line in lines), currency),
+    )
+
+
+TOTALS = ["subtotal_amount", "tax_amount", "total_amount"]
+
+
+def set_totals(invoice: Invoice, subtotal: Decimal, tax: Decimal) -> None:
+    """Put the totals on an invoice; the caller saves ``TOTALS``."""
+    invoice.subtotal_amount, invoice.tax_amount = subtotal, tax
+    invoice.total_amount = subtotal + tax
 
 
 def _remember(found: Sequence[InvoiceChange], now: datetime) -> None:

@@ -12,7 +12,7 @@ from django.db.models import Max, Min
 from billing.domain import lifecycle, posting_rules
 from billing.domain.posting_rules import Document, LineAmount, Position
 from billing.models import BillingPeriod, BillingSchedule, Invoice, InvoiceLine
-from billing.services.calculation import InvoiceChange, calculate
+from billing.services.calculation import InvoiceChange, calculate, preview
 from billing.services.numbering import next_number
 from billing.services.schedules import extend_periods
 from monetization.events.services import append_event
@@ -142,6 +142,17 @@ def recalculate_invoices(*, invoice_ids: Iterable[UUID], now: datetime) -> list[
         .order_by("id")
     )
     return calculate(invoices, now=now)
+
+
+@transaction.atomic
+def preview_invoices(*, invoice_ids: Iterable[UUID], now: datetime) -> list[InvoiceChange]:
+    """Say what a recalculation would change, with a cause per line. Writes nothing."""
+    invoices = list(
+        Invoice.objects.filter(id__in=list(invoice_ids), status__in=OPEN_STATES)
+        .select_related("schedule", "customer")
+        .order_by("id")
+    )
+    return preview(invoices, now=now)
 
 
 @transaction.atomic

@@ -1,0 +1,57 @@
+"""Read schedules: what they will bill, and their periods as the pricing core knows them."""
+
+from datetime import date
+from decimal import Decimal
+
+from billing.models import BillingPeriod, BillingSchedule
+from monetization.kernel.money import Money
+from monetization.kernel.period import Period
+from monetization.pricing.estimate import PricedLine, price_periods
+from monetization.pricing.proration import prorate_factor
+from monetization.pricing.terms import OrderTerms, terms_from_data
+from monetization.pricing.timeline import ChargePeriod
+
+
+def upcoming_lines(schedule: BillingSchedule, limit: int = 12) -> list[tuple[date, Money]]:
+    """Return the next billing dates of a schedule with what they will bill at least.
+
+    Fixed and seat lines at their terms, usage at what the quote expected: not a promise.
+    """
+    terms = terms_from_data(schedule.terms)
+    rows = list(
+        schedule.periods.filter(invoice__isnull=True)
+        .select_related("phase")
+        .order_by("bill_on", "service_start")[:200]
+    )
+    charges = [charge_period(terms, row) for row in rows]
+    expected: dict[tuple[str, date], Decimal] = {}
+    for charge in charges:
+        if charge.kind == "item":
+            item = terms.phase(charge.phase_key).item(charge.item_key)
+            if item.expected_quantity is not None:
+                expected[charge.item_key, charge.service.start] = item.expected_quantity
+    by_date: dict[date, Money] = {}
+    for line in price_periods(terms, charges, expected):
+        by_date[line.bill_on] = _plus(by_date.get(line.bill_on), line)
+    return sorted(by_date.items())[:limit]
+
+
+def _plus(before: Money | None, line: PricedLine) -> Money:
+    return line.amount if before is None else before + line.amount
+
+
+def charge_period(terms: OrderTerms, row: BillingPeriod) -> ChargePeriod:
+    """Return a stored billing period as the pricing core knows it."""
+    service = Period(row.service_start, row.service_end)
+    full = Period(row.full_start, row.full_end)
+    phase = terms.phase(row.phase.key)
+    proration = "daily" if row.kind == "minimum" else phase.item(row.item_key).proration
+    return ChargePeriod(
+        phase_key=phase.key,
+        item_key=row.item_key,
+        kind=row.kind,
+        service=service,
+        full=full,
+        bill_on=row.bill_on,
+        factor=prorate_factor(service, full, proration),
+    )

@@ -64,7 +64,10 @@ def open_page(chromium: Any, site: str) -> Iterator[Callable[..., Any]]:
         return page
 
     yield make
-    for context in contexts:
+    shots = os.environ.get("BROWSER_SHOTS", "")  # a folder: the last page of each context
+    for number, context in enumerate(contexts):
+        if shots and context.pages:
+            context.pages[-1].screenshot(path=f"{shots}/last-{number}.png", full_page=True)
         context.close()
     assert problems == []
 

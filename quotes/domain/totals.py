@@ -29,6 +29,15 @@ class QuoteTotals:
     at_list: Money  # the lines at list prices, without any discount
     below_list: Decimal | None  # percent, two places; negative above list; None without a list
 
+    @property
+    def is_above_list(self) -> bool:
+        return self.below_list is not None and self.below_list < 0
+
+    @property
+    def from_list(self) -> Decimal | None:
+        """Return how far the agreed prices are from the list, either way, in percent."""
+        return None if self.below_list is None else abs(self.below_list)
+
 
 def quote_totals(terms: OrderTerms, list_prices: Mapping[str, ChargeModel]) -> QuoteTotals:
     """Price a quote with its assumed usage and compare its lines with the list.

@@ -46,16 +46,17 @@ class LineBlock:
     product: Product | None
     listed: PriceVersion | None
 
+    @property
+    def is_wide(self) -> bool:
+        """Say whether usage without a price field of its own leaves room for its fields."""
+        return self.form.kind == "usage" and "unit_price" not in self.form.fields
+
 
 @dataclass(slots=True)
 class PhaseBlock:
     form: PhaseForm
     lines: list[LineBlock]
     position: int
-
-    @property
-    def is_first(self) -> bool:
-        return self.position == 0
 
 
 @dataclass(slots=True)

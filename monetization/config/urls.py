@@ -2,11 +2,12 @@
 
 from importlib.util import find_spec
 
-from django.conf import settings
 from django.contrib import admin
-from django.urls import include, path
-from django.views.generic import TemplateView
+from django.http import HttpRequest, HttpResponse
+from django.urls import include, path, re_path
 from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerView
+
+from monetization.interface.problems import problem_response
 
 _API = (
     "monetization.users",
@@ -47,6 +48,11 @@ def _present(module: str) -> bool:
         return False
 
 
+def no_such_resource(request: HttpRequest) -> HttpResponse:
+    """Answer an address of the API that does not exist as the API answers everything."""
+    return problem_response(404, "not_found", "No such resource.")
+
+
 urlpatterns = [
     path("accounts/", include("allauth.urls")),
     path("sign/", include("quotes.web.public_urls")),  # the signer's pages, outside sign-in
@@ -64,7 +70,4 @@ urlpatterns += [
     for app in apps
     if _present(f"{app}.web.urls")
 ]
-if settings.DEBUG or settings.MONETIZATION_DEMO:
-    urlpatterns.append(
-        path("design/", TemplateView.as_view(template_name="design.html"), name="design")
-    )
+urlpatterns.append(re_path(r"^api/", no_such_resource))

@@ -5,7 +5,7 @@ from fractions import Fraction
 
 from monetization.kernel.period import Period, start_instant
 
-METHODS = ("daily", "none", "exact", "thirty_day_month", "actual_thirty")
+METHODS = ("daily", "none", "exact", "thirty_day_month")  # what a price may choose
 
 
 def prorate_factor(

@@ -158,29 +158,21 @@ def _seat_parts(explanation: Mapping[str, Any], model: Seat) -> list[Part]:
 
 def _discount_parts(explanation: Mapping[str, Any], amount: Fraction) -> list[Part]:
     listed = [row for row in explanation["discounts"] if "free_units" not in row]
+    factor = factor_of(explanation)
     discounts: list[Discount] = [
-        AmountOff(Decimal(row["amount"]))
+        AmountOff(as_decimal(Fraction(Decimal(row["amount"])) * factor))
         if "amount" in row
         else PercentOff(Decimal(row["percent"]))
         for row in listed
     ]
     taken = discount_steps(amount, discounts)
-    factor = factor_of(explanation)
-    if any("amount" in row for row in listed) and factor != WHOLE:
-        discounts = [
-            AmountOff(as_decimal(Fraction(discount.amount) * factor))
-            if isinstance(discount, AmountOff)
-            else discount
-            for discount in discounts
-        ]
-        taken = discount_steps(amount, discounts)
     parts = []
     for number, (row, off) in enumerate(zip(listed, taken, strict=True), start=1):
         if off:
             label = str(row["label"])
             label = label if "amount" in row else f"{label} {plain(Decimal(row['percent']))}%"
-            parts.append(Part(f"discount-{number}", label, None, None, -off))
-    return parts
+            parts.append((("amount" in row), Part(f"discount-{number}", label, None, None, -off)))
+    return [part for _, part in sorted(parts, key=lambda pair: pair[0])]  # as they were applied
 
 
 def _compute_minimum(explanation: Mapping[str, Any]) -> tuple[Fraction, list[Part]]:

@@ -46,7 +46,7 @@ def list_products(
     return rows.prefetch_related(
         Prefetch(
             "prices",
-            prices.order_by("currency", "frequency", Lower("name")).prefetch_related(
+            prices.order_by(Lower("name"), "frequency", "currency", "id").prefetch_related(
                 Prefetch("versions", versions)
             ),
         )

@@ -10,7 +10,7 @@ from babel.numbers import format_currency, format_decimal
 from django import template
 
 from monetization.kernel.decimals import plain
-from monetization.kernel.money import Money
+from monetization.kernel.money import Money, minor_unit
 
 register = template.Library()
 
@@ -35,9 +35,14 @@ def unit_price(amount: Any, currency: str = "") -> str:
     if amount is None or amount == "":
         return "–"
     value = Decimal(amount)
-    places = max(2, -int(value.normalize().as_tuple().exponent))
+    own = -int(minor_unit(currency).as_tuple().exponent) if currency else 2
+    places = max(own, -int(value.normalize().as_tuple().exponent))
     text = format_currency(
-        value, currency, locale=LOCALE, currency_digits=False, format=f"¤#,##0.{'0' * places}"
+        value,
+        currency,
+        locale=LOCALE,
+        currency_digits=False,
+        format=f"¤#,##0.{'0' * places}" if places else "¤#,##0",
     )
     return text.replace("-", TRUE_MINUS)
 

@@ -21,6 +21,30 @@ class BillingConfig(AppConfig):
         register_event_type(
             "invoice.voided", "Invoice voided", required=("invoice_id", "number", "reason")
         )
+        edits = (("added", "Manual line added"), ("changed", "Manual line changed"))
+        for name, description in (*edits, ("removed", "Manual line removed")):
+            register_event_type(
+                f"invoice.line_{name}",
+                description,
+                required=("invoice_id", "line", "description", "amount"),
+            )
+        register_event_type("invoice.edited", "Draft edited", required=("invoice_id", "fields"))
+        register_event_type(
+            "invoice.drafted",
+            "Invoice drafted",
+            required=("invoice_id", "customer_id"),
+            optional=("replaces",),
+        )
+        register_event_type(
+            "invoice.written_off",
+            "Invoice written off",
+            required=("invoice_id", "number", "amount", "reason"),
+        )
+        register_event_type(
+            "invoice.reinstated",
+            "Write-off taken back",
+            required=("invoice_id", "number", "amount"),
+        )
         register_event_type(
             "invoice.assertions_waived",
             "Failed assertions waived",

@@ -68,6 +68,7 @@ def run(
     resets: Sequence[Reset] = (),
     *,
     overdraft: bool = True,
+    owed: Decimal = ZERO,
 ) -> Standing:
     """Follow balances over [start, end).
 
@@ -76,8 +77,9 @@ def run(
     counts; nothing else there does.
 
     :param overdraft: usage no grant can pay waits for the next grant; else it is lost.
+    :param owed: overage from before the start.
     """
-    standing = Standing()
+    standing = Standing(overage=owed)
     for plan in plans:
         began = plan.grant.effective_at < start
         opening = plan.grant.amount if plan.opening is None else plan.opening

@@ -94,6 +94,37 @@ def _withdrawn(
     return tuple(legs)
 
 
+def one_off_issued(document: Document, lines: Sequence[LineAmount], tax: Money) -> tuple[Leg, ...]:
+    """Claim what was delivered without a contract: earned when it is billed; owe the tax."""
+    currency = tax.currency
+    legs = [
+        _leg(document, Account.REVENUE, -net, key)
+        for key, net in sums_by_line(lines, currency).items()
+    ]
+    claimed = total((line.net for line in lines), currency) + tax
+    legs.append(_leg(document, Account.ACCOUNTS_RECEIVABLE, claimed))
+    legs.append(_leg(document, Account.TAX_PAYABLE, -tax))
+    return tuple(legs)
+
+
+def one_off_voided(document: Document, lines: Sequence[LineAmount], tax: Money) -> tuple[Leg, ...]:
+    """Withdraw such a claim, and the revenue with it."""
+    return _withdrawn(document, lines, tax, {}, Account.REVENUE)
+
+
+def invoice_written_off(document: Document, amount: Money) -> tuple[Leg, ...]:
+    """Give up what an invoice still claims. Tax relief on bad debt is claimed on its own."""
+    return (
+        _leg(document, Account.BAD_DEBT, amount),
+        _leg(document, Account.ACCOUNTS_RECEIVABLE, -amount),
+    )
+
+
+def write_off_reversed(document: Document, amount: Money) -> tuple[Leg, ...]:
+    """Claim again what was given up."""
+    return invoice_written_off(document, -amount)
+
+
 def payment_received(
     customer_id: UUID, amount: Money, allocated: Mapping[UUID, Money]
 ) -> tuple[Leg, ...]:

@@ -167,7 +167,7 @@ class GroupTotal:
 GROUPS = {"customer": "customer", "entity": "legal_entity"}
 
 
-def group_totals(rows: QuerySet[Invoice], group: str) -> QuerySet[Invoice, dict[str, Any]]:
+def group_totals(rows: Any, group: str) -> Any:
     """Sum a grid by customer or legal entity, and currency; ``GroupTotal(**row)`` of each.
 
     :param group: a key of ``GROUPS``.

@@ -58,7 +58,9 @@ def record_payment(
     invoices = list(
         Invoice.objects.select_for_update(of=("self",))
         .filter(customer=customer, currency=currency, status=Invoice.Status.ISSUED)
-        .exclude(payment_status=Invoice.PaymentStatus.PAID)
+        .exclude(
+            payment_status__in=[Invoice.PaymentStatus.PAID, Invoice.PaymentStatus.UNCOLLECTIBLE]
+        )
         .order_by("due_on", "number")
     )
     parts = _oldest_first(paid, invoices) if allocations is None else dict(allocations)
@@ -93,7 +95,8 @@ def record_payment(
 
 def open_amount(invoice: Invoice) -> Decimal:
     """Return what an invoice still owes."""
-    return invoice.total_amount - invoice.paid_amount - invoice.credited_amount
+    settled = invoice.paid_amount + invoice.credited_amount + invoice.written_off_amount
+    return invoice.total_amount - settled
 
 
 def _oldest_first(paid: Money, invoices: list[Invoice]) -> dict[UUID, Decimal]:

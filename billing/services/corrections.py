@@ -1,18 +1,23 @@
 """Correct what was issued: by withdrawing it, or by a credit note. Nothing is edited."""
 
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date, datetime
+from decimal import Decimal
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Sum
 
 from billing.domain import lifecycle, posting_rules
+from billing.domain.credit_notes import LineCredit, MoreThanInvoiced, credit_line
 from billing.models import CreditNote, CreditNoteLine, Invoice, InvoiceLine
 from billing.services.invoicing import document_of, line_amounts, locked_positions
 from billing.services.numbering import next_number
 from monetization.events.services import append_event
 from monetization.kernel.errors import Refusal
-from monetization.kernel.money import Money, total
+from monetization.kernel.money import Money, MoneyError, total
+from monetization.ledger.accounts import Leg
 from monetization.ledger.services import first_open_day, post_entry
 
 
@@ -24,8 +29,15 @@ class InvoiceIsSettled(Refusal):
     """Money or credit was already applied; a credit note is the way."""
 
 
+class LineNotOnInvoice(Refusal):
+    """A credit names a line of another invoice."""
+
+
 class NothingToCredit(Refusal):
     """Everything on the invoice was credited before."""
+
+
+_OpenLine = tuple[InvoiceLine, Money, Money]  # with net and tax to credit
 
 
 @transaction.atomic
@@ -41,6 +53,8 @@ def void_invoice(*, invoice_id: UUID, reason: str, now: datetime) -> Invoice:
     invoice = _locked(invoice_id)
     if invoice.status != Invoice.Status.ISSUED or invoice.issued_on is None:
         raise InvoiceNotIssued("only an issued invoice can be voided")
+    if invoice.written_off_amount:
+        raise InvoiceIsSettled(f"{invoice.number} is written off; take that back first")
     if invoice.paid_amount or invoice.credited_amount:
         raise InvoiceIsSettled(f"{invoice.number} is paid or credited in part; credit the rest")
     lines = list(invoice.lines.order_by("position"))
@@ -61,16 +75,24 @@ def void_invoice(*, invoice_id: UUID, reason: str, now: datetime) -> Invoice:
         rule="invoice_voided",
         entry_date=day,
         legal_entity_id=invoice.legal_entity_id,
-        legs=posting_rules.invoice_voided(
-            document_of(invoice),
-            line_amounts(lines, invoice.currency),
-            Money(invoice.tax_amount, invoice.currency),
-            positions,
-        ),
+        legs=_void_legs(invoice, lines, positions),
         memo=f"Void {invoice.number}",
         period_of_origin=invoice.issued_on if day != invoice.issued_on else None,
     )
     return invoice
+
+
+def _void_legs(
+    invoice: Invoice, lines: list[InvoiceLine], positions: dict[str, posting_rules.Position]
+) -> tuple[Leg, ...]:
+    facts = (
+        document_of(invoice),
+        line_amounts(lines, invoice.currency),
+        Money(invoice.tax_amount, invoice.currency),
+    )
+    if invoice.schedule_id is None:
+        return posting_rules.one_off_voided(*facts)
+    return posting_rules.invoice_voided(*facts, positions)
 
 
 @transaction.atomic
@@ -78,17 +100,83 @@ def credit_invoice(*, invoice_id: UUID, reason: str, issued_on: date, now: datet
     """Credit everything on an invoice that was not credited before, line by line.
 
     :raises InvoiceNotIssued: if it is not issued.
+    :raises InvoiceIsSettled: if it is written off.
     :raises NothingToCredit: if nothing is left.
     """
+    invoice = _creditable(invoice_id)
+    open_lines = [
+        (each.line, each.net_left, each.tax_left)
+        for each in credit_positions(invoice)
+        if each.net_left or each.tax_left
+    ]
+    if not open_lines:
+        raise NothingToCredit(f"everything on {invoice.number} was credited before")
+    return _issue_note(invoice, open_lines, reason, issued_on, now)
+
+
+@transaction.atomic
+def credit_lines(
+    *,
+    invoice_id: UUID,
+    amounts: Mapping[UUID, Decimal],
+    reason: str,
+    issued_on: date,
+    now: datetime,
+) -> CreditNote:
+    """Credit parts of an invoice: net amounts by line, each with its share of the tax.
+
+    The credit that uses a line up takes the tax that is left, so that all credits of a line
+    add up to it.
+
+    :param amounts: line id to net amount; zero credits nothing of the line.
+    :raises InvoiceNotIssued: if it is not issued.
+    :raises InvoiceIsSettled: if it is written off.
+    :raises NothingToCredit: if no amount is given.
+    :raises MoreThanInvoiced: if a line has less left.
+    """
+    invoice = _creditable(invoice_id)
+    known = {each.line.id: each for each in credit_positions(invoice)}
+    chosen: list[_OpenLine] = []
+    for line_id, amount in amounts.items():
+        if line_id not in known:
+            raise LineNotOnInvoice(f"lines: a line is not on {invoice.number}")
+        if not amount:
+            continue
+        position = known[line_id]
+        try:
+            wanted = Money(amount, invoice.currency)
+        except MoneyError:
+            raise MoreThanInvoiced(
+                f"lines: {position.line.description}: more decimals than {invoice.currency} has"
+            ) from None
+        try:
+            part = credit_line(position.net, position.tax, position.credited, wanted)
+        except MoreThanInvoiced as refusal:
+            raise MoreThanInvoiced(f"lines: {position.line.description}: {refusal}") from None
+        chosen.append((position.line, part.net, part.tax))
+    if not chosen:
+        raise NothingToCredit("lines: give an amount for at least one line")
+    chosen.sort(key=lambda each: each[0].position)
+    return _issue_note(invoice, chosen, reason, issued_on, now)
+
+
+def _creditable(invoice_id: UUID) -> Invoice:
     invoice = _locked(invoice_id)
     if invoice.status != Invoice.Status.ISSUED:
         raise InvoiceNotIssued("only an issued invoice can be credited")
-    open_lines = _uncredited(invoice)
-    if not open_lines:
-        raise NothingToCredit(f"everything on {invoice.number} was credited before")
+    if invoice.written_off_amount:
+        raise InvoiceIsSettled(f"{invoice.number} is written off; take that back first")
+    return invoice
+
+
+def _issue_note(
+    invoice: Invoice, lines: list[_OpenLine], reason: str, issued_on: date, now: datetime
+) -> CreditNote:
     positions = locked_positions(invoice)
-    net = total((amount for _, amount, _ in open_lines), invoice.currency)
-    tax = total((line_tax for _, _, line_tax in open_lines), invoice.currency)
+    net = total((amount for _, amount, _ in lines), invoice.currency)
+    tax = total((line_tax for _, _, line_tax in lines), invoice.currency)
+    if (net + tax).amount <= 0:
+        raise NothingToCredit("what is credited must come to more than nothing")
     note = CreditNote.objects.create(
         invoice=invoice,
         customer_id=invoice.customer_id,
@@ -111,16 +199,13 @@ def credit_invoice(*, invoice_id: UUID, reason: str, issued_on: date, now: datet
             amount=amount.amount,
             tax_amount=line_tax.amount,
         )
-        for position, (line, amount, line_tax) in enumerate(open_lines, start=1)
+        for position, (line, amount, line_tax) in enumerate(lines, start=1)
     )
     invoice.credited_amount += note.total_amount
     invoice.payment_status = payment_status(invoice)
     invoice.save(update_fields=["credited_amount", "payment_status"])
-    _post_credit(invoice, note, open_lines, positions, now)
+    _post_credit(invoice, note, lines, positions, now)
     return note
-
-
-_OpenLine = tuple[InvoiceLine, Money, Money]
 
 
 def _post_credit(
@@ -155,25 +240,47 @@ def _post_credit(
     )
 
 
-def _uncredited(invoice: Invoice) -> list[_OpenLine]:
-    credited = {
-        row["invoice_line"]: (row["net"], row["tax"])
-        for row in CreditNoteLine.objects.filter(invoice_line__invoice=invoice)
-        .values("invoice_line")
-        .annotate(net=Sum("amount"), tax=Sum("tax_amount"))
-    }
-    rest = []
-    for line in invoice.lines.order_by("position"):
-        net, tax = credited.get(line.id, (0, 0))
-        amount = Money(line.amount - net, invoice.currency)
-        line_tax = Money(line.tax_amount - tax, invoice.currency)
-        if amount or line_tax:
-            rest.append((line, amount, line_tax))
-    return rest
+@dataclass(frozen=True, slots=True)
+class CreditPosition:
+    """What of an issued line was credited, and what is left."""
+
+    line: InvoiceLine
+    net: Money
+    tax: Money
+    credited: tuple[LineCredit, ...]
+
+    @property
+    def net_left(self) -> Money:
+        return self.net - total((each.net for each in self.credited), self.net.currency)
+
+    @property
+    def tax_left(self) -> Money:
+        return self.tax - total((each.tax for each in self.credited), self.net.currency)
+
+
+def credit_positions(invoice: Invoice) -> list[CreditPosition]:
+    """Return the lines of an issued invoice with what earlier credit notes gave back of them."""
+    currency = invoice.currency
+    credited: dict[UUID, list[LineCredit]] = defaultdict(list)
+    for row in CreditNoteLine.objects.filter(invoice_line__invoice=invoice):
+        credited[row.invoice_line_id].append(
+            LineCredit(Money(row.amount, currency), Money(row.tax_amount, currency))
+        )
+    return [
+        CreditPosition(
+            line,
+            Money(line.amount, currency),
+            Money(line.tax_amount, currency),
+            tuple(credited[line.id]),
+        )
+        for line in invoice.lines.order_by("position")
+    ]
 
 
 def payment_status(invoice: Invoice) -> str:
     """Say how far an invoice is settled by payments and credits."""
+    if invoice.written_off_amount:
+        return Invoice.PaymentStatus.UNCOLLECTIBLE
     settled = invoice.paid_amount + invoice.credited_amount
     if settled >= invoice.total_amount:
         return Invoice.PaymentStatus.PAID

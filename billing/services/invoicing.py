@@ -19,6 +19,7 @@ from monetization.events.services import append_event
 from monetization.kernel.errors import Refusal
 from monetization.kernel.money import Money
 from monetization.kernel.period import local_day
+from monetization.ledger.accounts import Leg
 from monetization.ledger.selectors import line_positions
 from monetization.ledger.services import post_entry
 
@@ -31,6 +32,14 @@ class InvoiceNotDraft(Refusal):
 
 class InvoiceHasNoLines(Refusal):
     """An invoice that claims nothing is not issued."""
+
+
+class InvoiceBelowZero(Refusal):
+    """A claim below zero is a credit note."""
+
+
+class ServiceNotOver(Refusal):
+    """A one-off invoice bills what was delivered: its revenue is earned with it."""
 
 
 class GracePeriodRunning(Refusal):
@@ -168,6 +177,8 @@ def issue_invoice(
     :param ignore_grace: issue although late usage may still be on its way.
     :raises InvoiceNotDraft: if it is not a draft, so that a second click is visible.
     :raises InvoiceHasNoLines: if there is nothing to claim.
+    :raises InvoiceBelowZero: if it claims less than nothing.
+    :raises ServiceNotOver: if a one-off invoice bills days to come.
     :raises GracePeriodRunning: before the contract's grace period is over.
     :raises PeriodClosed: if the books of the invoice date are closed.
     """
@@ -176,12 +187,8 @@ def issue_invoice(
         .select_related("legal_entity", "schedule")
         .get(id=invoice_id)
     )
-    if invoice.status != Invoice.Status.DRAFT:
-        shown = invoice.get_status_display().lower()
-        raise InvoiceNotDraft(f"{invoice.number or 'the invoice'} is {shown}, not a draft")
     lines = list(invoice.lines.order_by("position"))
-    if not any(line.amount for line in lines):
-        raise InvoiceHasNoLines("there is nothing to claim on this invoice")
+    _refuse_unissuable(invoice, lines, issued_on)
     if not ignore_grace:
         _refuse_within_grace(invoice, now)
     invoice.status = lifecycle.next_state(lifecycle.INVOICE, invoice.status, "issue")
@@ -206,15 +213,38 @@ def issue_invoice(
         rule="invoice_issued",
         entry_date=issued_on,
         legal_entity_id=invoice.legal_entity_id,
-        legs=posting_rules.invoice_issued(
-            document_of(invoice),
-            line_amounts(lines, invoice.currency),
-            Money(invoice.tax_amount, invoice.currency),
-            positions,
-        ),
+        legs=_issue_legs(invoice, lines, positions),
         memo=f"Invoice {invoice.number}",
     )
     return invoice
+
+
+def _issue_legs(
+    invoice: Invoice, lines: Sequence[InvoiceLine], positions: dict[str, Position]
+) -> tuple[Leg, ...]:
+    facts = (
+        document_of(invoice),
+        line_amounts(lines, invoice.currency),
+        Money(invoice.tax_amount, invoice.currency),
+    )
+    if invoice.schedule_id is None:
+        return posting_rules.one_off_issued(*facts)
+    return posting_rules.invoice_issued(*facts, positions)
+
+
+def _refuse_unissuable(invoice: Invoice, lines: Sequence[InvoiceLine], issued_on: date) -> None:
+    if invoice.status != Invoice.Status.DRAFT:
+        shown = invoice.get_status_display().lower()
+        raise InvoiceNotDraft(f"{invoice.number or 'the invoice'} is {shown}, not a draft")
+    if not any(line.amount for line in lines):
+        raise InvoiceHasNoLines("there is nothing to claim on this invoice")
+    if invoice.total_amount < 0:
+        raise InvoiceBelowZero("its total is below zero; credit an earlier invoice instead")
+    if invoice.schedule_id is None and invoice.period_end > issued_on + timedelta(days=1):
+        raise ServiceNotOver(
+            f"issued_on: an invoice without a contract bills what was delivered, and this one "
+            f"runs to {invoice.period_end - timedelta(days=1):%d %b %Y}; bill it through a schedule"
+        )
 
 
 def _refuse_within_grace(invoice: Invoice, now: datetime) -> None:

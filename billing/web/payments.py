@@ -59,7 +59,9 @@ class PaymentForm(PageForm):
         customer.queryset = Customer.objects.filter(is_archived=False).order_by("name")
         invoice.queryset = (
             Invoice.objects.filter(status=Invoice.Status.ISSUED)
-            .exclude(payment_status=Invoice.PaymentStatus.PAID)
+            .exclude(
+                payment_status__in=[Invoice.PaymentStatus.PAID, Invoice.PaymentStatus.UNCOLLECTIBLE]
+            )
             .select_related("customer")
             .order_by("number")
         )

@@ -29,6 +29,7 @@ def should_be_recognized(schedules: Iterable[BillingSchedule], month: date) -> d
 
     Fixed lines: their planned slices, less what was credited of those days. Usage and top-ups
     to a minimum: the lines that bill them, draft or issued, as far as their days are over.
+    Manual lines: once issued, by day.
     """
     by_id = {schedule.id: schedule for schedule in schedules}
     end = month_end(month)
@@ -52,8 +53,12 @@ def should_be_recognized(schedules: Iterable[BillingSchedule], month: date) -> d
         schedule = by_id[line.billing_period.schedule_id]
         amount = Money(line.amount, schedule.currency)
         add(schedule.id, line.item_key, _part_before(line, schedule, amount, end))
+    for line in _manual_lines(by_id, end):
+        schedule = by_id[line.invoice.schedule_id]
+        amount = Money(line.amount, schedule.currency)
+        add(schedule.id, line.item_key, _days_before(line, amount, end))
     for credit in _credits(by_id, end):
-        schedule = by_id[credit.invoice_line.billing_period.schedule_id]
+        schedule = by_id[credit.invoice_line.invoice.schedule_id]
         whole = Money(credit.amount, schedule.currency)
         add(schedule.id, credit.item_key, -_days_before(credit.invoice_line, whole, end))
     return earned
@@ -69,12 +74,23 @@ def _usage_lines(by_id: dict[UUID, BillingSchedule], end: date) -> list[InvoiceL
     )
 
 
+def _manual_lines(by_id: dict[UUID, BillingSchedule], end: date) -> list[InvoiceLine]:
+    return list(
+        InvoiceLine.objects.filter(
+            is_manual=True,
+            invoice__schedule__in=list(by_id),
+            invoice__status=Invoice.Status.ISSUED,
+            service_start__lt=end,
+        ).select_related("invoice")
+    )
+
+
 def _credits(by_id: dict[UUID, BillingSchedule], end: date) -> list[CreditNoteLine]:
     return list(
         CreditNoteLine.objects.filter(
-            invoice_line__billing_period__schedule__in=list(by_id),
+            invoice_line__invoice__schedule__in=list(by_id),
             invoice_line__service_start__lt=end,
-        ).select_related("invoice_line__billing_period")
+        ).select_related("invoice_line__invoice")
     )
 
 

@@ -12,7 +12,8 @@ def receivable_per_customer(books: Books) -> Found:
              WHERE account = 'accounts_receivable' GROUP BY 1, 2),
         documents AS (
             SELECT customer_id, currency, sum(amount) AS amount FROM (
-                SELECT customer_id, currency, total_amount - paid_amount - credited_amount AS amount
+                SELECT customer_id, currency,
+                       total_amount - paid_amount - credited_amount - written_off_amount AS amount
                   FROM billing_invoice WHERE status = 'issued'
                 UNION ALL
                 SELECT p.customer_id, p.currency,
@@ -39,7 +40,8 @@ def receivable_per_invoice(books: Books) -> Found:
              WHERE account = 'accounts_receivable' AND invoice_id IS NOT NULL GROUP BY 1, 2),
         invoices AS (
             SELECT id AS invoice_id, currency, number,
-                   CASE status WHEN 'issued' THEN total_amount - paid_amount - credited_amount
+                   CASE status WHEN 'issued'
+                        THEN total_amount - paid_amount - credited_amount - written_off_amount
                         ELSE 0 END AS amount
               FROM billing_invoice WHERE status IN ('issued', 'void'))
         SELECT COALESCE(i.number, 'invoice ' || invoice_id) AS subject, currency AS unit,

@@ -1,0 +1,73 @@
+"""Withdraw an issued invoice and draft it again in one step."""
+
+from datetime import datetime
+from uuid import UUID
+
+from django.db import transaction
+
+from billing.models import BillingPeriod, Invoice
+from billing.services.assertions import check
+from billing.services.calculation import TOTALS, set_totals, sums
+from billing.services.corrections import void_invoice
+from billing.services.drafts import copy_manual_lines
+from billing.services.invoicing import recalculate_invoices
+from monetization.events.services import append_event
+
+
+@transaction.atomic
+def void_and_reissue(*, invoice_id: UUID, reason: str, now: datetime) -> Invoice:
+    """Void an invoice nobody has paid and return the draft that takes its place.
+
+    The draft bills the same periods, computed as of now, with the customer's present tax and
+    address, and carries the manual lines, memo and purchase order over. It names what it
+    replaces.
+
+    :raises InvoiceNotIssued: if it is not issued.
+    :raises InvoiceIsSettled: if a payment, a credit note or a write-off touches it.
+    """
+    old = (
+        Invoice.objects.select_for_update(of=("self",))
+        .select_related("customer")
+        .get(id=invoice_id)
+    )
+    periods = list(old.periods.values_list("id", flat=True))
+    old = void_invoice(invoice_id=old.id, reason=reason, now=now)
+    customer = old.customer
+    draft = Invoice.objects.create(
+        customer=customer,
+        legal_entity_id=old.legal_entity_id,
+        schedule_id=old.schedule_id,
+        status=Invoice.Status.DRAFT,
+        currency=old.currency,
+        bill_on=old.bill_on,
+        period_start=old.period_start,
+        period_end=old.period_end,
+        tax_treatment=customer.tax_treatment,
+        tax_name=customer.tax_name,
+        tax_percent=customer.tax_percent,
+        payment_terms_days=old.payment_terms_days,
+        purchase_order=old.purchase_order or customer.purchase_order,
+        memo=old.memo,
+        change_note=old.change_note,
+        replaces=old,
+        calculated_at=now,
+    )
+    BillingPeriod.objects.filter(id__in=periods).update(invoice=draft)
+    copy_manual_lines(old, draft, now)
+    append_event(
+        type="invoice.drafted",
+        subject=f"invoice/{draft.id}",
+        data={
+            "invoice_id": str(draft.id),
+            "customer_id": str(draft.customer_id),
+            "replaces": old.number,
+        },
+        occurred_at=now,
+    )
+    recalculate_invoices(invoice_ids=[draft.id], now=now)
+    draft.refresh_from_db()
+    subtotal, tax = sums(list(draft.lines.all()), draft.currency)
+    set_totals(draft, subtotal.amount, tax.amount)  # manual lines alone change no computed line
+    draft.save(update_fields=TOTALS)
+    check([draft], now=now)
+    return draft

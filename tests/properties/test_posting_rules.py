@@ -44,7 +44,10 @@ class Books:
 
     def document(self, what: str, lines: list[LineAmount], tax: Money) -> None:
         known = {key: self.position(key) for key in KEYS}
+        earned = self.of(Account.REVENUE)
         self.post(RULES[what](Document(CUSTOMER, UUID(int=3), CONTRACT), lines, tax, known))
+        if what != "credit":  # claiming or withdrawing a claim earns nothing
+            assert self.of(Account.REVENUE) == earned
         net = total((line.net for line in lines), "USD")
         sign = 1 if what == "issue" else -1
         for line in lines:

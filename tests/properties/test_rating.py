@@ -11,13 +11,21 @@ from tests.properties.strategies import decimals, models, prices, tiers
 
 few = st.integers(0, 70)
 quantities = decimals(most=80)
-whole_tiers = tiers().map(
-    lambda drawn: tuple(
-        Tier(tier.up_to if tier.up_to is None else 5 * (position + tier.up_to.to_integral()),
-             tier.unit_price, tier.flat_fee)
-        for position, tier in enumerate(drawn, start=1)
+
+
+@st.composite
+def ladders(draw: st.DrawFn) -> tuple[tuple[Tier, ...], int]:
+    """Draw tiers with whole bounds, and a quantity that often lies on one or beside it."""
+    drawn = draw(tiers())
+    bounds = sorted(
+        draw(st.sets(st.integers(1, 60), min_size=len(drawn) - 1, max_size=len(drawn) - 1))
     )
-)  # fmt: skip
+    ladder = tuple(
+        Tier(None if up_to is None else Decimal(up_to), tier.unit_price, tier.flat_fee)
+        for up_to, tier in zip([*bounds, None], drawn, strict=True)
+    )
+    beside = [bound + step for bound in bounds for step in (-1, 0, 1)]
+    return ladder, draw(st.sampled_from(beside) if beside and draw(st.booleans()) else few)
 
 
 def tier_of(ladder: tuple[Tier, ...], unit: int) -> int:
@@ -29,10 +37,11 @@ def tier_of(ladder: tuple[Tier, ...], unit: int) -> int:
 
 
 class TestGraduated:
-    @given(whole_tiers, few, st.booleans())
+    @given(ladders(), st.booleans())
     def test_costs_what_pricing_every_unit_on_its_own_costs(
-        self, ladder: tuple[Tier, ...], quantity: int, at_zero: bool
+        self, drawn: tuple[tuple[Tier, ...], int], at_zero: bool
     ) -> None:
+        ladder, quantity = drawn
         entered = {tier_of(ladder, unit) for unit in range(1, quantity + 1)}
         if at_zero:
             entered.add(0)
@@ -58,10 +67,11 @@ class TestGraduated:
 
 
 class TestVolume:
-    @given(whole_tiers, few)
+    @given(ladders())
     def test_every_unit_costs_what_the_last_one_does(
-        self, ladder: tuple[Tier, ...], quantity: int
+        self, drawn: tuple[tuple[Tier, ...], int]
     ) -> None:
+        ladder, quantity = drawn
         tier = ladder[tier_of(ladder, quantity)]
         naive = sum(tier.unit_price for _ in range(quantity)) + tier.flat_fee
 

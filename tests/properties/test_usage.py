@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pytest
 from django.db import transaction
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from rest_framework.exceptions import ParseError
 
@@ -103,6 +103,25 @@ def _meter(aggregation: str) -> Any:
     )
 
 
+@pytest.mark.usefixtures("tenant")
+def test_text_counts_only_as_a_plain_number_wherever_in_the_window_it_lies() -> None:
+    customer, total, highest = make_customer(), _meter("sum"), _meter("max")
+    ragged, whole_hour = START + timedelta(minutes=1), START + timedelta(minutes=70)
+    texts = ["1.50", "12e2", "1E3", "007", ".5", "5.", "+1", "many", "NaN", "1_0", "1" * 39]
+    record_usage_events(
+        [
+            UsageEvent("s", f"{moment}{text}", "api", "acme", moment, {"units": text})
+            for text in texts
+            for moment in (ragged, whole_hour)
+        ],
+        now=NOW,
+    )
+
+    requests = [ReadingRequest(customer.id, meter.id, START, END) for meter in (total, highest)]
+
+    assert [found.quantity for found in read_usage(requests)] == [Decimal(3), Decimal("1.50")]
+
+
 wild_numbers = st.one_of(
     st.integers(),
     st.floats(),
@@ -120,22 +139,37 @@ moments = st.one_of(
          "9999-12-31T23:59:59-23:59", "2026-01-01T00:00:00+24:00", "2026-01-01T00:00:00+00:99"]
     ),
 )  # fmt: skip
-almost_events = st.fixed_dictionaries(
-    {},
-    optional={
-        "id": st.text(min_size=1) | anything,
-        "type": st.sampled_from(["api", "a.b-c", "", "ä"]) | anything,
-        "source": st.text() | anything,
-        "customer": st.text(min_size=1) | anything,
-        "subject": anything,
-        "time": moments | anything,
-        "data": st.dictionaries(st.text(max_size=3), scalars, max_size=4) | anything,
-        "other": anything,
-    },
+odd_text = st.text(st.sampled_from("a \u00e4\0\ud800\udfff\n"), max_size=4) | st.just("x" * 2001)
+FIELDS = ("id", "type", "source", "customer", "subject", "time", "data", "other")
+good_events = st.fixed_dictionaries(
+    {
+        "id": st.text("abc", min_size=1, max_size=3),
+        "type": st.sampled_from(["api", "a.b-c"]),
+        "customer": st.text("abc", min_size=1, max_size=3),
+        "time": st.just("2026-01-01T00:00:00Z"),
+        "data": st.dictionaries(st.text("ab", min_size=1, max_size=2), scalars, max_size=2),
+    }
+)
+# Mostly right, so that what is wrong is looked at and not covered by something else.
+almost_events = st.builds(
+    lambda event, odd, moment: {**event, **odd, **moment},
+    good_events,
+    st.dictionaries(st.sampled_from(FIELDS), odd_text | anything, max_size=1)
+    | st.fixed_dictionaries({"data": st.dictionaries(odd_text, odd_text | scalars, max_size=2)}),
+    st.just({}) | st.fixed_dictionaries({"time": moments}),
 )
 
 
+PLAIN = {"id": "a", "type": "api", "customer": "a", "time": "2026-01-01T00:00:00Z"}
+many = settings(max_examples=6 * settings.default.max_examples if settings.default else 400)
+
+
 class TestParser:
+    @many
+    @example(
+        [{**PLAIN, "id": "a\0"}, {**PLAIN, "data": {"a\0": "1"}}, {**PLAIN, "data": {"a": "\0"}}]
+    )
+    @example([{**PLAIN, "id": "\ud800"}, {**PLAIN, "data": {"a": "\udfff"}}])
     @given(st.lists(almost_events | anything, max_size=5))
     def test_judges_every_event_and_raises_nothing(self, raw: list[Any]) -> None:
         judged = read_events(raw, default_source="s")
@@ -182,4 +216,5 @@ def _can_be_stored(event: UsageEvent) -> None:
             assert len(f"{abs(value):f}".replace(".", "").lstrip("0")) <= 50
         else:
             assert value is None or isinstance(value, (str, bool))
+            assert "\0" not in str(value)
             orjson.dumps(value)

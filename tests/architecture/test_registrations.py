@@ -23,7 +23,6 @@ PUBLIC = (
     "admin/",  # Django's own guard: staff only
     "api/v1/schema",  # the description of the API
     "api/docs/",
-    "api/redoc/",
 )
 
 

@@ -320,3 +320,10 @@ class TestPages:
         self, api: Api, path: str, query: dict[str, str], field: str
     ) -> None:
         assert fields_of(api.get(path, query)) == {field}
+
+
+def test_an_address_that_does_not_exist_is_a_problem_too(client: Any) -> None:
+    answer = client.get("/api/v1/no-such-thing")
+    assert answer.status_code == 404
+    assert answer["Content-Type"] == "application/problem+json"
+    assert answer.json()["code"] == "not_found"

@@ -69,8 +69,8 @@ class LastOwner(Refusal):
     """A company always has an owner."""
 
 
-class SignedInBefore(Refusal):
-    """Only somebody who never signed in needs another invitation."""
+class HasPassword(Refusal):
+    """Only somebody without a password needs another invitation."""
 
 
 @transaction.atomic
@@ -100,11 +100,11 @@ def invite_member(*, email: str, name: str, role: str, now: datetime) -> Members
 def invite_again(*, membership_id: UUID, now: datetime) -> Membership:
     """Mail another invitation; the links of earlier ones keep working until they expire.
 
-    :raises SignedInBefore: if the person has a password and uses it.
+    :raises HasPassword: if the person can sign in already.
     """
     membership = _member(membership_id)
-    if membership.user.last_login is not None:
-        raise SignedInBefore(f"{membership.user} has signed in before; no invitation is needed")
+    if membership.user.has_usable_password():
+        raise HasPassword(f"{membership.user} has a password; no invitation is needed")
     _tell("member.invited", membership, now)
     return membership
 

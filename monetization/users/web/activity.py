@@ -17,14 +17,20 @@ from monetization.events.services import replay_delivery
 from monetization.interface.forms import PageForm
 from monetization.interface.htmx import done
 from monetization.users.decorators import member_required
+from monetization.users.web.words import names_of_rows
 
 PER_PAGE = 50
-# first part of an event's subject -> the page of that thing
-_PAGES = {
-    "invoice": "billing:invoice-detail",
-    "schedule": "billing:schedule-detail",
-    "customer": "customers:detail",
-    "quote": "quotes:detail",
+# first part of an event's subject -> the table of that thing, and its page
+_KINDS = {
+    "invoice": ("billing_invoice", "billing:invoice-detail"),
+    "schedule": ("billing_billingschedule", "billing:schedule-detail"),
+    "customer": ("customers_customer", "customers:detail"),
+    "quote": ("quotes_quote", "quotes:detail"),
+    "order-form": ("quotes_orderform", ""),
+    "credit-note": ("billing_creditnote", ""),
+    "payment": ("billing_payment", ""),
+    "meter": ("metering_meter", ""),
+    "price": ("catalog_price", "catalog:price-detail"),
 }
 # keys of an event's data that name what it is about, best first
 _SAYS = ("number", "name", "title", "reference", "email", "month", "alias", "changed", "reason")
@@ -60,7 +66,7 @@ def event_list(request: HttpRequest) -> HttpResponse:
         stuck = EventDelivery.objects.filter(delivered_at__isnull=True).exclude(last_error="")
         rows = rows.filter(id__in=stuck.values("event_id"))
     page = Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
-    context = {"form": form, "page": page, "rows": [_shown(event) for event in page]}
+    context = {"form": form, "page": page, "rows": shown(list(page))}
     return render(request, "events/list.html", context)
 
 
@@ -70,10 +76,11 @@ def event_detail(request: HttpRequest, event_id: UUID) -> HttpResponse:
     """Show one fact: its data, its cause, its reactions and its journal entries."""
     event = get_object_or_404(Event.objects.select_related("caused_by"), id=event_id)
     deliveries = event.deliveries.order_by("handler")
+    one, *causes = shown([event, *([event.caused_by] if event.caused_by else [])])
     context = {
-        "one": _shown(event),
+        "one": one,
         "event": event,
-        "cause": _shown(event.caused_by) if event.caused_by else None,
+        "cause": causes[0] if causes else None,
         "deliveries": deliveries,
         "data": [
             (key.removesuffix("_id").replace("_", " ").capitalize(), value)
@@ -95,23 +102,44 @@ def replay(request: HttpRequest, delivery_id: UUID) -> HttpResponse:
     return done(request, "It runs again now.", reverse("events:detail", args=[delivery.event_id]))
 
 
-def _shown(event: Event) -> dict[str, Any]:
+def shown(events: list[Event]) -> list[dict[str, Any]]:
+    """Put events into words, with one query per kind of thing they are about."""
+    ids: dict[str, set[UUID]] = {}
+    for event in events:
+        kind, row_id = _subject(event)
+        if kind in _KINDS and row_id is not None:
+            ids.setdefault(_KINDS[kind][0], set()).add(row_id)
+    names = names_of_rows(ids)
+    return [_shown(event, names) for event in events]
+
+
+def _subject(event: Event) -> tuple[str, UUID | None]:
+    kind, _, row_id = event.subject.partition("/")
+    try:
+        return kind, UUID(row_id)
+    except ValueError:
+        return kind, None
+
+
+def _shown(event: Event, names: dict[UUID, str]) -> dict[str, Any]:
     try:
         what = event_type(event.type).description
     except PayloadInvalid:  # a type of an app that is no longer installed
         what = event.type
-    kind, _, row_id = event.subject.partition("/")
+    kind, row_id = _subject(event)
     link = ""
-    if kind in _PAGES:
+    if row_id is not None and kind in _KINDS and _KINDS[kind][1]:
         try:
-            link = reverse(_PAGES[kind], args=[UUID(row_id)])
-        except (NoReverseMatch, ValueError):
+            link = reverse(_KINDS[kind][1], args=[row_id])
+        except NoReverseMatch:
             link = ""
-    about = next((str(event.data[key]) for key in _SAYS if event.data.get(key)), "")
+    said = next((str(event.data[key]) for key in _SAYS if event.data.get(key)), "")
+    name = names.get(row_id, "") if row_id is not None else ""
     return {
         "event": event,
         "what": what,
         "kind": kind.replace("-", " ").capitalize(),
-        "about": about,
+        "about": name or said,
+        "detail": said if name and said != name else "",
         "link": link,
     }

@@ -4,6 +4,7 @@ from datetime import UTC, date, datetime, time
 from typing import Any
 
 from django import forms
+from django.forms.boundfield import BoundWidget
 from django.utils import timezone
 
 from monetization.interface.forms import CurrencyField, PageForm, TimeZoneField, countries
@@ -73,6 +74,14 @@ class KeyForm(PageForm):
         self.fields["scopes"].choices = [  # type: ignore[attr-defined]
             (scope, scope_label(scope)) for scope in SCOPES if scope in granted
         ]
+
+    def scope_rows(self) -> list[tuple[str, list[BoundWidget]]]:
+        """Return the boxes by what they are about, reading before changing."""
+        rows: dict[str, list[BoundWidget]] = {}
+        for box in self["scopes"]:
+            resource = str(box.data["value"]).partition(":")[0]
+            rows.setdefault(resource.replace("-", " ").capitalize(), []).append(box)
+        return list(rows.items())
 
     def clean_expires_on(self) -> date | None:
         day: date | None = self.cleaned_data["expires_on"]

@@ -1,7 +1,7 @@
 """Rows of any table in words: what they are called, and what changed about them."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -76,6 +76,11 @@ def names_of(entries: Iterable[AuditEntry]) -> dict[UUID, str]:
     ids: dict[str, set[UUID]] = {}
     for entry in entries:
         ids.setdefault(entry.table, set()).add(entry.row_id)
+    return names_of_rows(ids)
+
+
+def names_of_rows(ids: Mapping[str, Collection[UUID]]) -> dict[UUID, str]:
+    """Return what rows are called, given their ids by table; one query per table."""
     names: dict[UUID, str] = {}
     for table, wanted in ids.items():
         model = model_of(table)

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 
+from monetization.pricing.arithmetic import as_decimal
 from monetization.pricing.prices import Graduated as GraduatedPrice
-from monetization.pricing.prices import PerUnit, PriceError, Tier, Volume
+from monetization.pricing.prices import PriceError, Tier, Volume
 
 NOTHING = Fraction(0)
 DISCOUNT_ORDERS = ("percentage_then_fixed", "fixed_then_percentage", "as_listed")
@@ -19,7 +20,7 @@ class PercentOff:
 
 @dataclass(frozen=True, slots=True)
 class AmountOff:
-    amount: Decimal  # currency
+    amount: Decimal | Fraction  # currency
 
 
 Discount = PercentOff | AmountOff
@@ -113,16 +114,17 @@ def commitment_last(
 
 
 def scheduled_discount(
-    list_price: Decimal, tiers: Sequence[tuple[Decimal | None, Decimal]], kind: str
-) -> PerUnit | Volume | GraduatedPrice:
+    list_price: Decimal, tiers: Sequence[tuple[Decimal | None, Discount]], kind: str
+) -> Volume | GraduatedPrice:
     """Turn a discount schedule over a list price into tiers.
 
-    :param tiers: (up to, percent off) ascending, the last without a bound.
+    :param tiers: (up to, off the list price of a unit) ascending, the last without a bound.
     :param kind: ``range``: every unit at the discount of the tier the quantity falls in;
         ``slab``: each slice at its own.
     """
+    whole = Fraction(list_price)
     priced = tuple(
-        Tier(up_to, list_price * (100 - percent) / 100, Decimal(0)) for up_to, percent in tiers
+        Tier(up_to, as_decimal(whole - discount_steps(whole, [off])[0])) for up_to, off in tiers
     )
     match kind:
         case "range":

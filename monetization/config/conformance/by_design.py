@@ -1,11 +1,39 @@
 """Where we differ on purpose, as rules over cases, each with the decision behind it."""
 
 from collections.abc import Callable, Mapping
+from fractions import Fraction
 from typing import Any
 
-Rule = tuple[str, Callable[[Mapping[str, Any]], bool], str]
+from monetization.config.conformance.registry import number
 
-RULES: tuple[Rule, ...] = ()
+Case = Mapping[str, Any]
+Rule = tuple[str, Callable[[Case], bool], str]
+
+
+def _has_part_of_a_cent(given: Case) -> bool:
+    """Say whether a percentage coupon takes a fraction of the smallest unit off."""
+    left = Fraction(number(given["subtotal"])) * 10 ** int(given.get("scale", 2))
+    for coupon in given["coupons"]:
+        off = Fraction(number(coupon.get("pct"), "0")) * left / 100
+        if off.denominator != 1:
+            return True
+        left -= off
+    return False
+
+
+RULES: tuple[Rule, ...] = (
+    (
+        "proration.billing_cycles",
+        lambda given: int(given["billing_cycle_day"]) > 28,
+        "period n is the anchor plus n months, clamped to the month's end, never the previous "
+        "boundary plus one month (decisions: Time and proration)",
+    ),
+    (
+        "discount.stack",
+        _has_part_of_a_cent,
+        "rounded once, half away from zero, not cut per coupon (decisions: Rounding)",
+    ),
+)
 
 
 def reason_for(case: Mapping[str, Any]) -> str | None:

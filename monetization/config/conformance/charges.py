@@ -15,9 +15,17 @@ from monetization.config.conformance.registry import (
     result,
     stairs,
     tiers,
+    units,
 )
 from monetization.pricing.accumulation import rate_delta, still_to_bill
-from monetization.pricing.modifiers import over_cap, scheduled_discount, true_up
+from monetization.pricing.modifiers import (
+    AmountOff,
+    Discount,
+    PercentOff,
+    over_cap,
+    scheduled_discount,
+    true_up,
+)
 from monetization.pricing.prices import (
     Capacity,
     CapacityTier,
@@ -42,7 +50,7 @@ Case = Mapping[str, Any]
 
 @adapter("charge.per_unit")
 def per_unit(given: Case) -> Mapping[str, Any]:
-    return result(amount=rated_amount(PerUnit(number(given["unit"])), number(given["quantity"])))
+    return result(amount=rated_amount(PerUnit(number(given["unit"])), units(given["quantity"])))
 
 
 @adapter("charge.graduated")
@@ -182,7 +190,13 @@ def capacity(given: Case) -> Mapping[str, Any]:
 
 @adapter("charge.discount_schedule")
 def discount_schedule(given: Case) -> Mapping[str, Any]:
-    rows = [(optional(row.get("up_to")), number(row["discount_pct"])) for row in given["tiers"]]
+    rows: list[tuple[Decimal | None, Discount]] = []
+    for row in given["tiers"]:
+        if "discount_pct" in row:
+            off: Discount = PercentOff(number(row["discount_pct"]))
+        else:
+            off = AmountOff(number(row.get("discount_amount")))
+        rows.append((optional(row.get("up_to")), off))
     rows[-1] = (None, rows[-1][1])
     model = scheduled_discount(number(given["list_price"]), rows, str(given["type"]))
     return _rated(model, given)
@@ -193,7 +207,7 @@ def already_billed(given: Case) -> Mapping[str, Any]:
     rows = given["tiers"]
     read = block_tiers(rows) if any("block_size" in row for row in rows) else tiers(rows)
     model = Volume(read) if given.get("tier_type") in ("volume", "top_tier") else Graduated(read)
-    rated = rated_amount(model, number(given["quantity"]))
+    rated = rated_amount(model, units(given["quantity"]))
     to_bill = still_to_bill(rated, number(given["already_billed"]))
     return result(rated=rated, to_bill=to_bill)
 
@@ -205,24 +219,24 @@ def prorated_events(given: Case) -> Mapping[str, Any]:
         for full, part in zip(given["events_full"], given["events_prorated"], strict=True)
         if number(full)
     ]
-    units, fees = walk_levels(Graduated(tiers(given["tiers"])), steps)
-    return result(amount=units + fees)
+    per_unit_part, fees = walk_levels(Graduated(tiers(given["tiers"])), steps)
+    return result(amount=per_unit_part + fees)
 
 
 @adapter("charge.per_unit_minmax", "charge.per_unit_delta_max")
 def per_unit_bounded(given: Case) -> Mapping[str, Any]:
-    return _bounded(rated_amount(PerUnit(number(given["unit"])), number(given["quantity"])), given)
+    return _bounded(rated_amount(PerUnit(number(given["unit"])), units(given["quantity"])), given)
 
 
 @adapter("charge.volume_minmax")
 def volume_bounded(given: Case) -> Mapping[str, Any]:
-    return _bounded(rated_amount(Volume(tiers(given["tiers"])), number(given["quantity"])), given)
+    return _bounded(rated_amount(Volume(tiers(given["tiers"])), units(given["quantity"])), given)
 
 
 @adapter("charge.graduated_minmax")
 def graduated_bounded(given: Case) -> Mapping[str, Any]:
     model = Graduated(tiers(given["tiers"]))
-    return _bounded(rated_amount(model, number(given["quantity"])), given)
+    return _bounded(rated_amount(model, units(given["quantity"])), given)
 
 
 def _bounded(usage: Decimal, given: Case) -> Mapping[str, Any]:
@@ -249,8 +263,9 @@ def sum_charges(given: Case) -> Mapping[str, Any]:
 
 
 def _rated(model: ChargeModel, given: Case) -> Mapping[str, Any]:
-    charges = rate(model, number(given["quantity"]))
+    quantity = units(given["quantity"])
+    charges = rate(model, quantity)
     return result(
-        amount=rated_amount(model, number(given["quantity"])),
+        amount=rated_amount(model, quantity),
         tier_amounts=[charge.amount for charge in charges],
     )

@@ -85,7 +85,7 @@ def overage(given: Case) -> Mapping[str, Any]:
         Fraction(usage),
         Fraction(number(commitment)),
         Fraction(number(given.get("overage_factor"), "1")),
-        tops_up=bool(given.get("true_up", True)),
+        tops_up=all(bool(value) for name, value in given.items() if "true_up" in name),
     )
     return result(amount=amount)
 
@@ -155,6 +155,7 @@ def grant_engine(given: Case) -> Mapping[str, Any]:
         instant(given["from"]),
         instant(given["until"]),
         resets,
+        owed=number(given.get("overage_at_start"), "0"),
     )
     return result(balances=standing.balances, overage=standing.overage)
 
@@ -322,14 +323,21 @@ def total_with_tax(given: Case) -> Mapping[str, Any]:
 @adapter("invoice.totals")
 def totals(given: Case) -> Mapping[str, Any]:
     code = currency(given)
+    coupons = Money.rounded(number(given.get("coupons"), "0"), code)
     document = _document(
         given["lines"],
         given.get("tax_pct"),
         code,
+        discounts=[DocumentDiscount("coupons", amount=coupons)],
         credit_notes=Money.rounded(number(given.get("credit_notes_applied"), "0"), code),
         prepaid=Money.rounded(number(given.get("prepaid_credits"), "0"), code),
     )
-    return result(fees=document.lines, taxes=document.tax.total, total=document.due)
+    return result(
+        fees=document.lines,
+        sub_total=document.subtotal,
+        taxes=document.tax.total,
+        total=document.due,
+    )
 
 
 def _document(amounts: Any, percent: Any, code: str, **settings: Any) -> DocumentTotals:

@@ -38,6 +38,11 @@ def number(value: Any, default: str | None = None) -> Decimal:
     return exact_decimal(value if isinstance(value, (str, int, Decimal)) else str(value))
 
 
+def units(value: Any) -> Decimal:
+    """Read a measured quantity; a negative one (corrections) is clamped before it is priced."""
+    return max(Decimal(0), number(value))
+
+
 def optional(value: Any) -> Decimal | None:
     return None if value is None else number(value)
 

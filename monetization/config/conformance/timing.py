@@ -1,11 +1,11 @@
 """Dates, part periods, changes in the middle of a period, seats."""
 
 from collections.abc import Mapping
-from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
 from monetization.config.conformance.registry import (
+    CURRENCY_OF_SCALE,
     UnknownShape,
     adapter,
     currency,
@@ -24,13 +24,15 @@ from monetization.pricing.changes import (
     prorated,
     upgrade_to_bill,
 )
-from monetization.pricing.prices import Graduated, Seat
+from monetization.pricing.prices import Graduated
 from monetization.pricing.proration import (
+    days_factor,
     fixed_month_factor,
     instants_factor,
     prorate_factor,
     within_whole,
 )
+from monetization.pricing.quantities import round_units
 from monetization.pricing.rating import rated_amount
 from monetization.pricing.recurrence import (
     CADENCES,
@@ -41,12 +43,7 @@ from monetization.pricing.recurrence import (
     is_billing_day,
     steps_until,
 )
-from monetization.pricing.seats import (
-    BalanceChange,
-    advance_charges,
-    rate_seats,
-    seat_change,
-)
+from monetization.pricing.seats import advance_charges, seat_change, walk_levels
 
 Case = Mapping[str, Any]
 _OTHER_NAMES = {
@@ -88,8 +85,12 @@ def served(given: Case, names: tuple[str, str] = ("service_from", "service_to"))
 
 @adapter("proration.flat")
 def flat(given: Case) -> Mapping[str, Any]:
-    amount = prorated(number(given["amount"]), served(given), currency(given))
-    return result(amount=-amount if str(given.get("sign", 1)) == "-1" else amount)
+    sign = -1 if str(given.get("sign", 1)).startswith("-") else 1
+    exact = Fraction(number(given["amount"])) * served(given)
+    if given.get("scale", 2) not in CURRENCY_OF_SCALE:  # no currency has so many decimals
+        return result(amount=sign * round_units(exact, "half_up", int(given["scale"])))
+    amount = prorated(exact, Fraction(1), currency(given))
+    return result(amount=amount if sign > 0 else -amount)
 
 
 @adapter("proration.ratio")
@@ -265,12 +266,11 @@ def seats_changed(given: Case) -> Mapping[str, Any]:
 
 @adapter("seats.graduated_prorated")
 def seats_graduated(given: Case) -> Mapping[str, Any]:
-    period = Period(day(given["period_from"]), day(given["period_to"]))
-    opening = number(given.get("initial"), "0")
-    rows = sorted(given["events"], key=lambda row: day(row["day"]))
-    level, changes = opening, []
-    for row in rows:
-        level = max(Decimal(0), level + number(row["delta"]))
-        changes.append(BalanceChange(day(row["day"]), level))
-    model = Seat(Graduated(tiers(given["tiers"])), "prorate_all")
-    return result(amount=rate_seats(model, period, period, opening, changes).exact)
+    start, end = day(given["period_from"]), day(given["period_to"])
+    full = int(given.get("full_period_days", (end - start).days))
+    steps = [(number(given.get("initial"), "0"), days_factor(start, end, full))]
+    for row in sorted(given["events"], key=lambda row: day(row["day"])):
+        on = max(start, day(row["day"]))
+        steps.append((number(row["delta"]), days_factor(on, end, full)))
+    per_seat, fees = walk_levels(Graduated(tiers(given["tiers"])), steps)
+    return result(amount=per_seat + fees)

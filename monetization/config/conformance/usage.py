@@ -34,6 +34,8 @@ _ROUNDINGS = {
     "up": "up",
     "floor": "down",
     "down": "down",
+    "nearest": "half_up",
+    "half-up": "half_up",
     "none": "none",
     "None": "none",
 }
@@ -145,4 +147,8 @@ def dedupe(given: Case) -> Mapping[str, Any]:
         for place, event in enumerate(given["events"])
     ]
     kept = deduplicate(samples, given["key"], keep=str(given.get("keep", "last")))
-    return result(count=aggregate("count", kept, filters=_filters(given.get("filter"))))
+    filters = _filters(given.get("filter"))
+    return result(
+        count=aggregate("count", kept, filters=filters),
+        sum=aggregate("sum", kept, by_property(str(given.get("field", "value"))), filters),
+    )

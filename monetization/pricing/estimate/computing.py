@@ -9,7 +9,7 @@ from typing import Any
 from monetization.kernel.decimals import plain
 from monetization.kernel.money import ZERO, Money
 from monetization.kernel.period import Period
-from monetization.pricing.arithmetic import as_decimal, exact_sum, minus, plus
+from monetization.pricing.arithmetic import exact_sum, minus, plus
 from monetization.pricing.codec import price_from_data
 from monetization.pricing.estimate.lines import Part
 from monetization.pricing.modifiers import (
@@ -160,7 +160,7 @@ def _discount_parts(explanation: Mapping[str, Any], amount: Fraction) -> list[Pa
     listed = [row for row in explanation["discounts"] if "free_units" not in row]
     factor = factor_of(explanation)
     discounts: list[Discount] = [
-        AmountOff(as_decimal(Fraction(Decimal(row["amount"])) * factor))
+        AmountOff(Fraction(Decimal(row["amount"])) * factor)
         if "amount" in row
         else PercentOff(Decimal(row["percent"]))
         for row in listed

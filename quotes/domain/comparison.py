@@ -1,13 +1,12 @@
 """What changed between two versions of a quote, in the order a person reads it. Pure."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
 from monetization.kernel.money import Money
-from monetization.pricing.prices import ChargeModel
 from monetization.pricing.terms import DiscountTerms, ItemTerms, OrderTerms, PhaseTerms
 
 
@@ -16,7 +15,7 @@ class Change:
     """One difference. ``None`` on a side means it is not there.
 
     ``kind`` says how the sides are read: text, day, days, flag, percent, quantity, amount,
-    price, frequency, timing, phase, line, money.
+    price, frequency, timing, kind, period, end, phase, line, money, other.
     """
 
     where: str  # "Year 2 · Platform"; empty for the whole agreement
@@ -70,6 +69,9 @@ def compare_versions(before: VersionFacts, after: VersionFacts) -> tuple[Change,
     note("", "Purchase order", "text", before.purchase_order, after.purchase_order)
     note("", "Introduction", "text", before.introduction, after.introduction)
     note("", "Special terms", "text", before.special_terms, after.special_terms)
+    note("", "Minimums over all phases", "other", old.minimums, new.minimums)
+    note("", "Caps over all phases", "other", old.caps, new.caps)
+    note("", "Changes during a period", "other", old.changes, new.changes)
     for one, other in _pairs(old.phases, new.phases):
         _compare_phase(changes, one, other)
     return tuple(changes.found)
@@ -109,6 +111,11 @@ def _compare_phase(changes: _Changes, before: PhaseTerms | None, after: PhaseTer
     note(name, "Minimum", "amount", old.amount if old else None, new.amount if new else None)
     if old and new:
         note(name, "Minimum per", "frequency", old.frequency.value, new.frequency.value)
+        rest = [replace(one, amount=old.amount, frequency=old.frequency) for one in (old, new)]
+        note(name, "Conditions of the minimum", "other", *rest)
+    note(name, "Further minimums", "other", before.further_minimums, after.further_minimums)
+    note(name, "Caps", "other", before.caps, after.caps)
+    note(name, "Other discounts", "other", _other_discounts(before), _other_discounts(after))
     one, other = _phase_discount(before), _phase_discount(after)
     note(name, "Discount", "percent", _percent(one), _percent(other))
     if one and other:
@@ -131,10 +138,24 @@ def _compare_lines(changes: _Changes, before: PhaseTerms, after: PhaseTerms) -> 
         changes.note(where, "Discount", "percent", *discounts)
 
 
+# What only some lines have, and how it is called.
+_RARE = {
+    "product_name": "Product",
+    "meter": "Measured by",
+    "proration": "Part periods",
+    "recognition": "Recognized",
+    "conversion": "Conversion of units",
+    "included": "Included",
+    "accumulation": "Tiers count",
+    "pricing_unit": "Priced in",
+    "overage_frequency": "Overage billed",
+}
+
+
 def _compare_line(changes: _Changes, where: str, before: ItemTerms, after: ItemTerms) -> None:
     note = changes.note
     note(where, "Description", "text", before.description, after.description)
-    note(where, "Price", "price", _model(before), _model(after))
+    note(where, "Price", "price", before.model, after.model)
     note(where, "Quantity", "quantity", before.quantity, after.quantity)
     note(
         where,
@@ -145,10 +166,14 @@ def _compare_line(changes: _Changes, where: str, before: ItemTerms, after: ItemT
     )
     note(where, "Billed", "frequency", before.frequency.value, after.frequency.value)
     note(where, "Billed", "timing", before.timing, after.timing)
+    for name, what in _RARE.items():
+        note(where, what, "other", getattr(before, name), getattr(after, name))
 
 
-def _model(item: ItemTerms) -> ChargeModel:
-    return item.model
+def _other_discounts(phase: PhaseTerms) -> tuple[DiscountTerms, ...]:
+    """Return the discounts that are neither a percentage on the phase nor on one line."""
+    known = [_phase_discount(phase), *(_line_discount(phase, item.key) for item in phase.items)]
+    return tuple(one for one in phase.discounts if one not in known)
 
 
 def _span(phase: PhaseTerms) -> tuple[date, date | None]:
@@ -156,11 +181,11 @@ def _span(phase: PhaseTerms) -> tuple[date, date | None]:
 
 
 def _phase_discount(phase: PhaseTerms) -> DiscountTerms | None:
-    return next((one for one in phase.discounts if one.item_keys is None), None)
+    return next((one for one in phase.discounts if one.item_keys is None and one.percent), None)
 
 
 def _line_discount(phase: PhaseTerms, key: str) -> DiscountTerms | None:
-    return next((one for one in phase.discounts if one.item_keys == (key,)), None)
+    return next((one for one in phase.discounts if one.item_keys == (key,) and one.percent), None)
 
 
 def _percent(discount: DiscountTerms | None) -> Decimal | None:

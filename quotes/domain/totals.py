@@ -66,16 +66,17 @@ def quote_totals(terms: OrderTerms, list_prices: Mapping[str, ChargeModel]) -> Q
 
 
 def at_list_prices(terms: OrderTerms, list_prices: Mapping[str, ChargeModel]) -> OrderTerms:
-    """Return the terms as the list would have them: list prices, no discounts, no minimums."""
+    """Return the terms as the list would have them: list prices, no discounts, caps or minimums."""
 
     def phase_at_list(phase: PhaseTerms) -> PhaseTerms:
         items = tuple(
             replace(item, model=list_prices.get(item.price_version_id or "", item.model))
             for item in phase.items
         )
-        return replace(phase, items=items, discounts=(), minimum=None)
+        return replace(phase, items=items, discounts=(), minimum=None, further_minimums=(), caps=())
 
-    return replace(terms, phases=tuple(map(phase_at_list, terms.phases)))
+    phases = tuple(map(phase_at_list, terms.phases))
+    return replace(terms, phases=phases, minimums=(), caps=())
 
 
 def list_price_ids(terms: OrderTerms) -> set[str]:

@@ -108,7 +108,9 @@ class BuilderDraft:
             for name, errors in form.errors.items():
                 bound = form[name] if name in form.fields else None
                 field_id = bound.auto_id if bound else ""
-                label = " · ".join(part for part in (where, bound.label if bound else "") if part)
+                label = " · ".join(
+                    part for part in (where, str(bound.label) if bound else "") if part
+                )
                 self.found += [Problem(field_id, label, str(error)) for error in errors]
         months = [block.form.cleaned_data.get("months") or 0 for block in self.phases]
         if sum(months) > MAX_MONTHS:

@@ -101,8 +101,8 @@ def read_state(post: Mapping[str, str]) -> DraftState:
             continue
         phase, key = int(match["phase"]), match["name"]
         if match["tier"] is not None and key in TIER:
-            place = (phase, int(match["line"]), int(match["tier"]))
-            tiers.setdefault(place, {})[key] = value
+            row = (phase, int(match["line"]), int(match["tier"]))
+            tiers.setdefault(row, {})[key] = value
         elif match["line"] is not None and match["tier"] is None and key in LINE:
             lines.setdefault((phase, int(match["line"])), {})[key] = value
         elif match["line"] is None and key in PHASE:

@@ -1,0 +1,98 @@
+"""The quote builder in a real browser, and the signing page in one without scripts."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from monetization.mail.models import OutgoingMail
+from monetization.tenancy.context import tenant_context
+from quotes.models import OrderForm
+from tests.factories import make_member
+from tests.integration.quotes.conftest import make_catalog, make_quote
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture
+def seller(make_tenant: Callable[..., Any]) -> Any:
+    tenant = make_tenant("Northwind Software")
+    with tenant_context(tenant.id, actor="test"):
+        make_catalog()
+    return tenant
+
+
+def press(page: Any, name: str) -> None:
+    """Press a button of the builder and wait until both sides came back."""
+    with page.expect_response(lambda answer: answer.request.method == "POST"):
+        page.get_by_role("button", name=name, exact=True).first.click()
+    page.locator(".htmx-request").first.wait_for(state="detached")
+
+
+def type_into(page: Any, field: str, value: str) -> None:
+    """Type into a field and wait until the document on the right followed."""
+    with page.expect_response(lambda answer: answer.request.method == "POST"):
+        page.locator(f"#id_{field}").fill(value)
+    page.locator(".htmx-request").first.wait_for(state="detached")
+
+
+def add(page: Any, product: str) -> None:
+    page.locator("#id_phases-0-add").select_option(label=f"{product} list")
+    press(page, "Add")
+    page.locator("fieldset.line", has_text=f"{product} list").first.wait_for()
+
+
+def test_a_three_phase_quote_is_built_live_and_signed_without_scripts(
+    seller: Any, sign_in: Callable[..., Any], open_page: Callable[..., Any]
+) -> None:
+    with tenant_context(seller.id, actor="test"):
+        quote = make_quote("Three phases")
+    page = sign_in(make_member(seller, "revops"))
+    page.goto(f"/quotes/{quote.id}/edit/")
+
+    add(page, "Platform")
+    add(page, "Seats")
+    type_into(page, "phases-0-lines-1-quantity", "20")
+    preview = page.locator("#preview")
+    # Twelve months of 500 and of 20 seats at 60.
+    preview.get_by_text("$20,400.00").first.wait_for()
+    type_into(page, "phases-0-lines-1-unit_price", "50")
+    preview.get_by_text("$18,000.00").first.wait_for()
+    type_into(page, "phases-0-name", "Year 1")
+    press(page, "Copy")
+    type_into(page, "phases-1-name", "Year 2")
+    type_into(page, "phases-1-lines-0-amount", "600")
+    press(page, "Add free trial in front")
+
+    # A free month, 18,000, and 12 x (600 + 1,000) = 19,200.
+    preview.get_by_text("$37,200.00").first.wait_for()
+    assert page.locator("#timeline .timeline > div").count() == 3
+    assert page.evaluate("document.activeElement.id") == "id_phases-0-name"
+    page.get_by_role("button", name=re.compile("Send for signature")).click()
+    page.wait_for_url("**/send/")
+    page.get_by_role("button", name="Send to ann@example.com").click()
+    page.locator("#signing-link").wait_for()
+    address = page.locator("#signing-link").inner_text()
+
+    sign(open_page(java_script_enabled=False, viewport={"width": 390, "height": 800}), address)
+    page.reload()
+    page.get_by_text("Order form signed").wait_for()
+    with tenant_context(seller.id, actor="test"):
+        form = OrderForm.objects.get()
+        assert [phase["name"] for phase in form.terms["phases"]] == ["Trial", "Year 1", "Year 2"]
+        assert form.version.total_contract_value == 37200
+        assert OutgoingMail.objects.filter(subject__startswith="Signed").exists()
+
+
+def sign(page: Any, address: str) -> None:
+    """Read, tick the box, sign and keep the copy: on a phone, without scripts or an account."""
+    page.goto(address)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.get_by_label("Your title").fill("CFO")
+    page.get_by_label("I have read this order form").check()
+    page.get_by_role("button", name="Sign this order form").click()
+    page.get_by_text("The signed copy is on its way").wait_for()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download the signed copy").click()
+    assert download.value.suggested_filename.endswith("signed.pdf")

@@ -69,6 +69,10 @@ class PreviewRow:
     outcome: str
     reason: str = ""
 
+    @property
+    def label(self) -> str:
+        return dict(_VERDICTS).get(self.outcome, self.outcome).capitalize()
+
 
 @member_required("usage:write")
 def import_map(request: HttpRequest, upload_id: UUID) -> HttpResponse:
@@ -82,7 +86,8 @@ def import_map(request: HttpRequest, upload_id: UUID) -> HttpResponse:
     rows: list[PreviewRow] = []
     counts: Outcomes | None = None
     if sent is None:
-        form = _guessed(header)
+        guessed = _guessed(header)
+        form = guessed if guessed.is_valid() else form  # nobody has made a mistake yet
     if form.is_valid():
         try:
             if sent is not None and sent.get("action") == "start":
@@ -103,6 +108,7 @@ def import_map(request: HttpRequest, upload_id: UUID) -> HttpResponse:
         "rows": rows,
         "counts": counts,
         "verdicts": _verdicts(counts) if counts else [],
+        "rejects": counts.rejects[:PREVIEWED] if counts else [],
         "raw": [] if rows else _raw_rows(upload.path),
         "header": header,
     }

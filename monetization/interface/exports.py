@@ -47,9 +47,9 @@ def csv_response(
     def written() -> Iterator[str]:
         writer = csv.writer(_Echo())
         yield "\ufeff"
-        yield writer.writerow(header)  # type: ignore[misc]
+        yield writer.writerow(header)
         for line in lines:
-            yield writer.writerow(line)  # type: ignore[misc]
+            yield writer.writerow(line)
 
     response = StreamingHttpResponse(written(), content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="{filename}"'

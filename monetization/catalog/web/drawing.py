@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
-from typing import Any
+from typing import Any, assert_never
 
-from monetization.interface.templatetags.money import money, quantity, unit_price
+from monetization.interface.templatetags.money import quantity, unit_price
 from monetization.kernel.money import ZERO, Money
 from monetization.pricing.prices import (
     ChargeModel,
@@ -54,6 +54,10 @@ class Calculation:
     total: Decimal
     per_unit: Decimal | None
 
+    @property
+    def has_flat_fee(self) -> bool:
+        return any(step.flat_fee for step in self.steps)
+
 
 @dataclass(frozen=True, slots=True)
 class TierRow:
@@ -65,14 +69,10 @@ class TierRow:
 
 
 def summary(model: ChargeModel, currency: str) -> str:
-    """Describe a price in a few words: "$0.10 falling to $0.08 over 2 tiers"."""
+    """Describe a price in a few words: "$0.10 to $0.08 per unit in 2 tiers"."""
     match model:
         case Flat(amount):
-            return (
-                money(Money.rounded(amount, currency))
-                if _is_payable(amount, currency)
-                else (unit_price(amount, currency))
-            )
+            return unit_price(amount, currency)
         case PerUnit(price):
             return f"{unit_price(price, currency)} per unit"
         case Package(size, price, free, _):
@@ -83,10 +83,8 @@ def summary(model: ChargeModel, currency: str) -> str:
         case Graduated(tiers, _) | Volume(tiers, _):
             prices = _range([tier.unit_price for tier in tiers], currency)
             return f"{prices} per unit in {_steps(tiers)}"
-
-
-def _is_payable(amount: Decimal, currency: str) -> bool:
-    return Money.rounded(amount, currency).amount == amount
+        case _:
+            assert_never(model)
 
 
 def _range(prices: Sequence[Decimal], currency: str) -> str:

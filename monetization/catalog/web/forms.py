@@ -78,7 +78,7 @@ class PriceForm(PageForm):
     frequency = forms.ChoiceField(choices=Price.Frequency.choices, label="Billed")
     timing = forms.ChoiceField(choices=Price.Timing.choices, label="When")
     proration = forms.ChoiceField(choices=PRORATION, label="Part of a period")
-    meter = forms.ModelChoiceField(
+    meter: Any = forms.ModelChoiceField(
         queryset=None, required=False, empty_label="Choose a meter", help_text="What measures it."
     )
 

@@ -20,6 +20,7 @@ from monetization.interface.htmx import done, refused
 from monetization.kernel.errors import Refusal
 from monetization.pricing.codec import price_from_data
 from monetization.pricing.prices import Flat, PriceError
+from monetization.tenancy.context import current_tenant_id
 from monetization.tenancy.models import Tenant
 from monetization.users.decorators import member_required
 
@@ -69,7 +70,7 @@ def _usual_model(product: Product) -> dict[str, str]:
 def _price_form(request: HttpRequest, product: Product, *, bound: bool) -> PriceForm:
     if bound:
         return PriceForm(request.POST, product=product)
-    tenant = Tenant.objects.get(id=product.tenant_id)
+    tenant = Tenant.objects.get(id=current_tenant_id())
     initial = {"currency": tenant.default_currency, **request.POST.dict()}
     return PriceForm(initial=initial, product=product)
 

@@ -45,7 +45,7 @@ class CustomerForm(PageForm):
     external_id = forms.CharField(
         max_length=200, required=False, label="CRM id", help_text="The id your CRM knows them by."
     )
-    legal_entity = forms.ModelChoiceField(
+    legal_entity: Any = forms.ModelChoiceField(
         queryset=None, label="Sold by", empty_label=None, help_text="Your company on the paper."
     )
     address = forms.CharField(

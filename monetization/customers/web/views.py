@@ -6,7 +6,7 @@ from uuid import UUID
 from django.core.paginator import Paginator
 from django.db.models import F
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
@@ -180,11 +180,12 @@ def _detail(
     return render(request, "customers/detail.html", context, status=422 if failed else 200)
 
 
-@require_POST
 @member_required("customers:write")
 def contact_create(request: HttpRequest, customer_id: UUID) -> HttpResponse:
     """Add somebody who receives the customer's documents."""
     customer = get_object_or_404(_customers(), id=customer_id)
+    if request.method != "POST":  # the page of a refused form, loaded again
+        return redirect("customers:detail", customer_id=customer.id)
     form = ContactForm(request.POST)
     if form.is_valid() and customer.contacts.filter(email=form.cleaned_data["email"]).exists():
         form.add_error("email", "Already receives this customer's documents; edit them instead.")
@@ -222,12 +223,13 @@ def contact_remove(request: HttpRequest, customer_id: UUID, contact_id: UUID) ->
     return done(request, f"{contact.name} no longer receives documents.", to)
 
 
-@require_POST
 @member_required("customers:write")
 def alias_map(request: HttpRequest, customer_id: UUID) -> HttpResponse:
     """Say that usage under a name belongs to the customer."""
     customer = get_object_or_404(_customers(), id=customer_id)
     to = reverse("customers:detail", args=[customer.id])
+    if request.method != "POST":
+        return redirect(to)
     with timezone.override(customer.time_zone):  # people write their customer's local time
         form = AliasForm(request.POST)
         if not form.is_valid():

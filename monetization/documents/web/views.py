@@ -27,9 +27,8 @@ def document_download(request: HttpRequest, document_id: UUID) -> HttpResponse:
     document: Any = get_object_or_404(Document, id=document_id)
     inline = document.content_type in SHOWN_IN_THE_BROWSER
     response = HttpResponse(bytes(document.content), content_type=document.content_type)
-    response["Content-Disposition"] = content_disposition_header(
-        as_attachment=not inline, filename=document.filename
-    )
+    disposition = content_disposition_header(as_attachment=not inline, filename=document.filename)
+    response["Content-Disposition"] = disposition or "inline"
     response["Cache-Control"] = "private, no-cache"
     response["X-Content-Type-Options"] = "nosniff"
     return response

@@ -180,8 +180,9 @@ class TestPermissions:
     def test_another_companys_customer_does_not_exist(
         self, company: Any, make_tenant: Callable[..., Any]
     ) -> None:
-        other = customer_of(make_tenant("Contoso"))
-        with tenant_context(other.tenant_id):
+        contoso = make_tenant("Contoso")
+        other = customer_of(contoso)
+        with tenant_context(contoso.id):
             contact = BillingContact.objects.get(customer=other)
         client = signed_in(company)
         for path in ("", "/edit", "?tab=activity", f"/contacts/{contact.id}"):

@@ -137,7 +137,9 @@ class TestExplorer:
     def test_pages_backwards_without_gaps_or_repeats(self, company: Any) -> None:
         customer_of(company)
         received(company, *(sent(f"e{n:03d}") for n in range(120)))
-        client, seen, query = signed_in(company), [], {}
+        client = signed_in(company)
+        seen: list[str] = []
+        query: dict[str, str] = {}
 
         while True:
             answer = client.get("/usage/", query)

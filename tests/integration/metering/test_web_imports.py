@@ -118,6 +118,13 @@ class TestImport:
         assert answer.context["form"]["customer"].value() == "account"
         assert answer.context["form"]["time"].value() == "happened_at"
 
+    def test_a_guess_that_is_not_enough_is_no_mistake_of_anybody(self, company: Any) -> None:
+        client = signed_in(company)
+        answer = client.get(uploaded(client, b"id,account,time\n1,acme,2026-10-01T10:00:00Z\n"))
+        assert answer.status_code == 200
+        assert not answer.context["form"].errors
+        assert answer.context["raw"] == [["1", "acme", "2026-10-01T10:00:00Z"]]
+
     def test_the_same_file_twice_is_already_known(self, company: Any) -> None:
         client = signed_in(company)
         client.post(uploaded(client), {**COLUMNS, "action": "start"})

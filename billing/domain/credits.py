@@ -33,18 +33,18 @@ class Grant:
         return self.scope is None or (key is not None and key in self.scope)
 
 
-def burn_key(grant: Grant) -> tuple[int, datetime, bool, float, datetime, int, str]:
+def burn_key(grant: Grant) -> tuple[int, datetime, bool, bool, int, datetime, int, str]:
     """Return where a grant stands in the order of burning.
 
     Priority, soonest expiry, promotional before paid, narrower scope, earlier effective,
     earlier created, id: a total order, so that every run burns alike.
     """
-    width = float("inf") if grant.scope is None else len(grant.scope)
     return (
         grant.priority,
         grant.expires_at,
         grant.cost_basis > 0,
-        width,
+        grant.scope is None,  # everything is the widest
+        len(grant.scope or ()),
         grant.effective_at,
         grant.created,
         grant.id,

@@ -6,14 +6,15 @@ filter leaves out, or whose value is missing or no number, do not count.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from monetization.kernel.decimals import NotExact, exact_decimal
+from metering.domain.counting import counted_number
 from monetization.kernel.money import ZERO
 
+LONG_AGO = datetime.min.replace(tzinfo=UTC)
 AGGREGATIONS = ("count", "sum", "max", "min", "latest", "average", "count_unique")
 
 
@@ -34,14 +35,6 @@ ValueOf = Callable[[Mapping[str, Any]], Any]
 def passes(filters: Filters | None, data: Mapping[str, Any]) -> bool:
     """Say whether every filtered property has one of its allowed values."""
     return all(data.get(name) in allowed for name, allowed in (filters or {}).items())
-
-
-def number_of(value: Any) -> Decimal | None:
-    """Return a value as an exact number, or None if it is none."""
-    try:
-        return exact_decimal(value)
-    except NotExact:
-        return None
 
 
 def by_property(name: str) -> ValueOf:
@@ -68,7 +61,7 @@ def aggregate(
     if kind == "count_unique":
         values = {str(value) for s in kept if (value := read(s.data)) is not None}
         return Decimal(len(values))
-    pairs = [(n, s) for s in kept if (n := number_of(read(s.data))) is not None]
+    pairs = [(n, s) for s in kept if (n := counted_number(read(s.data))) is not None]
     numbers = [number for number, _ in pairs]
     if kind == "sum":
         return _whole(sum(map(Fraction, numbers), start=Fraction(0)))
@@ -86,9 +79,8 @@ def aggregate(
     raise ValueError(f"aggregation: must be one of {', '.join(AGGREGATIONS)}")
 
 
-def _when(sample: Sample) -> tuple[float, int, str]:
-    seconds = sample.at.timestamp() if sample.at else 0.0
-    return seconds, sample.received, sample.id
+def _when(sample: Sample) -> tuple[datetime, int, str]:
+    return sample.at or LONG_AGO, sample.received, sample.id
 
 
 def _whole(value: Fraction) -> Decimal:

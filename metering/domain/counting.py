@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from metering.domain.events import UsageEvent
+from monetization.kernel.decimals import NotExact, exact_decimal
 
 # Text that counts as a number. One pattern for Python and Postgres, so that the hourly sums
 # and the raw events never disagree; every number an event can carry is stored in this form.
@@ -41,10 +42,21 @@ def counted_value(meter: MeterDefinition, event: UsageEvent) -> Decimal | None:
         return None
     if meter.aggregation == "count":
         return Decimal(1)
-    value = event.data.get(meter.value_property)
+    return counted_number(event.data.get(meter.value_property))
+
+
+def counted_number(value: object) -> Decimal | None:
+    """Return what a property's value counts: numbers, and text that is a plain number.
+
+    >>> counted_number("12.50"), counted_number("12e2")
+    (Decimal('12.50'), None)
+    """
     if isinstance(value, str):
         return Decimal(value) if _NUMBER.fullmatch(value) else None
-    return value if isinstance(value, Decimal) else None
+    try:
+        return exact_decimal(value)
+    except NotExact:
+        return None
 
 
 def _passes(filters: Mapping[str, Any], event: UsageEvent) -> bool:

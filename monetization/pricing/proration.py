@@ -57,7 +57,7 @@ def instants_factor(
     :raises ValueError: if the full period is empty or upside down.
     """
     whole = full[1] - full[0]
-    if whole.total_seconds() <= 0:
+    if whole <= timedelta(0):
         raise ValueError("period: must end after it starts")
     served = service[1] - service[0]
     return Fraction(_microseconds(served), _microseconds(whole))

@@ -278,7 +278,7 @@ def open_views(patterns: Iterable[Any], public: Iterable[str], prefix: str = "")
     found = []
     for pattern in patterns:
         route = prefix + str(pattern.pattern)
-        if route.lstrip("^").startswith(allowed) and allowed:
+        if route.startswith(allowed):
             continue
         if hasattr(pattern, "url_patterns"):
             found += open_views(pattern.url_patterns, allowed, route)

@@ -20,9 +20,11 @@ from tests.architecture.test_source import plant
 # Routes anybody may call, and why. Adding one is a decision.
 PUBLIC = (
     "accounts/",  # signing in and out, resetting a password
+    "sign/",  # the signer's pages: the token in the address is the key
     "admin/",  # Django's own guard: staff only
     "api/v1/schema",  # the description of the API
     "api/docs/",
+    "^api/",  # the 404 of every address under api/ that does not exist
 )
 
 

@@ -9,9 +9,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+_LONG_LOG = 5_000_000  # bytes; then it is put aside at the next start
 _PR_SET_PDEATHSIG = 1
 _LIBC: Any = ctypes.CDLL(None) if sys.platform == "linux" else None
 
@@ -59,6 +61,7 @@ class Processes:
         :param ends_last: others lean on it while they end.
         """
         parent = os.getpid()
+        self._keep_short(name)
         with self.log_of(name).open("ab") as log:
             process = subprocess.Popen(
                 command,
@@ -76,6 +79,11 @@ class Processes:
         self._remember()
         return process
 
+    def _keep_short(self, name: str) -> None:
+        log = self.log_of(name)
+        if log.exists() and log.stat().st_size > _LONG_LOG:
+            log.replace(log.with_suffix(".log.1"))
+
     def ended(self) -> dict[str, int]:
         """Return what has ended since we last asked, with its exit code."""
         codes = {name: process.poll() for name, process in self._started.items()}
@@ -83,6 +91,11 @@ class Processes:
         for name in over:
             del self._started[name]
         return over
+
+    def pid_of(self, name: str) -> int | None:
+        """Return the process of a name, which is also its group."""
+        process = self._started.get(name)
+        return process.pid if process else None
 
     def log_of(self, name: str) -> Path:
         return self._logs / f"{name}.log"
@@ -94,7 +107,7 @@ class Processes:
         for wave in (first, last):
             for process in wave:
                 signal_group(process.pid, signal.SIGTERM)
-            _wait_until(lambda wave=wave: all(_is_over(p) for p in wave), seconds=seconds)
+            _wait_until(partial(_are_over, wave), seconds=seconds)
             for process in wave:
                 signal_group(process.pid, signal.SIGKILL)  # and children it may have left
                 with contextlib.suppress(subprocess.TimeoutExpired):
@@ -107,8 +120,8 @@ class Processes:
         self._list.write_text(json.dumps([(pid, _birth(pid)) for pid in alive]))
 
 
-def _is_over(process: "subprocess.Popen[bytes]") -> bool:
-    return process.poll() is not None
+def _are_over(processes: Sequence["subprocess.Popen[bytes]"]) -> bool:
+    return all(process.poll() is not None for process in processes)
 
 
 def _end_with(parent: int) -> Callable[[], None]:

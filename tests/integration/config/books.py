@@ -1,7 +1,6 @@
 """A small company with a quarter of books, made through the use cases people use."""
 
-from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -15,8 +14,6 @@ from metering.domain.events import UsageEvent
 from metering.models import Meter
 from metering.services import create_meter, fold_usage, record_usage_events
 from monetization.catalog.models import Price, PriceVersion, Product
-from monetization.events.models import EventDelivery
-from monetization.events.services import deliver
 from monetization.jobs.models import Job, JobItem
 from monetization.jobs.services import JobKind, claim_job, register_job_kind, run_next_batch
 from monetization.jobs.services import start_job as start
@@ -107,27 +104,34 @@ def use(alias: str, *, until: date) -> None:
     fold_usage()
 
 
-def sign_up(customer_id: UUID, *, months: int, starts: date = JAN) -> UUID:
-    """Quote, sign and bill a contract of a platform fee and calls, with a minimum."""
-    signed_at = datetime(2025, 12, 20, tzinfo=UTC)
+def sign_up(
+    customer_id: UUID,
+    *,
+    months: int,
+    starts: date = JAN,
+    now: datetime = NOW,
+    minimum: str = "1000",
+) -> UUID:
+    """Quote, sign and bill a contract of a platform fee and calls; no minimum if empty."""
+    signed_at = datetime.combine(starts, time(12), tzinfo=UTC) - timedelta(days=12)
     quote = create_quote(customer_id=customer_id, title="Platform", start_on=starts, now=signed_at)
     version = quote.versions.get()
     phase = {
         "name": "Term",
         "months": months,
         "discount_percent": "10",
-        "minimum_amount": "1000",
-        "minimum_frequency": "monthly",
+        "minimum_amount": minimum,
+        "minimum_frequency": "monthly" if minimum else "",
         "lines": [_line("platform", "500"), _line("calls", None)],
     }
     save_draft(version_id=version.id, payload={"phases": [phase]})
     form = import_order_form(
         version_id=version.id, signed_at=signed_at, signer_name="Ann", signer_email="a@example.com"
     )
-    schedule = create_schedule(order_form_id=form.id, now=NOW)
-    activate_schedule(schedule_id=schedule.id, now=NOW)
-    opened = advance_schedule(schedule_id=schedule.id, now=NOW)
-    recalculate_invoices(invoice_ids=opened, now=NOW)
+    schedule = create_schedule(order_form_id=form.id, now=now)
+    activate_schedule(schedule_id=schedule.id, now=now)
+    opened = advance_schedule(schedule_id=schedule.id, now=now)
+    recalculate_invoices(invoice_ids=opened, now=now)
     return schedule.id
 
 
@@ -184,13 +188,3 @@ def do_a_job() -> None:
     token = claim_job(job_id=job.id, now=NOW)
     while run_next_batch(job_id=job.id, token=token or 0, now=NOW):
         pass
-
-
-def deliver_everything(after: Callable[[], None] = lambda: None) -> None:
-    """Do now what workers would do about the events so far."""
-    while due := list(
-        EventDelivery.objects.filter(delivered_at__isnull=True).values_list("id", flat=True)
-    ):
-        for delivery_id in due:
-            deliver(delivery_id=delivery_id, now=NOW)
-    after()

@@ -16,6 +16,8 @@ class Command(BaseCommand):
         "Check the books: every identity, per tenant, with its figures. docs/verify.md lists them."
     )
 
+    requires_system_checks = []  # a broken page must not hide broken books
+
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--tenant", metavar="SLUG", help="one tenant; all, if not given")
         parser.add_argument(

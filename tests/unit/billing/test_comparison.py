@@ -1,10 +1,15 @@
 """Last month beside this month: the changes add up, and the cause is the one that moved money."""
 
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from billing.domain.comparison import ComparedLine, differences, main_cause
+from hypothesis import given
+from hypothesis import strategies as st
+
+from billing.domain.comparison import ComparedLine, by_cause, differences, main_cause
+from monetization.pricing.estimate import rerate
 
 
 def line(key: str, amount: str, tax: str = "0", days: int = 30, **explanation: Any) -> ComparedLine:
@@ -63,3 +68,93 @@ def test_equal_invoices_have_no_difference() -> None:
     lines = [line("platform", "500", "100")]
     assert differences(lines, lines) == ()
     assert main_cause(()) == ""
+
+
+GRADUATED = {
+    "model": "graduated",
+    "tiers": [
+        {"up_to": "1000", "unit_price": "0.10"},
+        {"up_to": None, "unit_price": "0.05"},
+    ],
+}
+
+
+def priced(quantity: str, *, phase: str = "p1", **explanation: Any) -> ComparedLine:
+    """A line whose amount is what its inputs price to."""
+    inputs = {
+        "kind": "item",
+        "currency": "USD",
+        "model": GRADUATED,
+        "quantity": quantity,
+        "is_usage": True,
+        "factor": [1, 1],
+        "discounts": [],
+        **explanation,
+    }
+    amount = rerate(inputs).amount
+    return ComparedLine(
+        item_key="calls",
+        description="Calls",
+        service_start=date(2026, 1, 1),
+        service_end=date(2026, 2, 1),
+        quantity=Decimal(quantity),
+        amount=amount,
+        tax=Decimal(0),
+        explanation=inputs,
+        phase=phase,
+    )
+
+
+def test_more_usage_at_a_better_tier_is_volume_less_tier() -> None:
+    [found] = differences([priced("1000")], [priced("3000")], "USD")
+    # 2,000 more at the 0.10 of before are 200.00; the second tier gives 100.00 of it back.
+    assert dict(found.parts) == {"usage": Decimal(200), "tier": Decimal(-100)}
+    assert (found.cause, found.change) == ("usage", Decimal(100))
+
+
+def test_usage_price_and_discount_changes_are_told_apart_and_add_up() -> None:
+    flat = {"model": "per_unit", "unit_price": "0.20"}
+    off = [{"percent": "10", "label": "Loyal"}]
+    after = priced("2000", model=flat, discounts=off)
+    [found] = differences([priced("1000")], [after], "USD")
+    # 1,000 more at 0.10: +100, of which the tier takes 50; 2,000 at 0.20 instead: +250; -10 %.
+    assert dict(found.parts) == {
+        "usage": Decimal(100),
+        "tier": Decimal(-50),
+        "price": Decimal(250),
+        "discount": Decimal(-40),
+    }
+    assert sum(dict(found.parts).values()) == found.change == Decimal(260)
+
+
+def test_what_a_new_phase_agreed_is_the_phase_and_not_the_price() -> None:
+    seats = {"model": {"model": "per_unit", "unit_price": "50"}, "is_usage": False}
+    ramped = {"model": {"model": "per_unit", "unit_price": "45"}, "is_usage": False}
+    [found] = differences([priced("10", **seats)], [priced("20", phase="p2", **ramped)], "USD")
+    assert dict(found.parts) == {"phase": Decimal(400)}
+
+
+def test_added_seats_are_seats() -> None:
+    seats = {"model": {"model": "per_unit", "unit_price": "50"}, "is_usage": False}
+    [found] = differences([priced("10", **seats)], [priced("12", **seats)], "USD")
+    assert dict(found.parts) == {"quantity": Decimal(100)}
+
+
+def test_a_line_written_by_hand_is_manual() -> None:
+    by_hand = replace(line("manual:1", "-50", days=1), is_manual=True)
+    assert [each.cause for each in differences([], [by_hand], "USD")] == ["manual"]
+
+
+QUANTITIES = st.integers(0, 5000).map(str)
+MODELS = st.sampled_from([GRADUATED, {"model": "per_unit", "unit_price": "0.37"}])
+DISCOUNTS = st.sampled_from([[], [{"percent": "7", "label": "x"}]])
+
+
+@given(QUANTITIES, QUANTITIES, MODELS, MODELS, DISCOUNTS, DISCOUNTS, st.booleans())
+def test_causes_always_add_up_to_the_change(
+    before: str, after: str, was: Any, now: Any, off: Any, then: Any, ramp: bool
+) -> None:
+    old = priced(before, model=was, discounts=off)
+    new = priced(after, model=now, discounts=then, phase="p2" if ramp else "p1")
+    found = differences([old], [new], "USD")
+    assert sum(by_cause(found).values()) == new.amount - old.amount

@@ -46,6 +46,9 @@ class BillingConfig(AppConfig):
             required=("invoice_id", "number", "amount"),
         )
         register_event_type(
+            "invoice.reminded", "Reminder sent", required=("invoice_id", "number", "days_late")
+        )
+        register_event_type(
             "invoice.assertions_waived",
             "Failed assertions waived",
             required=("invoice_id", "rules", "reason"),
@@ -60,5 +63,7 @@ class BillingConfig(AppConfig):
         )
         subscribe("schedule.activated", "billing.open_invoices", handlers.on_schedule_activated)
         register_job_kind(JobKind("invoices.recalculate", handlers.recalculate_item, batch_size=25))
+        register_job_kind(JobKind("invoices.preview", handlers.preview_item, batch_size=25))
+        register_job_kind(JobKind("invoices.apply", handlers.apply_item, batch_size=25))
         register_job_kind(JobKind("invoices.issue", handlers.issue_item, batch_size=5))
         register_job_kind(JobKind("invoices.send", handlers.send_item))

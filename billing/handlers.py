@@ -7,9 +7,15 @@ from uuid import UUID
 from django.utils import timezone
 
 from billing.models import Invoice
+from billing.services import reviews
 from billing.services.assertions import refuse_failing
 from billing.services.delivery import send_invoice
-from billing.services.invoicing import advance_schedule, issue_invoice, recalculate_invoices
+from billing.services.invoicing import (
+    advance_schedule,
+    issue_invoice,
+    preview_invoices,
+    recalculate_invoices,
+)
 from monetization.events.models import Event
 from monetization.jobs.models import Job, JobItem
 from monetization.jobs.services import SkipItem
@@ -27,6 +33,24 @@ def recalculate_item(job: Job, item: JobItem) -> dict[str, Any]:
         "after": str(found.total_after),
         "causes": ", ".join(causes),
     }
+
+
+def preview_item(job: Job, item: JobItem) -> dict[str, Any]:
+    """Say what a recalculation would change on one invoice; nothing is written."""
+    changes = preview_invoices(invoice_ids=[UUID(item.key)], now=timezone.now())
+    if not changes:
+        raise SkipItem("nothing would change")
+    return reviews.as_data(changes[0])
+
+
+def apply_item(job: Job, item: JobItem) -> dict[str, Any]:
+    """Write what was reviewed on one invoice, if that is still what would change."""
+    found = reviews.apply_reviewed(
+        review_id=UUID(job.params["review"]), invoice_id=UUID(item.key), now=timezone.now()
+    )
+    if found is None:
+        raise SkipItem("nothing changes any more")
+    return {"before": str(found.total_before), "after": str(found.total_after)}
 
 
 def issue_item(job: Job, item: JobItem) -> dict[str, Any]:

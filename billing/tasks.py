@@ -7,6 +7,9 @@ from django.utils import timezone
 
 from billing.models import BillingSchedule
 from billing.services.invoicing import advance_schedule, recalculate_invoices
+from billing.services.reminders import due_reminders, send_reminder
+from monetization.kernel.errors import Refusal
+from monetization.kernel.period import local_day
 from monetization.tenancy.context import tenant_context
 from monetization.tenancy.models import Tenant
 
@@ -31,3 +34,21 @@ def advance_billing(**_future: object) -> None:
                     recalculate_invoices(invoice_ids=touched, now=now)
             except Exception:  # one schedule must not stop the others
                 logger.exception("schedule %s was not advanced", schedule_id)
+
+
+@shared_task
+def send_reminders(**_future: object) -> None:
+    """Remind every tenant's customers of what is due; each step once, however often this runs."""
+    for tenant_id, zone in Tenant.objects.values_list("id", "time_zone"):
+        now = timezone.now()
+        today = local_day(now, zone)
+        with tenant_context(tenant_id):
+            due = due_reminders(today=today)
+        for invoice_id, days in due:
+            try:
+                with tenant_context(tenant_id):
+                    send_reminder(invoice_id=invoice_id, days=days, today=today, now=now)
+            except Refusal as refusal:
+                logger.info("invoice %s was not reminded of: %s", invoice_id, refusal)
+            except Exception:  # one invoice must not stop the others
+                logger.exception("invoice %s was not reminded of", invoice_id)

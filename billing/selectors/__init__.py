@@ -13,6 +13,7 @@ from billing.selectors.grid import (
 )
 from billing.selectors.receivables import Aging, aging, open_amount_sql, overdue
 from billing.selectors.schedules import charge_period, upcoming_lines
+from billing.selectors.statements import Statement, currencies_of, statement
 
 __all__ = [
     "SORTS",
@@ -21,15 +22,18 @@ __all__ = [
     "CurrencyTotal",
     "GroupTotal",
     "InvoiceFilter",
+    "Statement",
     "aging",
     "charge_period",
     "compare",
+    "currencies_of",
     "facts_of",
     "group_totals",
     "invoices",
     "months_with_invoices",
     "open_amount_sql",
     "overdue",
+    "statement",
     "totals",
     "upcoming_lines",
 ]

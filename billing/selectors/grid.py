@@ -151,7 +151,7 @@ def totals(rows: QuerySet[Invoice]) -> list[CurrencyTotal]:
 class GroupTotal:
     """The invoices of one customer or legal entity in one currency, and their sums."""
 
-    id: UUID
+    key: Any  # what the filter of the group takes: a customer's id, an entity's code
     name: str
     currency: str
     count: int
@@ -164,7 +164,10 @@ class GroupTotal:
         return self.total - self.previous
 
 
-GROUPS = {"customer": "customer", "entity": "legal_entity"}
+GROUPS = {
+    "customer": ("customer_id", "customer__name"),
+    "entity": ("legal_entity__code", "legal_entity__name"),
+}
 
 
 def group_totals(rows: Any, group: str) -> Any:
@@ -172,17 +175,17 @@ def group_totals(rows: Any, group: str) -> Any:
 
     :param group: a key of ``GROUPS``.
     """
-    column = GROUPS[group]
+    key, name = GROUPS[group]
     return (
         rows.order_by()
-        .values("currency", id=F(f"{column}_id"), name=F(f"{column}__name"))
+        .values("currency", key=F(key), name=F(name))
         .annotate(
             count=Count("pk"),
             total=Sum("total_amount", default=ZERO),
             previous=Sum(Coalesce(F("previous"), ZERO), default=ZERO),
             failing=Sum("failing_assertions", default=0),
         )
-        .order_by("name", "currency", "id")
+        .order_by("name", "currency", "key")
     )
 
 

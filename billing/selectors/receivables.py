@@ -45,11 +45,14 @@ class Aging:
         return self.current + self.to_30 + self.to_60 + self.over_60
 
 
-def aging(*, today: date) -> list[Aging]:
-    """Return what is open per currency, by days past the due date."""
+def aging(*, today: date, only: Q | None = None) -> list[Aging]:
+    """Return what is open per currency, by days past the due date.
+
+    :param only: a condition on the invoices, e.g. one customer's.
+    """
     owed = open_amount_sql()
     rows = (
-        Invoice.objects.filter(status=Invoice.Status.ISSUED)
+        Invoice.objects.filter(only or Q(), status=Invoice.Status.ISSUED)
         .exclude(payment_status__in=SETTLED)
         .values("currency")
         .annotate(

@@ -11,12 +11,17 @@ from billing.models import Invoice
 from monetization.jobs.models import Job
 from monetization.jobs.services import start_job
 
-ACTIONS = {"recalculate": "Recalculate", "issue": "Issue", "send": "Send"}
+ACTIONS = {
+    "preview": "Review changes of",
+    "recalculate": "Recalculate",
+    "issue": "Issue",
+    "send": "Send",
+}
 
 
 @transaction.atomic
 def start_bulk(*, action: str, invoice_ids: Iterable[UUID], issued_on: date | None = None) -> Job:
-    """Start a job that recalculates, issues or sends invoices, one item each.
+    """Start a job that previews, recalculates, issues or sends invoices, one item each.
 
     The same action on the same invoices while it runs is the same job, so a double click
     starts one.

@@ -130,6 +130,7 @@ CELERY_BEAT_SCHEDULE = {
     "send-queued-mail": {"task": "monetization.mail.tasks.send_queued_mail", "schedule": 20.0},
     "fold-usage": {"task": "metering.tasks.fold_usage", "schedule": 15.0},
     "advance-billing": {"task": "billing.tasks.advance_billing", "schedule": 300.0},
+    "send-reminders": {"task": "billing.tasks.send_reminders", "schedule": 3600.0},
     "expire-quotes": {"task": "quotes.tasks.expire_quotes", "schedule": 3600.0},
     "push-due": {"task": "integrations.tasks.push_due", "schedule": 20.0},
 }

@@ -1,0 +1,97 @@
+"""A recalculation as a diff to look at first: computed by a job, applied as it was reviewed."""
+
+import hashlib
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+
+from billing.models import Invoice
+from billing.services.calculation import InvoiceChange
+from billing.services.invoicing import recalculate_invoices
+from monetization.jobs.models import Job, JobItem
+from monetization.jobs.services import start_job
+from monetization.kernel.errors import Refusal
+
+PREVIEW = "invoices.preview"
+
+
+class NoSuchReview(Refusal):
+    """The job is no review of changes, or is still at work."""
+
+
+class ReviewOutdated(Refusal):
+    """Something else would change now than what was reviewed."""
+
+
+def as_data(change: InvoiceChange) -> dict[str, Any]:
+    """Return a change as a job item keeps it; amounts as text."""
+    return {
+        "before": str(change.total_before),
+        "after": str(change.total_after),
+        "causes": ", ".join(sorted({line.cause for line in change.changes})),
+        "changes": [
+            {
+                "key": line.key,
+                "description": line.description,
+                "before": None if line.before is None else str(line.before),
+                "after": None if line.after is None else str(line.after),
+                "cause": line.cause,
+            }
+            for line in change.changes
+        ],
+    }
+
+
+def changed_items(job: Job) -> Any:
+    """Return the items of a review whose invoices would change."""
+    return job.items.filter(status=JobItem.Status.DONE).order_by("position")
+
+
+@transaction.atomic
+def start_apply(*, review_id: UUID, invoice_ids: Iterable[UUID] | None = None) -> Job:
+    """Apply what a review found, to the invoices chosen or to all of them, as a job.
+
+    :raises NoSuchReview: if the job is no review, or has not ended.
+    :raises NothingSelected: if nothing would change on them.
+    """
+    review = Job.objects.filter(id=review_id, kind=PREVIEW).first()
+    if review is None or not review.is_finished:
+        raise NoSuchReview("review: the changes are not computed yet")
+    found = changed_items(review)
+    if invoice_ids is not None:
+        found = found.filter(key__in=[str(each) for each in invoice_ids])
+    items = list(found.values_list("key", "label"))
+    noun = "invoice" if len(items) == 1 else "invoices"
+    wanted = "\n".join(key for key, _ in items)
+    return start_job(
+        kind="invoices.apply",
+        title=f"Apply reviewed changes to {len(items):,} {noun}",
+        items=items,
+        params={"review": str(review.id)},
+        dedupe_key=f"apply/{review.id}/{hashlib.sha256(wanted.encode()).hexdigest()}",
+    )
+
+
+@transaction.atomic
+def apply_reviewed(*, review_id: UUID, invoice_id: UUID, now: datetime) -> InvoiceChange | None:
+    """Recalculate one invoice if that changes exactly what was reviewed; None if nothing does.
+
+    :raises ReviewOutdated: if something else would change, for example after late usage.
+    """
+    item = JobItem.objects.get(job=review_id, job__kind=PREVIEW, key=str(invoice_id))
+    found = recalculate_invoices(invoice_ids=[invoice_id], now=now)
+    if not found:
+        return None
+    if as_data(found[0]) != item.result:
+        raise ReviewOutdated("it would change otherwise now than was reviewed; review it again")
+    return found[0]
+
+
+def invoices_of(items: Iterable[JobItem]) -> dict[str, Invoice]:
+    """Return the invoices of a page of items by their key."""
+    keys = [item.key for item in items]
+    rows = Invoice.objects.filter(id__in=keys).select_related("customer")
+    return {str(row.id): row for row in rows}

@@ -30,6 +30,7 @@ _NEEDED = (
 _HIDDEN = {"id", "tenant_id", "created_at", "updated_at", "credentials"}
 _NAMES = ("number", "name", "title", "alias", "email", "reference", "provider", "key", "code")
 _LONGEST = 90
+_EMPTY = (None, "", [], {}, "(,)")  # the last is a range without ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ def changes_of(entry: AuditEntry, zone: str) -> list[Change]:
     for column, (before, after) in sorted(entry.changes.items()):
         if column in _HIDDEN or column.endswith("sha256"):
             continue
-        if entry.action == "INSERT" and (after in (None, "", [], {}) or column.endswith("_id")):
+        if entry.action == "INSERT" and (after in _EMPTY or column.endswith("_id")):
             continue
         label = column.removesuffix("_id").replace("_", " ").capitalize()
         if column.endswith("_id") or isinstance(before or after, dict | list):

@@ -30,7 +30,7 @@ _FIELDS = {
     "graduated": ("flat_fee_at_zero",),
     "volume": ("flat_fee_at_zero",),
     "stair_step": ("flat_fee_at_zero",),
-    "package": ("size", "package_price", "free_units", "at_least_one"),
+    "package": ("size", "package_price", "free_units", "at_least_one", "whole_only"),
 }
 _TIER_FIELD = re.compile(r"tiers\[(\d+)\]\.(\w+): (.*)", re.DOTALL)
 
@@ -47,6 +47,7 @@ class ModelForm(PageForm):
     at_least_one = forms.BooleanField(
         label="At least one package, without usage too", required=False
     )
+    whole_only = forms.BooleanField(label="Only full packages are charged", required=False)
     flat_fee_at_zero = forms.BooleanField(
         label="The first tier's fee is due without usage too", required=False, initial=True
     )
@@ -64,6 +65,7 @@ class TierForm(PageForm):
     up_to = ExactNumberField(required=False, whole=15, label="Up to, included")
     unit_price = ExactNumberField(required=False, label="Price per unit")
     flat_fee = ExactNumberField(required=False, label="Flat fee")
+    block_size = ExactNumberField(required=False, label="In blocks of", above_zero=True)
 
 
 class ChargeForm:
@@ -122,7 +124,8 @@ class ChargeForm:
         if bound:
             model = ModelForm(named, chosen=self.chosen)
         else:
-            named["at_least_one"] = bool(self._sent.get("at_least_one"))
+            for flag in ("at_least_one", "whole_only"):
+                named[flag] = bool(self._sent.get(flag))
             if self.is_bound and self.shown in TIERED:
                 named["flat_fee_at_zero"] = bool(self._sent.get("flat_fee_at_zero"))
             else:
@@ -176,11 +179,18 @@ class ChargeForm:
         self.tiers[number].add_error(field, sentence(reason))
 
 
+def is_editable(model: Mapping[str, Any]) -> bool:
+    """Return whether the form has every field of a charge model; the others come by the API."""
+    return model.get("model") in _FIELDS
+
+
 def _tier_data(cleaned: dict[str, Any]) -> dict[str, Any]:
+    block = cleaned.get("block_size")
     return {
         "up_to": None if cleaned["up_to"] is None else plain(cleaned["up_to"]),
         "unit_price": plain(cleaned["unit_price"]) if cleaned["unit_price"] is not None else "0",
         "flat_fee": plain(cleaned["flat_fee"]) if cleaned["flat_fee"] is not None else "0",
+        **({} if block is None else {"block_size": plain(block)}),
     }
 
 
@@ -196,7 +206,7 @@ def _rows(sent: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the rows of tiers in order; the numbers in their names may have gaps."""
     rows: dict[int, dict[str, Any]] = {}
     for name, value in sent.items():
-        found = re.fullmatch(r"tiers-([0-9]{1,3})-(up_to|unit_price|flat_fee)", name)
+        found = re.fullmatch(r"tiers-([0-9]{1,3})-(up_to|unit_price|flat_fee|block_size)", name)
         if found:
             rows.setdefault(int(found[1]), {})[found[2]] = value
     return [rows[number] for number in sorted(rows)][:MAX_TIERS]

@@ -3,21 +3,22 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
-from typing import Any, assert_never
+from typing import Any
 
-from monetization.interface.templatetags.money import quantity, unit_price
+from monetization.interface.templatetags.money import quantity
 from monetization.kernel.money import ZERO, Money
 from monetization.pricing.prices import (
     ChargeModel,
-    Flat,
     Graduated,
+    GraduatedPercentage,
     Package,
-    PerUnit,
+    PercentTier,
+    Seat,
     StairStep,
     Tier,
     Volume,
 )
-from monetization.pricing.rating import Charge, rate, rated_amount, tier_label
+from monetization.pricing.rating import Charge, rate, rated_amount
 
 POINTS = 40
 MAX_ROWS = 16
@@ -59,54 +60,6 @@ class Calculation:
         return any(step.flat_fee for step in self.steps)
 
 
-@dataclass(frozen=True, slots=True)
-class TierRow:
-    """A tier as people read it."""
-
-    label: str
-    unit_price: Decimal
-    flat_fee: Decimal
-
-
-def summary(model: ChargeModel, currency: str) -> str:
-    """Describe a price in a few words: "$0.10 to $0.08 per unit in 2 tiers"."""
-    match model:
-        case Flat(amount):
-            return unit_price(amount, currency)
-        case PerUnit(price):
-            return f"{unit_price(price, currency)} per unit"
-        case Package(size, price, free, _):
-            text = f"{unit_price(price, currency)} per {quantity(size)}"
-            return f"{text}, {quantity(free)} free" if free else text
-        case StairStep(tiers, _):
-            return f"{_range([tier.flat_fee for tier in tiers], currency)} in {_steps(tiers)}"
-        case Graduated(tiers, _) | Volume(tiers, _):
-            prices = _range([tier.unit_price for tier in tiers], currency)
-            return f"{prices} per unit in {_steps(tiers)}"
-        case _:
-            assert_never(model)
-
-
-def _range(prices: Sequence[Decimal], currency: str) -> str:
-    first, last = unit_price(prices[0], currency), unit_price(prices[-1], currency)
-    return first if first == last else f"{first} to {last}"
-
-
-def _steps(tiers: Sequence[Tier]) -> str:
-    return "1 tier" if len(tiers) == 1 else f"{len(tiers)} tiers"
-
-
-def tier_rows(model: ChargeModel) -> tuple[TierRow, ...]:
-    """Return the tiers of a tiered price, in order; nothing for the others."""
-    if not isinstance(model, Graduated | Volume | StairStep):
-        return ()
-    rows, floor = [], ZERO
-    for tier in model.tiers:
-        rows.append(TierRow(tier_label(floor, tier), tier.unit_price, tier.flat_fee))
-        floor = tier.up_to if tier.up_to is not None else floor
-    return tuple(rows)
-
-
 def calculate(model: ChargeModel, units: Decimal, currency: str) -> Calculation:
     """Rate a quantity and show how it adds up."""
     charges = rate(model, units)
@@ -137,18 +90,20 @@ def _per_unit(exact: Decimal, units: Decimal) -> Decimal | None:
 def default_range(model: ChargeModel) -> Decimal:
     """Return how far to draw: half as far again as the last bound of a tier or ten packages."""
     match model:
-        case Graduated(tiers, _) | Volume(tiers, _) | StairStep(tiers, _):
-            bounds = _bounds(tiers)
+        case Seat():
+            return default_range(model.price)
+        case Graduated() | Volume() | StairStep() | GraduatedPercentage():
+            bounds = _bounds(model.tiers)
             return (
                 (bounds[-1] * 3 / 2).to_integral_value(ROUND_CEILING) if bounds else Decimal(1000)
             )
-        case Package(size, _, free, _):
-            return (free + size * 10).to_integral_value(ROUND_CEILING)
+        case Package():
+            return (model.free_units + model.size * 10).to_integral_value(ROUND_CEILING)
         case _:
             return Decimal(1000)
 
 
-def _bounds(tiers: Sequence[Tier]) -> list[Decimal]:
+def _bounds(tiers: Sequence[Tier | PercentTier]) -> list[Decimal]:
     return [tier.up_to for tier in tiers if tier.up_to is not None]
 
 
@@ -163,7 +118,8 @@ def even_points(model: ChargeModel, up_to: Decimal, currency: str) -> tuple[Poin
 def table_points(model: ChargeModel, up_to: Decimal, currency: str) -> tuple[Point, ...]:
     """Return the quantities worth reading: round ones, and both sides of every bound."""
     wanted = {ZERO, up_to, *(up_to * part / 4 for part in (1, 2, 3))}
-    if isinstance(model, Graduated | Volume | StairStep):
+    model = model.price if isinstance(model, Seat) else model
+    if isinstance(model, Graduated | Volume | StairStep | GraduatedPercentage):
         bounds = [bound for bound in _bounds(model.tiers) if bound <= up_to]
         wanted = {ZERO, up_to}
         for bound in bounds[: MAX_ROWS // 2 - 1]:

@@ -12,8 +12,8 @@ from django.views.decorators.http import require_GET, require_POST
 
 from monetization.catalog import services
 from monetization.catalog.models import Price, PriceVersion, Product
-from monetization.catalog.web import drawing
-from monetization.catalog.web.charge_form import ChargeForm
+from monetization.catalog.web import describing, drawing
+from monetization.catalog.web.charge_form import ChargeForm, is_editable
 from monetization.catalog.web.forms import CalculatorForm, PriceForm
 from monetization.interface.forms import CURRENCIES
 from monetization.interface.htmx import done, refused
@@ -99,7 +99,8 @@ def price_detail(request: HttpRequest, price_id: UUID) -> HttpResponse:
         "unit": _unit(price),
         "version": version,
         "versions": [
-            (one, drawing.summary(price_from_data(one.model), price.currency)) for one in versions
+            (one, describing.summary(price_from_data(one.model), price.currency))
+            for one in versions
         ],
         "draft": next((v for v in versions if v.status == PriceVersion.Status.DRAFT), None),
         "may_write": principal.may("catalog:write"),
@@ -128,7 +129,10 @@ def _drawn(request: HttpRequest, price: Price, version: PriceVersion) -> dict[st
         "model_label": version.model["model"].replace("_", " ").capitalize(),
         "model": version.model,
         "is_flat": isinstance(model, Flat),
-        "tiers": drawing.tier_rows(model),
+        "tiers": describing.tier_rows(model, price.currency),
+        "facts": describing.facts(model, price.currency, _unit(price)),
+        "depends_on_events": isinstance(model, describing.OF_EVENTS),
+        "unit": price.currency if isinstance(model, describing.OF_MONEY) else _unit(price),
         "form": form,
         "up_to": up_to,
         **_calculated(price, version, asked.get("quantity")),
@@ -136,7 +140,7 @@ def _drawn(request: HttpRequest, price: Price, version: PriceVersion) -> dict[st
     if not found["is_flat"]:
         points = drawing.even_points(model, up_to, price.currency)
         found["total_chart"], found["unit_chart"] = drawing.charts(
-            points, price.currency, _unit(price)
+            points, price.currency, found["unit"]
         )
         found["points"] = drawing.table_points(model, up_to, price.currency)
     return found
@@ -169,6 +173,9 @@ def price_draft(request: HttpRequest, price_id: UUID) -> HttpResponse:
     """Write the draft of the next version, starting from the numbers there are."""
     price = _price_or_404(price_id)
     latest = price.versions.order_by("-number").first()
+    if latest is not None and not is_editable(latest.model):
+        refusal = Refusal("The numbers of this kind of price are written through the API.")
+        return refused(request, refusal, reverse("catalog:price-detail", args=[price.id]))
     sent = request.POST if request.method == "POST" else None
     charge = ChargeForm(sent, initial=latest.model if latest else None)
     saving = sent is not None and charge.wants_saving

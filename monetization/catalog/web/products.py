@@ -11,7 +11,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from monetization.catalog import selectors, services
 from monetization.catalog.models import Price, Product
-from monetization.catalog.web.drawing import summary
+from monetization.catalog.web.describing import summary
 from monetization.catalog.web.forms import ProductFilterForm, ProductForm
 from monetization.interface.exports import csv_response
 from monetization.interface.htmx import done

@@ -374,6 +374,110 @@ class TestVersions:
         assert [tier["unit_price"].value() for tier in charge.tiers] == ["0.1", "0.08"]
 
 
+SEAT = {
+    "model": "seat",
+    "price": {"model": "per_unit", "unit_price": "60"},
+    "mode": "peak",
+    "contracted_minimum": "5",
+}
+ALL_MODELS = {
+    "percentage": ({"model": "percentage", "percent": "2.9", "fixed_fee": "0.30"}, "2.9% + $0.30"),
+    "graduated_percentage": (
+        {
+            "model": "graduated_percentage",
+            "tiers": [{"up_to": "100", "percent": "3"}, {"up_to": None, "percent": "1"}],
+        },
+        "3% to 1% in 2 tiers",
+    ),
+    "dynamic": ({"model": "dynamic", "multiplier": "1.2"}, "times 1.2"),
+    "cost_plus": ({"model": "cost_plus", "markup_percent": "20"}, "Cost plus 20%"),
+    "percent_of": (
+        {"model": "percent_of", "percent": "10", "item_keys": None},
+        "10% of other lines",
+    ),
+    "matrix": (
+        {
+            "model": "matrix",
+            "cells": [{"match": {"region": ["eu-1"]}, "unit_price": "0.5"}],
+            "default_unit_price": "0.4",
+            "group_by": [],
+        },
+        "region: eu-1",
+    ),
+    "time_of_use": (
+        {
+            "model": "time_of_use",
+            "windows": [{"start_minute": 480, "end_minute": 1080, "unit_price": "0.5"}],
+            "default_unit_price": "0.4",
+        },
+        "Mon 08:00 – Mon 18:00",
+    ),
+    "capacity": (
+        {
+            "model": "capacity",
+            "tiers": [{"price": "9", "limits": {"seats": "5"}}],
+            "dimension": "unit",
+        },
+        "seats up to 5",
+    ),
+    "seat": (SEAT, "The highest number in the period"),
+}
+
+
+class TestEveryModel:
+    @pytest.mark.parametrize("name", ALL_MODELS)
+    def test_is_listed_drawn_calculated_and_said_in_words(self, company: Any, name: str) -> None:
+        model, words = ALL_MODELS[name]
+        price, client = price_of(company, product_of(company), model), signed_in(company)
+
+        assert client.get("/catalog/").status_code == 200
+        page = client.get(f"/catalog/prices/{price.id}?quantity=7").content.decode()
+        assert words in page
+        assert "<tfoot>" in page
+
+    def test_what_the_form_cannot_say_is_left_to_the_api(self, company: Any) -> None:
+        price = price_of(company, product_of(company), ALL_MODELS["matrix"][0])
+        client = signed_in(company)
+        for answer in (
+            client.get(f"/catalog/prices/{price.id}/draft", follow=True),
+            client.post(
+                f"/catalog/prices/{price.id}/draft", {"model": "flat", "amount": "1"}, follow=True
+            ),
+        ):
+            assert "written through the API" in answer.content.decode()
+        with tenant_context(company.id):
+            assert PriceVersion.objects.count() == 1
+
+    def test_an_unchanged_draft_keeps_blocks_and_full_packages(self, company: Any) -> None:
+        blocks = {
+            "model": "graduated",
+            "tiers": [
+                {"up_to": "100", "unit_price": "5", "flat_fee": "0", "block_size": "10"},
+                {"up_to": None, "unit_price": "1", "flat_fee": "0"},
+            ],
+            "flat_fee_at_zero": True,
+        }
+        full = {
+            "model": "package",
+            "size": "10",
+            "package_price": "3",
+            "free_units": "0",
+            "at_least_one": False,
+            "whole_only": True,
+        }
+        client = signed_in(company)
+        for model in (blocks, full):
+            price = price_of(company, product_of(company), model)
+            charge = client.get(f"/catalog/prices/{price.id}/draft").context["charge"]
+            forms = [charge.model, *charge.tiers]
+            written = {form[f].html_name: form[f].value() for form in forms for f in form.fields}
+            sent_back = {k: "on" if v is True else v for k, v in written.items() if v}
+            client.post(f"/catalog/prices/{price.id}/draft", sent_back)
+            with tenant_context(company.id):
+                first, second = price.versions.order_by("number")
+            assert second.model == first.model
+
+
 class TestNumbers:
     def test_the_calculator_shows_every_tier_and_rounds_once(self, company: Any) -> None:
         price = price_of(company, product_of(company), GRADUATED)

@@ -15,8 +15,8 @@ from billing.domain.documents import DocumentDiscount, DocumentLine, spread, tot
 from billing.domain.tax import METHODS, TaxedBase, TaxRate, tax_document
 from monetization.kernel.money import Money, minor_unit, total
 from monetization.kernel.period import Frequency
-from monetization.pricing.estimate import price_periods, rerate
-from monetization.pricing.prices import Graduated, Package, PerUnit, Tier, Volume
+from monetization.pricing.estimate import PricedLine, price_periods, rerate
+from monetization.pricing.prices import ChargeModel, Graduated, Package, PerUnit, Tier, Volume
 from monetization.pricing.quantities import Conversion
 from monetization.pricing.terms import (
     CapTerms,
@@ -152,20 +152,18 @@ def documents(draw: st.DrawFn) -> tuple[str, list[DocumentLine], list[DocumentDi
         )
         for place in range(draw(st.integers(0, 5)))
     ]
-    discounts = [
-        DocumentDiscount(
-            str(place),
-            *draw(
-                st.one_of(
-                    st.tuples(st.decimals(0, 100, places=2), st.none()),
-                    st.tuples(st.none(), amounts.map(lambda n: Money(n * unit, code))),
-                )
-            ),
-            line_keys=draw(st.sampled_from([None, frozenset({"0"}), frozenset({"0", "1"})])),
-            before_tax=draw(st.booleans()),
+    discounts = []
+    for place in range(draw(st.integers(0, 3))):
+        is_percent = draw(st.booleans())
+        discounts.append(
+            DocumentDiscount(
+                str(place),
+                draw(st.decimals(0, 100, places=2)) if is_percent else None,
+                None if is_percent else Money(draw(amounts) * unit, code),
+                line_keys=draw(st.sampled_from([None, frozenset({"0"}), frozenset({"0", "1"})])),
+                before_tax=draw(st.booleans()),
+            )
         )
-        for place in range(draw(st.integers(0, 3)))
-    ]
     return code, lines, discounts
 
 
@@ -249,47 +247,52 @@ class TestDocuments:
         assert all(credit.tax.amount >= 0 for credit in credits)
 
 
+TIERS = (Tier(Decimal(10), Decimal(3)), Tier(None, Decimal("1.005"), Decimal(2)))
+MODELS: tuple[ChargeModel, ...] = (
+    PerUnit(Decimal("0.333")),
+    Graduated(TIERS),
+    Volume(TIERS),
+    Package(Decimal(7), Decimal(5)),
+)
+WINDOWS = st.sampled_from(["per_period", "over_contract_year", "over_contract"])
+DISCOUNTS = (
+    DiscountTerms(Decimal(10)),
+    DiscountTerms(amount=Decimal(5), item_keys=("calls",)),
+    DiscountTerms(free_units=Decimal(2), item_keys=("calls",)),
+)
+
+
 @st.composite
-def contracts(draw: st.DrawFn) -> OrderTerms:
-    """Draw a year of one usage line with any modifiers, in one or two phases."""
-    tiers = (Tier(Decimal(10), Decimal(3)), Tier(None, Decimal("1.005"), Decimal(2)))
+def usage_lines(draw: st.DrawFn) -> ItemTerms:
     conversion = st.none() | st.builds(
         Conversion, st.just("divide"), st.just(Decimal(3)), st.sampled_from(["none", "up"])
     )
-    item = ItemTerms(
+    return ItemTerms(
         "calls",
         "calls",
         "Calls",
         "usage",
-        draw(
-            st.sampled_from(
-                [
-                    PerUnit(Decimal("0.333")),
-                    Graduated(tiers),
-                    Volume(tiers),
-                    Package(Decimal(7), Decimal(5)),
-                ]
-            )
-        ),
+        draw(st.sampled_from(MODELS)),
         Frequency.MONTHLY,
         "in_arrears",
         meter="calls",
         recognition="usage",
         conversion=draw(conversion),
         included=draw(st.none() | st.builds(IncludedTerms, st.just(Decimal(4)), st.booleans())),
-        accumulation=draw(st.sampled_from(["per_period", "over_contract_year", "over_contract"])),
+        accumulation=draw(WINDOWS),
         pricing_unit=draw(st.none() | st.just(PricingUnit("credits", Decimal("0.37")))),
     )
-    discounts = (
-        DiscountTerms(Decimal(10)),
-        DiscountTerms(amount=Decimal(5), item_keys=("calls",)),
-        DiscountTerms(free_units=Decimal(2), item_keys=("calls",)),
-    )
-    window = st.sampled_from(["per_period", "over_contract_year", "over_contract"])
-    minimum = MinimumTerms(Decimal(20), Frequency.MONTHLY, window=draw(window))
-    cap = CapTerms(Decimal(90), Frequency.QUARTERLY, window=draw(window))
+
+
+@st.composite
+def contracts(draw: st.DrawFn) -> OrderTerms:
+    """Draw a year of one usage line with any modifiers, in one or two phases."""
+    item = draw(usage_lines())
+    minimum = MinimumTerms(Decimal(20), Frequency.MONTHLY, window=draw(WINDOWS))
+    cap = CapTerms(Decimal(90), Frequency.QUARTERLY, window=draw(WINDOWS))
     start, end = date(2026, 1, 1), date(2027, 1, 1)
     cut = draw(st.none() | st.dates(date(2026, 1, 2), date(2026, 12, 31)))
+    spans = [(start, end)] if cut is None else [(start, cut), (cut, end)]
     phases = [
         PhaseTerms(
             f"p{number}",
@@ -298,13 +301,11 @@ def contracts(draw: st.DrawFn) -> OrderTerms:
             first,
             last,
             (item,),
-            tuple(draw(st.lists(st.sampled_from(discounts), max_size=3, unique=True))),
+            tuple(draw(st.lists(st.sampled_from(DISCOUNTS), max_size=3, unique=True))),
             draw(st.none() | st.just(minimum)),
             caps=draw(st.sampled_from([(), (cap,)])),
         )
-        for number, (first, last) in enumerate(
-            [(start, end)] if cut is None else [(start, cut), (cut, end)]
-        )
+        for number, (first, last) in enumerate(spans)
     ]
     return OrderTerms(
         "T",
@@ -347,7 +348,7 @@ class TestWholeContracts:
         quantities = dict(zip(places, used, strict=False))
         whole = {line.key: line.amount for line in price_periods(terms, periods, quantities)}
         apart: dict[str, Money] = {}
-        earlier: list = []  # type: ignore[type-arg]
+        earlier: list[PricedLine] = []
         for day in sorted({period.bill_on for period in periods}):
             now = [period for period in periods if period.bill_on == day]
             lines = price_periods(terms, now, quantities, earlier)

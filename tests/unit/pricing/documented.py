@@ -250,9 +250,11 @@ def run_document(example: Example) -> None:
         lines.append(DocumentLine(str(place), Money.rounded(Decimal(amount), currency), (rate,)))
     discounts = []
     for text in filter(None, example.get("discounts", "").split(", ")):
-        percent = Decimal(text.strip("%")) if text.endswith("%") else None
-        off = None if percent is not None else Money.rounded(Decimal(text), currency)
-        discounts.append(DocumentDiscount(text, percent=percent, amount=off))
+        if text.endswith("%"):
+            discounts.append(DocumentDiscount(text, percent=Decimal(text.strip("%"))))
+        else:
+            off = Money.rounded(Decimal(text), currency)
+            discounts.append(DocumentDiscount(text, amount=off))
     prepaid = Money.rounded(Decimal(example.get("prepaid", "0")), currency)
     document = total_document(
         lines,

@@ -7,6 +7,7 @@ from quotes.services.sending import (
     DraftIncomplete,
     expire_versions,
     make_token,
+    renew_link,
     send_version,
     tenant_of_token,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "import_order_form",
     "make_token",
     "record_view",
+    "renew_link",
     "revise_quote",
     "save_draft",
     "send_version",

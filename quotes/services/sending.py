@@ -51,6 +51,27 @@ def send_version(*, version_id: UUID, now: datetime) -> str:
     return address
 
 
+@transaction.atomic
+def renew_link(*, version_id: UUID, now: datetime) -> str:
+    """Give the signer of a sent version a new link; the ones before stop working.
+
+    :raises QuoteTransitionRefused: if the version cannot be signed.
+    """
+    version: QuoteVersion = (
+        QuoteVersion.objects.select_for_update(of=("self",))
+        .select_related("quote__legal_entity")
+        .get(id=version_id)
+    )
+    if version.status not in ("sent", "viewed"):
+        raise lifecycle.QuoteTransitionRefused(
+            f"only a version that waits for its signature has a link, this one is {version.status}"
+        )
+    version.links.filter(revoked_at__isnull=True).update(revoked_at=now)
+    address = _make_link(version, now)
+    announce(version.quote, version, "quote.sent", now)
+    return address
+
+
 def _complete_terms(version: QuoteVersion, now: datetime) -> OrderTerms:
     missing = []
     if not version.signer_email or not version.signer_name:

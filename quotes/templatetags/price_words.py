@@ -63,9 +63,9 @@ def price_line(model: ChargeModel, currency: str) -> str:
         case PerUnit(price):
             return f"{rate(price, currency)} each"
         case Graduated() | GraduatedPercentage():
-            return "by tier, each slice at its own"
+            return "by tier"
         case Volume():
-            return "by tier, all units at one"
+            return "all units at one tier"
         case StairStep() | Capacity():
             return "one fee by size"
         case Package():

@@ -35,8 +35,7 @@ def send(request: HttpRequest, quote_id: UUID) -> HttpResponse:
             address = services.send_version(version_id=version.id, now=timezone.now())
         except Refusal as refusal:
             return refused(request, refusal, reverse("quotes:builder", args=[quote_id]))
-        request.session[SHOWN_ONCE] = {"version": str(version.id), "address": address}
-        return done(request, f"Sent to {version.signer_email} by mail.", here)
+        return _show_link(request, version, address)
     context = {"version": version, "quote": version.quote}
     try:
         terms = selectors.terms_of(version)
@@ -44,6 +43,25 @@ def send(request: HttpRequest, quote_id: UUID) -> HttpResponse:
     except PriceError as error:
         return refused(request, Refusal(str(error)), reverse("quotes:builder", args=[quote_id]))
     return render(request, "quotes/send.html", context)
+
+
+def _show_link(request: HttpRequest, version: QuoteVersion, address: str) -> HttpResponse:
+    """Go to the quote, where the address is shown once; only its hash is stored."""
+    request.session[SHOWN_ONCE] = {"version": str(version.id), "address": address}
+    here = reverse("quotes:detail", args=[version.quote_id])
+    return done(request, f"Sent to {version.signer_email} by mail.", here)
+
+
+@require_POST
+@member_required("quotes:write")
+def new_link(request: HttpRequest, quote_id: UUID) -> HttpResponse:
+    """Replace a lost link: mail the signer another, and end the one before."""
+    version = latest_or_404(quote_id)
+    try:
+        address = services.renew_link(version_id=version.id, now=timezone.now())
+    except Refusal as refusal:
+        return refused(request, refusal, reverse("quotes:detail", args=[quote_id]))
+    return _show_link(request, version, address)
 
 
 @require_POST

@@ -190,6 +190,23 @@ class TestQuote:
         with inside():
             assert OutgoingMail.objects.count() == 1
 
+    def test_a_new_link_ends_the_one_before(
+        self, revops: Client, quote: Quote, inside: Inside
+    ) -> None:
+        with inside():
+            priced(quote)
+        refused = revops.post(f"/quotes/{quote.id}/new-link/", follow=True)
+        assert "this one is draft" in refused.content.decode()
+        first = revops.post(f"/quotes/{quote.id}/send/", follow=True).context["signing_address"]
+        second = revops.post(f"/quotes/{quote.id}/new-link/", follow=True).context[
+            "signing_address"
+        ]
+        paths = [address.partition("/sign/")[2] for address in (first, second)]
+
+        assert [Client().get(f"/sign/{path}").status_code for path in paths] == [404, 200]
+        with inside():
+            assert OutgoingMail.objects.count() == 2
+
     def test_a_revision_says_what_changed(
         self, revops: Client, quote: Quote, inside: Inside
     ) -> None:
@@ -369,6 +386,6 @@ class TestAccess:
         stranger = browser(make_tenant("Stranger"))
         for path in PAGES:
             assert stranger.get(f"/quotes/{quote.id}/{path}").status_code == 404
-        for path in ("send/", "revise/", "signed-elsewhere/"):
+        for path in ("send/", "revise/", "new-link/", "signed-elsewhere/"):
             assert stranger.post(f"/quotes/{quote.id}/{path}").status_code == 404
         assert quote.number not in stranger.get("/quotes/").content.decode()

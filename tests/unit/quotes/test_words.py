@@ -54,12 +54,12 @@ class TestPrice:
             (PerUnit(D("0.0125")), "$0.0125 each", []),
             (
                 Graduated(TIERS),
-                "by tier, each slice at its own",
+                "by tier",
                 [("Up to 1,000", "$0.10 each"), ("Over 1,000", "$0.08 each + $5.00")],
             ),
             (
                 Volume((Tier(None, D(2)),)),
-                "by tier, all units at one",
+                "all units at one tier",
                 [("All units", "$2.00 each")],
             ),
             (
@@ -79,7 +79,7 @@ class TestPrice:
             ),
             (
                 GraduatedPercentage((PercentTier(D(1000), D(3)), PercentTier(None, D(2)))),
-                "by tier, each slice at its own",
+                "by tier",
                 [("Up to $1,000.00", "3%"), ("Over $1,000.00", "2%")],
             ),
             (Dynamic(), "as metered", []),

@@ -25,7 +25,8 @@ def ladders(draw: st.DrawFn) -> tuple[tuple[Tier, ...], int]:
         for up_to, tier in zip([*bounds, None], drawn, strict=True)
     )
     beside = [bound + step for bound in bounds for step in (-1, 0, 1)]
-    return ladder, draw(st.sampled_from(beside) if beside and draw(st.booleans()) else few)
+    near = st.sampled_from(beside) if beside else few
+    return ladder, draw(near | few)
 
 
 def tier_of(ladder: tuple[Tier, ...], unit: int) -> int:

@@ -14,7 +14,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,99}")
 _ID = re.compile(r"\A(event_?|message_?|transaction_?)?(id|uuid|key)\Z", re.IGNORECASE)
 _CUSTOMER = re.compile(r"customer|account|acct|client|tenant|subject|alias|org", re.IGNORECASE)
 _TIME = re.compile(r"time|date|hour|day|_at\Z|\Ats\Z", re.IGNORECASE)
-_TYPE = re.compile(r"\A(event_?)?(type|name)\Z", re.IGNORECASE)
+_TYPE = re.compile(r"\A(event_?)?(type|kind|name)\Z", re.IGNORECASE)
 TIME_FORMATS = (
     ("written", "Written, such as 2026-01-31T12:00:00Z"),
     ("1", "Seconds since 1970"),

@@ -107,7 +107,8 @@ class TestImport:
 
     def test_judging_stores_nothing(self, company: Any) -> None:
         client = signed_in(company)
-        client.get(uploaded(client))
+        judged = client.get(uploaded(client))
+        assert len(judged.context["rows"]) == 4
         with tenant_context(company.id):
             assert selectors.list_events() == []
             assert not Job.objects.exists()
@@ -117,6 +118,8 @@ class TestImport:
         answer = client.get(uploaded(client))
         assert answer.context["form"]["customer"].value() == "account"
         assert answer.context["form"]["time"].value() == "happened_at"
+        assert answer.context["form"]["type_column"].value() == "kind"
+        assert answer.context["rows"][0].label == "New"
 
     def test_a_guess_that_is_not_enough_is_no_mistake_of_anybody(self, company: Any) -> None:
         client = signed_in(company)

@@ -1,11 +1,14 @@
-"""What the steps of a quote share: its lock and its announcements."""
+"""What the steps of a quote share: its lock, its freezing and its announcements."""
 
 from datetime import datetime
 from uuid import UUID
 
+from monetization.documents.models import Document
 from monetization.events.services import append_event
 from monetization.kernel.errors import Refusal
-from quotes.models import Quote, QuoteVersion
+from monetization.pricing.estimate import estimate
+from monetization.pricing.terms import OrderTerms, terms_hash, terms_to_data
+from quotes.models import OrderForm, Quote, QuoteVersion
 
 
 class VersionNotDraft(Refusal):
@@ -31,4 +34,28 @@ def announce(quote: Quote, version: QuoteVersion, type: str, now: datetime, **ex
         subject=f"quote/{quote.id}",
         data={"quote_id": str(quote.id), "version_id": str(version.id), **extra},
         occurred_at=now,
+    )
+
+
+def freeze(version: QuoteVersion, terms: OrderTerms, document: Document) -> None:
+    """Put the terms, their hash, their document and their value on a version; not saved yet."""
+    priced = estimate(terms)
+    version.terms, version.terms_sha256 = terms_to_data(terms), terms_hash(terms)
+    version.document, version.document_sha256 = document, document.sha256
+    version.total_contract_value = priced.total_contract_value.amount
+    version.annual_contract_value = priced.annual_contract_value.amount
+
+
+def announce_signature(form: OrderForm, version: QuoteVersion) -> None:
+    """Say on the stream that an order form was signed."""
+    append_event(
+        type="order_form.signed",
+        subject=f"order-form/{form.id}",
+        data={
+            "order_form_id": str(form.id),
+            "quote_id": str(version.quote_id),
+            "version_id": str(version.id),
+            "customer_id": str(form.customer_id),
+        },
+        occurred_at=form.signed_at,
     )

@@ -6,13 +6,11 @@ from uuid import UUID
 from django.db import transaction
 
 from monetization.documents.services import store_document
-from monetization.events.services import append_event
-from monetization.pricing.estimate import estimate
-from monetization.pricing.terms import canonical_json, terms_hash, terms_to_data
+from monetization.pricing.terms import canonical_json
 from quotes.domain import lifecycle
 from quotes.models import OrderForm
 from quotes.selectors import terms_of_draft
-from quotes.services.common import announce, locked_draft
+from quotes.services.common import announce, announce_signature, freeze, locked_draft
 
 _CONSENT = "Signed outside Throughline on {:%d %B %Y}; the terms were taken over as they were."
 
@@ -37,19 +35,12 @@ def import_order_form(
     """
     version = locked_draft(version_id)
     terms = terms_of_draft(version)
-    priced = estimate(terms)
     number = f"{version.quote.number}-v{version.number}"
     if content is None:
-        content, filename, content_type = (
-            canonical_json(terms),
-            f"{number}.json",
-            "application/json",
-        )
+        content, filename = canonical_json(terms), f"{number}.json"
+        content_type = "application/json"
     document = store_document(filename=filename, content=content, content_type=content_type)
-    version.terms, version.terms_sha256 = terms_to_data(terms), terms_hash(terms)
-    version.document, version.document_sha256 = document, document.sha256
-    version.total_contract_value = priced.total_contract_value.amount
-    version.annual_contract_value = priced.annual_contract_value.amount
+    freeze(version, terms, document)
     version.status = lifecycle.next_state(version.status, "import")
     version.sent_at = version.decided_at = signed_at
     version.save()
@@ -68,16 +59,6 @@ def import_order_form(
         consent_text=_CONSENT.format(signed_at),
         signed_at=signed_at,
     )
-    append_event(
-        type="order_form.signed",
-        subject=f"order-form/{form.id}",
-        data={
-            "order_form_id": str(form.id),
-            "quote_id": str(version.quote_id),
-            "version_id": str(version.id),
-            "customer_id": str(form.customer_id),
-        },
-        occurred_at=signed_at,
-    )
+    announce_signature(form, version)
     announce(version.quote, version, "quote.accepted", signed_at)
     return form

@@ -14,12 +14,12 @@ from monetization.kernel.errors import Refusal
 from monetization.mail.services import queue_mail
 from monetization.pricing.estimate import estimate
 from monetization.pricing.prices import PriceError
-from monetization.pricing.terms import OrderTerms, terms_hash, terms_to_data
+from monetization.pricing.terms import OrderTerms, terms_hash
 from monetization.tenancy.context import current_tenant_id
 from quotes.domain import lifecycle
 from quotes.models import QuoteVersion, SigningLink
 from quotes.selectors import terms_of_draft
-from quotes.services.common import announce, locked_draft
+from quotes.services.common import announce, freeze, locked_draft
 
 
 class DraftIncomplete(Refusal):
@@ -39,10 +39,7 @@ def send_version(*, version_id: UUID, now: datetime) -> str:
     context = {"version": version, "quote": version.quote, "terms": terms, "priced": priced}
     pdf = render_pdf("documents/order_form.html", {**context, "terms_sha256": digest})
     document = store_document(filename=f"{version.quote.number}-v{version.number}.pdf", content=pdf)
-    version.terms, version.terms_sha256 = terms_to_data(terms), digest
-    version.document, version.document_sha256 = document, document.sha256
-    version.total_contract_value = priced.total_contract_value.amount
-    version.annual_contract_value = priced.annual_contract_value.amount
+    freeze(version, terms, document)
     version.status = lifecycle.next_state(version.status, "send")
     version.sent_at = now
     version.save()

@@ -8,14 +8,13 @@ from django.db import transaction
 
 from monetization.documents.models import Document
 from monetization.documents.services import render_pdf, store_document
-from monetization.events.services import append_event
 from monetization.kernel.errors import Refusal
 from monetization.mail.services import queue_mail
 from monetization.pricing.estimate import estimate
 from monetization.pricing.terms import terms_from_data, terms_hash
 from quotes.domain import lifecycle
 from quotes.models import OrderForm, QuoteVersion, SigningLink
-from quotes.services.common import announce
+from quotes.services.common import announce, announce_signature
 
 CONSENT = (
     "I have read this order form, I am authorized to sign for the customer, and I agree that my "
@@ -108,17 +107,7 @@ def sign_version(
     link.used_at = now
     link.save(update_fields=["used_at"])
     form = _order_form(version, name, email, title, ip_address, user_agent, now)
-    append_event(
-        type="order_form.signed",
-        subject=f"order-form/{form.id}",
-        data={
-            "order_form_id": str(form.id),
-            "quote_id": str(version.quote_id),
-            "version_id": str(version.id),
-            "customer_id": str(form.customer_id),
-        },
-        occurred_at=now,
-    )
+    announce_signature(form, version)
     announce(version.quote, version, "quote.accepted", now)
     for to in {email, version.signer_email}:
         queue_mail(

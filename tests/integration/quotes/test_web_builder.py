@@ -265,13 +265,17 @@ class TestMistakes:
         assert "at most 240 months" in builder.text
         assert page.status_code == 422
 
-    def test_an_amount_no_document_can_hold_is_refused(self, builder: Builder) -> None:
+    def test_an_amount_no_document_can_hold_is_refused_and_not_stored(
+        self, builder: Builder, quote: Quote, inside: Callable[[], Any]
+    ) -> None:
         builder.add("seats")
         page = builder.press(
             phases__0__lines__0__unit_price="9" * 15, phases__0__lines__0__quantity="9" * 12
         )
         assert page.status_code == 422
         assert "15 digits" in builder.text
+        with inside():
+            assert saved(quote, inside).phases.get().lines.get().quantity == 1
 
     def test_a_button_still_works_while_something_is_wrong(self, builder: Builder) -> None:
         page = builder.press("add-phase", start_on="soon")

@@ -79,6 +79,8 @@ class TestQuoteTotals:
 
         assert str(totals.priced.total_contract_value.amount) == "1200.00"
         assert totals.below_list is None  # nothing at list to compare with
+        both = quote_totals(terms(replace(phase, items=(usage, replace(SEATS, key="s")))), LIST)
+        assert both.below_list == Decimal("25.00")  # the seats' alone
 
     def test_without_a_list_price_the_agreed_price_is_the_list(self) -> None:
         custom = replace(

@@ -53,5 +53,5 @@ def charge_period(terms: OrderTerms, row: BillingPeriod) -> ChargePeriod:
         service=service,
         full=full,
         bill_on=row.bill_on,
-        factor=prorate_factor(service, full, proration),
+        factor=prorate_factor(service, full, proration, terms.time_zone),
     )

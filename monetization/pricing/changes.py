@@ -6,6 +6,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 from monetization.kernel.money import Money
+from monetization.kernel.period import Period
 from monetization.pricing.proration import instants_factor
 from monetization.pricing.recurrence import Cadence, nth_date
 
@@ -22,6 +23,53 @@ class Change:
     @property
     def net(self) -> Money:
         return self.credit + self.charge
+
+
+@dataclass(frozen=True, slots=True)
+class RuledChange:
+    """A change as the contract's rule has it: what it costs now, and from when it holds."""
+
+    change: Change
+    effective_on: date
+    next_period: Period  # the first whole period at the new price
+
+
+def change_by_rule(
+    rule: str,
+    *,
+    invoiced: Money,
+    new_amount: Decimal,
+    period: Period,
+    on: date,
+    cadence: Cadence,
+) -> RuledChange:
+    """Apply a contract's rule to a change within a period that was paid ahead.
+
+    ``now_prorated`` credits the unused part of what was invoiced and charges the rest of the
+    period at the new price; ``now_full_reset`` credits the same and starts a whole new period
+    today; ``at_period_end`` waits and costs nothing now. The day of the change belongs to the
+    new state.
+
+    :param invoiced: what was invoiced for the period, after discounts.
+    :param cadence: the rhythm of the new price.
+    :raises ValueError: for another rule, or a day outside the period.
+    """
+    if on not in period:
+        raise ValueError(f"on: must be within {period.start} to {period.end}")
+    code = invoiced.currency
+    left = Fraction((period.end - on).days, period.days)
+    following = Period(period.end, nth_date(period.end, cadence, 1))
+    match rule:
+        case "now_prorated":
+            change = price_change(invoiced.amount, left, new_amount, left, code)
+            return RuledChange(change, on, following)
+        case "now_full_reset":
+            change = price_change(invoiced.amount, left, new_amount, WHOLE, code)
+            return RuledChange(change, on, Period(on, nth_date(on, cadence, 1)))
+        case "at_period_end":
+            nothing = Change(Money.zero(code), Money.zero(code))
+            return RuledChange(nothing, period.end, following)
+    raise ValueError("rule: must be now_prorated, now_full_reset or at_period_end")
 
 
 def prorated(amount: Decimal | Fraction, factor: Fraction, currency: str) -> Money:

@@ -20,7 +20,7 @@ from monetization.kernel.decimals import plain
 from monetization.kernel.money import Money
 from monetization.kernel.period import Period
 from monetization.pricing.arithmetic import exact_sum
-from monetization.pricing.changes import change_with_cycles, midnight, prorated
+from monetization.pricing.changes import change_by_rule, change_with_cycles, midnight, prorated
 from monetization.pricing.codec import price_from_data
 from monetization.pricing.estimate import price_periods, rerate
 from monetization.pricing.proration import prorate_factor
@@ -180,6 +180,21 @@ def run_change(example: Example) -> None:
     assert (change.credit, change.charge) == (wanted, money(example["charge"]))
 
 
+def run_rule(example: Example) -> None:
+    ruled = change_by_rule(
+        example["rule"],
+        invoiced=money(example["invoiced"]),
+        new_amount=Decimal(example["new"]),
+        period=span(example["period"]),
+        on=date.fromisoformat(example["on"]),
+        cadence=CADENCES["monthly"],
+    )
+    assert ruled.change.credit == money(example["credit"])
+    assert ruled.change.charge == money(example["charge"])
+    assert ruled.effective_on == date.fromisoformat(example["effective"])
+    assert ruled.next_period == span(example["next"])
+
+
 def run_seats(example: Example) -> None:
     model: Any = price_from_data(json.loads(example["price"]))
     period = span(example["period"])
@@ -284,6 +299,7 @@ RUNNERS: dict[str, Callable[[Example], None]] = {
     "dates": run_dates,
     "proration": run_proration,
     "change": run_change,
+    "rule": run_rule,
     "seats": run_seats,
     "aggregate": run_aggregate,
     "weighted": run_weighted,

@@ -101,13 +101,13 @@ def _rate_time_of_use(parts: tuple[UsagePart, ...], model: TimeOfUse) -> tuple[C
         else:
             window = model.windows[number]
             key, unit_price = f"window-{number + 1}", window.unit_price
-            label = f"{_clock(window.start_minute)} to {_clock(window.end_minute)}"
+            label = f"{_clock(window.start_minute)} to {_clock(window.end_minute, is_end=True)}"
         charges.append(Charge(key, label, quantity, unit_price, times(quantity, unit_price)))
     return tuple(charges)
 
 
-def _clock(minute: int) -> str:
+def _clock(minute: int, *, is_end: bool = False) -> str:
     day, rest = divmod(minute, 1440)
-    if rest == 0 and day > 0:
+    if is_end and rest == 0:
         day, rest = day - 1, 1440  # a window that ends at midnight ends at 24:00 of its day
     return f"{WEEKDAYS[day]} {rest // 60:02d}:{rest % 60:02d}"

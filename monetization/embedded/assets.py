@@ -28,7 +28,11 @@ def build(root: Path, dist: Path, home: Path) -> bool:
     if home != root:
         _copy_sources(root, home)
     say("building the front end")
-    environment = {**os.environ, "PATH": f"{node_folder}{os.pathsep}{os.environ['PATH']}"}
+    environment = {
+        "NODE_USE_SYSTEM_CA": "1",  # behind a company's proxy its certificate is known there
+        **os.environ,
+        "PATH": f"{node_folder}{os.pathsep}{os.environ['PATH']}",
+    }
     npm = shutil.which("npm", path=environment["PATH"]) or "npm"
     for command in ([npm, "ci", "--no-audit", "--no-fund"], [npm, "run", "build"]):
         done = subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True)
@@ -40,10 +44,14 @@ def build(root: Path, dist: Path, home: Path) -> bool:
 
 
 def _copy_sources(root: Path, home: Path) -> None:
-    for name in (*SOURCES, ".npmrc"):
-        if (root / name).exists():
-            shutil.copy(root / name, home / name)
-    shutil.copytree(root / "frontend", home / "frontend", dirs_exist_ok=True)
+    """Copy what the build reads; its contents only, for the originals may not be written."""
+    sources = [root / name for name in (*SOURCES, ".npmrc")]
+    sources += [path for path in (root / "frontend").rglob("*") if path.is_file()]
+    for source in sources:
+        target = home / source.relative_to(root)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.exists():
+            shutil.copyfile(source, target)
 
 
 def _node_folder() -> str | None:

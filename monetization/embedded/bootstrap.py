@@ -58,13 +58,14 @@ def enter_environment(root: Path, *, install: bool) -> None:
     if home != root:
         os.environ.setdefault("VAR_DIR", str(home / "var"))
         os.environ.setdefault("STATIC_DIST", str(home / "static_dist"))
-        if install:
-            say(f"{root} is read-only; keeping .venv and data in {home}")
     environment = home / ".venv"
+    inside = Path(sys.prefix).resolve() == environment.resolve()
+    if install and home != root and not inside:
+        say(f"{root} is read-only; keeping .venv and data in {home}")
     python = environment / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     if install:
         _install(root, environment, python)
-    if not python.exists() or Path(sys.prefix).resolve() == environment.resolve():
+    if inside or not python.exists():
         if install:
             _find_pango(environment)
         return
@@ -89,10 +90,18 @@ def _install(root: Path, environment: Path, python: Path) -> None:
         _install_uv(environment, python)
     say("installing the locked dependencies into .venv")
     uv = [str(python), "-m", "uv", "pip", "install", "--quiet", "--python", str(python)]
-    result = subprocess.run([*uv, "--require-hashes", "-r", str(root / "requirements.lock")])
-    if result.returncode:
+    uv += ["--require-hashes", "-r", str(root / "requirements.lock")]
+    if subprocess.run(uv).returncode and not _again_with_own_certificates(uv):
         fail("the dependencies could not be installed; the lines above say why")
     mark.write_text(wanted)
+
+
+def _again_with_own_certificates(uv: list[str]) -> bool:
+    """Try once more trusting what the machine trusts, as behind a company's proxy."""
+    if "UV_SYSTEM_CERTS" in os.environ:
+        return False
+    say("trying again with this machine's certificates")
+    return not subprocess.run(uv, env={**os.environ, "UV_SYSTEM_CERTS": "1"}).returncode
 
 
 def _create(environment: Path, python: Path) -> None:

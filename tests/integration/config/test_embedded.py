@@ -202,11 +202,20 @@ class TestMachinesThatLackSomething:
 
         assert bootstrap.working_dir(ROOT).is_relative_to(tmp_path / "throughline")
 
-    def test_assets_of_a_read_only_checkout_are_built_from_a_copy(self, tmp_path: Path) -> None:
-        assets._copy_sources(ROOT, tmp_path)
+    def test_assets_of_a_read_only_checkout_are_built_from_a_copy_again_and_again(
+        self, tmp_path: Path
+    ) -> None:
+        root, home = tmp_path / "root", tmp_path / "home"
+        (root / "frontend").mkdir(parents=True)
+        (root / "frontend" / "main.js").write_text("one")
+        (root / "frontend" / "main.js").chmod(0o444)
 
-        assert (tmp_path / "vite.config.js").exists()
-        assert any((tmp_path / "frontend").iterdir())
+        assets._copy_sources(root, home)
+        assets._copy_sources(root, home)
+
+        copy = home / "frontend" / "main.js"
+        assert copy.read_text() == "one"
+        assert copy.stat().st_mode & 0o200
 
     def test_without_redis_messages_are_files(
         self, tmp_path: Path, processes: Processes, monkeypatch: pytest.MonkeyPatch

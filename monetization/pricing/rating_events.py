@@ -12,6 +12,7 @@ from monetization.pricing.prices import (
     MatrixCell,
     Percentage,
     TimeOfUse,
+    Window,
 )
 from monetization.pricing.rating import Charge, rate, rate_capacity, rate_percentage
 from monetization.pricing.usage import Usage, UsagePart
@@ -51,6 +52,45 @@ def usage_amount(model: ChargeModel, usage: Usage) -> Decimal:
     return exact_sum(charge.amount for charge in rate_usage(model, usage))
 
 
+def compacted(model: ChargeModel, usage: Usage) -> Usage:
+    """Add up the events that price alike, so that an explanation stays short.
+
+    Percentages keep every event, because fees and bounds are per event.
+    """
+    if isinstance(model, Percentage):
+        return usage
+    names: frozenset[str] = frozenset()
+    windows: tuple[Window, ...] = ()
+    match model:
+        case Matrix(cells, _, group_by):
+            names = frozenset(name for cell in cells for name, _ in cell.match) | {*group_by}
+        case Capacity():
+            names = frozenset({model.dimension})
+        case TimeOfUse():
+            windows = model.windows
+    sums: dict[tuple[tuple[tuple[str, str], ...], int | None], Decimal] = {}
+    for part in usage.parts:
+        known = tuple(sorted((n, v) for n, v in part.properties.items() if n in names))
+        place = known, _window_start(windows, part.minute)
+        sums[place] = plus(sums.get(place, ZERO), part.quantity)
+    return Usage.of(
+        UsagePart(quantity, dict(known), minute) for (known, minute), quantity in sums.items()
+    )
+
+
+def _window_start(windows: tuple[Window, ...], minute: int | None) -> int | None:
+    """Return the first minute of the window an event falls in; None outside every one."""
+    window = _window_of(windows, minute)
+    return None if window is None else windows[window].start_minute
+
+
+def _window_of(windows: tuple[Window, ...], minute: int | None) -> int | None:
+    for number, window in enumerate(windows):
+        if minute is not None and window.start_minute <= minute < window.end_minute:
+            return number
+    return None
+
+
 def matching_cell(model: Matrix, properties: Mapping[str, str]) -> MatrixCell | None:
     """Return the first cell whose every dimension has one of its values; None: the default."""
     for cell in model.cells:
@@ -88,11 +128,8 @@ def _group_of(part: UsagePart, names: tuple[str, ...]) -> str:
 def _rate_time_of_use(parts: tuple[UsagePart, ...], model: TimeOfUse) -> tuple[Charge, ...]:
     sums: dict[int, Decimal] = {}
     for part in parts:
-        place = len(model.windows)
-        for number, window in enumerate(model.windows):
-            if part.minute is not None and window.start_minute <= part.minute < window.end_minute:
-                place = number
-                break
+        window_number = _window_of(model.windows, part.minute)
+        place = len(model.windows) if window_number is None else window_number
         sums[place] = plus(sums.get(place, ZERO), part.quantity)
     charges = []
     for number, quantity in sorted(sums.items()):

@@ -34,7 +34,9 @@ CADENCES = {
     "triannual": Cadence(months=4),
     "half_yearly": Cadence(months=6),
     "yearly": Cadence(months=12),
+    "sesquiennial": Cadence(months=18),
     "biennial": Cadence(months=24),
+    "triennial": Cadence(months=36),
 }
 
 

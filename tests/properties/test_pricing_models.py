@@ -46,7 +46,7 @@ from monetization.pricing.prices import (
 )
 from monetization.pricing.quantities import Conversion, apply_allowance, round_units
 from monetization.pricing.rating import rate, rated_amount
-from monetization.pricing.rating_events import rate_usage, usage_amount
+from monetization.pricing.rating_events import compacted, rate_usage, usage_amount
 from monetization.pricing.usage import Usage, UsagePart
 
 numbers = st.one_of(st.integers(0, 2000).map(Decimal), st.decimals(0, 2000, places=3))
@@ -160,6 +160,16 @@ class TestEveryModel:
         shown = sum((Fraction(charge.amount) for charge in charges), start=Fraction(0))
         assert shown == Fraction(usage_amount(model, usage))
         assert len({charge.key for charge in charges}) == len(charges)
+
+    @given(models, events)
+    def test_costs_the_same_when_events_that_price_alike_are_added_up(
+        self, model: ChargeModel, used: tuple[UsagePart, ...]
+    ) -> None:
+        usage = Usage.of(used)
+        short = compacted(model, usage)
+        assert usage_amount(model, short) == usage_amount(model, usage)
+        assert short.quantity == usage.quantity
+        assert len(short.parts) <= len(usage.parts)
 
     @given(models)
     def test_survives_being_stored(self, model: ChargeModel) -> None:

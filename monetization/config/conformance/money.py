@@ -200,6 +200,8 @@ def _created(row: Case, place: int) -> int:
 def _any(row: Case, bound: str) -> Any:
     """Return a roll-over bound by whichever name the source gives it."""
     for name, value in row.items():
+        if "roll" in name and isinstance(value, Mapping):
+            return value.get(bound)
         if "roll" in name and bound in name:
             return value
     return None

@@ -104,8 +104,8 @@ def tiered(given: Mapping[str, Any]) -> PerUnit | Graduated | Volume:
     """Read a price of seats or units: one unit price, or tiers."""
     if "tiers" not in given:
         return PerUnit(number(given["unit"]))
-    kind = str(given.get("tier_type", given.get("mode", "graduated")))
-    return (Volume if kind == "volume" else Graduated)(tiers(given["tiers"]))
+    named = [str(value) for name, value in given.items() if name.endswith(("type", "mode"))]
+    return (Volume if "volume" in named else Graduated)(tiers(given["tiers"]))
 
 
 def stairs(rows: Any) -> StairStep:

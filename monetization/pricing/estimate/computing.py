@@ -189,7 +189,7 @@ def _compute_minimum(explanation: Mapping[str, Any]) -> tuple[Fraction, list[Par
 
 
 def parts_data(usage: Usage) -> list[dict[str, Any]]:
-    """Write usage parts as data; parts that price alike are kept apart only by their order."""
+    """Write usage parts as data, in their order."""
     rows = []
     for part in usage.parts:
         row: dict[str, Any] = {"quantity": plain(part.quantity)}

@@ -14,6 +14,7 @@ from monetization.pricing.codec import price_to_data
 from monetization.pricing.estimate.computing import compute, measured_total, parts_data
 from monetization.pricing.estimate.lines import PricedLine, finish, line_key, span_data
 from monetization.pricing.prices import ChargeModel, Flat, PercentOf, PerUnit, Seat
+from monetization.pricing.rating_events import compacted
 from monetization.pricing.seats import BalanceChange
 from monetization.pricing.terms import (
     OVERAGE_SUFFIX,
@@ -146,7 +147,7 @@ def _explain_modifiers(
         unit = item.pricing_unit
         explanation["pricing_unit"] = {"code": unit.code, "rate": plain(unit.rate)}
     if isinstance(quantity, Usage) and quantity.parts and isinstance(item.model, BY_EVENT):
-        explanation["parts"] = parts_data(quantity)
+        explanation["parts"] = parts_data(compacted(item.model, quantity))
     if isinstance(item.model, Seat):
         _explain_seats(explanation, item, period, quantity)
     if context.caps:

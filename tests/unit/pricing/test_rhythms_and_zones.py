@@ -48,7 +48,9 @@ START = date(2026, 1, 1)
         ("triannual", "2026-05-01"),
         ("half_yearly", "2026-07-01"),
         ("yearly", "2027-01-01"),
+        ("sesquiennial", "2027-07-01"),
         ("biennial", "2028-01-01"),
+        ("triennial", "2029-01-01"),
     ],
 )
 def test_a_rhythm_is_as_long_as_its_name(name: str, second: str) -> None:

@@ -2,6 +2,7 @@
 import "@fontsource-variable/inter";
 import "@tabler/core/dist/css/tabler.min.css";
 import "./theme.css";
+import "./desk.css";
 import Alpine from "@alpinejs/csp";
 
 Alpine.data("theme", () => ({
@@ -72,4 +73,31 @@ document.addEventListener("submit", (event) => {
   if (event.target.matches("form[method=post]")) {
     setTimeout(() => event.target.querySelectorAll("button").forEach((b) => { b.disabled = true; }));
   }
+});
+
+// Rows of a list by keyboard: j and k move, x selects, Enter opens, / goes to the search field.
+function isTyping(target) {
+  return target.closest("input:not([type=checkbox]), textarea, select, [contenteditable], dialog[open]");
+}
+function moveRow(table, step) {
+  const rows = [...table.querySelectorAll("tbody tr[data-href]")];
+  const at = rows.indexOf(document.activeElement.closest?.("tr[data-href]"));
+  const row = rows[at < 0 ? (step > 0 ? 0 : rows.length - 1) : at + step];
+  if (!row) return;
+  row.tabIndex = -1;
+  row.focus();
+  row.scrollIntoView({ block: "nearest" });
+}
+document.addEventListener("keydown", (event) => {
+  const table = document.querySelector("table[data-keys]");
+  if (!table || event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
+  const row = document.activeElement.closest?.("table[data-keys] tr[data-href]");
+  const box = row?.querySelector("[data-row]");
+  if (event.key === "j") moveRow(table, 1);
+  else if (event.key === "k") moveRow(table, -1);
+  else if (event.key === "x" && box) box.click();
+  else if (event.key === "Enter" && row === document.activeElement) window.location.href = row.dataset.href;
+  else if (event.key === "/") document.querySelector("form.filters input[type=search]")?.focus();
+  else return;
+  event.preventDefault();
 });

@@ -43,6 +43,8 @@ _SORTS: dict[str, tuple[Any, ...]] = {
     "-total": ("currency", "-total_amount", "id"),
     "change": ("change", "id"),
     "-change": (F("change").desc(nulls_last=True), "id"),
+    "failing": ("failing_assertions", "customer__name", "id"),
+    "-failing": ("-failing_assertions", "customer__name", "id"),
     "number": ("number", "id"),
     "-number": ("-number", "-id"),
     "due_on": (F("due_on").asc(nulls_last=True), "id"),

@@ -51,6 +51,7 @@ class _Outcome:
 
     work: _Work
     fresh: dict[str, InvoiceLine]
+    manual: list[InvoiceLine]
     stale: list[UUID]  # lines that are replaced or gone
     moved: list[InvoiceLine]  # unchanged, of a newer reading
     changes: tuple[LineChange, ...]
@@ -89,7 +90,38 @@ def preview(invoices: Sequence[Invoice], *, now: datetime) -> list[InvoiceChange
     return [outcome.change() for outcome in _outcomes(works) if outcome.changes]
 
 
-def _load(invoices: Sequence[Invoice]) -> list[_Work]:
+@dataclass(frozen=True, slots=True)
+class ComputedInvoice:
+    """What an invoice would say now. Its lines are not stored, but for the manual ones."""
+
+    invoice: Invoice
+    lines: tuple[InvoiceLine, ...]  # in the order they are printed
+    subtotal: Decimal
+    tax: Decimal
+
+
+def compute(
+    invoices: Sequence[Invoice], *, now: datetime, waiting: Sequence[BillingPeriod] = ()
+) -> list[ComputedInvoice]:
+    """Return what open invoices would say now, by the same computation. Writes nothing.
+
+    :param waiting: periods that are on no invoice yet, each assigned to one of ``invoices``
+        that need not be stored either.
+    """
+    works = _load(invoices, waiting)
+    _measure(works, now, keep=False)
+    return [
+        ComputedInvoice(
+            outcome.work.invoice,
+            (*outcome.fresh.values(), *outcome.manual),
+            outcome.subtotal,
+            outcome.tax,
+        )
+        for outcome in _outcomes(works)
+    ]
+
+
+def _load(invoices: Sequence[Invoice], waiting: Sequence[BillingPeriod] = ()) -> list[_Work]:
     parsed: dict[UUID, OrderTerms] = {}
     works = {}
     for invoice in invoices:
@@ -99,7 +131,7 @@ def _load(invoices: Sequence[Invoice]) -> list[_Work]:
             parsed[invoice.schedule.id] = terms_from_data(invoice.schedule.terms)
         works[invoice.id] = _Work(invoice, parsed[invoice.schedule.id])
     rows = BillingPeriod.objects.filter(invoice__in=list(works)).select_related("phase")
-    for row in rows.order_by("service_start", "kind", "item_key"):
+    for row in [*rows.order_by("service_start", "kind", "item_key"), *waiting]:
         work = works[row.invoice_id]
         work.periods.append(row)
         work.charges.append(charge_period(work.terms, row))
@@ -168,7 +200,7 @@ def _outcome(work: _Work, existing: list[InvoiceLine]) -> _Outcome:
     subtotal, tax = sums([*fresh.values(), *manual], invoice.currency)
     differing = {change.key for change in changes}
     stale = [line.id for line in existing if not line.is_manual and line.key in differing]
-    return _Outcome(work, fresh, stale, moved, changes, subtotal.amount, tax.amount)
+    return _Outcome(work, fresh, manual, stale, moved, changes, subtotal.amount, tax.amount)
 
 
 def _write(outcomes: Sequence[_Outcome]) -> list[InvoiceChange]:

@@ -4,18 +4,19 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils import timezone
 from django.views.decorators.http import require_POST
 
-from billing import selectors
 from billing.models import Invoice
+from billing.services.assertions import waive_assertions
 from billing.services.bulk import start_bulk
 from billing.web import filters
-from billing.web.invoices import FieldMissing, read_day
+from billing.web.fields import read_day, read_reason
 from monetization.interface.htmx import refused
 from monetization.jobs.services import NothingSelected
 from monetization.kernel.errors import Refusal
@@ -35,6 +36,14 @@ class Action:
 
 
 ACTIONS = {
+    "preview": Action(
+        "preview",
+        "Review changes of",
+        "recalculated",
+        "Review changes",
+        "Computes what each should say now and shows it; nothing is written.",
+        ("in_progress", "draft"),
+    ),
     "recalculate": Action(
         "recalculate",
         "Recalculate",
@@ -71,11 +80,24 @@ def bulk_action(request: HttpRequest) -> HttpResponse:
         raise Http404
     query = QueryDict(request.POST.get("query", "")[:2000])
     back = f"{reverse('billing:invoice-list')}?{filters.query_of(query)}"
-    chosen = _chosen(request, query)
-    rows = [row for row in chosen if _fits(row, action)]
-    if not rows:
-        return refused(request, NothingSelected(_why_nothing(chosen, action)), back)
-    if request.POST.get("confirmed") != "yes":
+    try:
+        return _act(request, action, query, back)
+    except Refusal as refusal:
+        return refused(request, refusal, back)
+
+
+def _act(request: HttpRequest, action: Action, query: QueryDict, back: str) -> HttpResponse:
+    chosen = list(filters.chosen_invoices(request))
+    confirmed = request.POST.get("confirmed") == "yes"
+    waives = action.name == "issue" and confirmed and request.POST.get("waive") == "on"
+    rows = [row for row in chosen if _fits(row, action, waives=waives)]
+    failing = [row for row in chosen if _fits(row, action, waives=True) and row not in rows]
+    if not rows and not (failing and not confirmed):
+        raise NothingSelected(_why_nothing(chosen, action))
+    if action.name == "preview":
+        job = start_bulk(action="preview", invoice_ids=[row.id for row in rows])
+        return redirect("billing:review", job.id)
+    if not confirmed:
         return render(
             request,
             "billing/bulk_confirm.html",
@@ -84,43 +106,34 @@ def bulk_action(request: HttpRequest) -> HttpResponse:
                 "rows": rows[:12],
                 "count": len(rows),
                 "left_out": _left_out(chosen, action),
+                "failing": failing,
+                "failing_totals": _totals(failing),
                 "totals": _totals(rows),
-                "ids": [str(row.id) for row in rows],
+                "ids": [str(row.id) for row in [*rows, *failing]],
                 "query": filters.query_of(query),
                 "back": back,
                 "today": filters.today_of(request),
             },
         )
-    try:
-        issued_on = None
-        if action.name == "issue":
-            issued_on = read_day(request.POST.get("issued_on", ""), "issued_on")
+    with transaction.atomic():
+        if waives and any(row.failing_assertions for row in rows):
+            waive_assertions(
+                invoice_ids=[row.id for row in rows],
+                reason=read_reason(request),
+                now=timezone.now(),
+            )
+        issued_on = read_day(request, "issued_on") if action.name == "issue" else None
         job = start_bulk(
             action=action.name, invoice_ids=[row.id for row in rows], issued_on=issued_on
         )
-    except Refusal as refusal:
-        return refused(request, refusal, back)
     return redirect(f"{back}&job={job.id}" if "=" in back else f"{back}job={job.id}")
 
 
-def _chosen(request: HttpRequest, query: QueryDict) -> list[Invoice]:
-    today = filters.today_of(request)
-    if request.POST.get("scope") == "view":
-        return list(selectors.invoices(filters.read_filter(query, today), today=today))
-    ids = []
-    for text in request.POST.getlist("ids"):
-        try:
-            ids.append(UUID(text))
-        except ValueError:
-            raise FieldMissing("ids: must be invoices") from None
-    return list(Invoice.objects.filter(id__in=ids).select_related("customer"))
-
-
-def _fits(row: Invoice, action: Action) -> bool:
+def _fits(row: Invoice, action: Action, *, waives: bool = False) -> bool:
     if row.status not in action.states:
         return False
     if action.name == "issue":
-        return bool(row.total_amount)
+        return bool(row.total_amount) and (waives or not row.failing_assertions)
     return action.name != "send" or row.sent_at is None
 
 
@@ -134,8 +147,10 @@ def _left_out(chosen: Iterable[Invoice], action: Action) -> list[tuple[str, int]
             reasons[f"{row.get_status_display().lower()}"] += 1
         elif action.name == "send":
             reasons["sent before"] += 1
-        else:
+        elif not row.total_amount:
             reasons["nothing to bill"] += 1
+        else:
+            reasons["with failed assertions"] += 1
     return reasons.most_common()
 
 

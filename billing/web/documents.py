@@ -18,7 +18,7 @@ from monetization.interface.htmx import refused
 from monetization.users.decorators import member_required
 
 
-def _pdf(content: bytes, filename: str) -> HttpResponse:
+def pdf_response(content: bytes, filename: str) -> HttpResponse:
     response = HttpResponse(content, content_type="application/pdf")
     response["Content-Disposition"] = f'inline; filename="{filename}"'
     return response
@@ -33,8 +33,8 @@ def invoice_pdf(request: HttpRequest, invoice_id: UUID) -> HttpResponse:
     try:
         if invoice.number:
             document = ensure_document(invoice)
-            return _pdf(bytes(document.content), document.filename)
-        return _pdf(render_invoice(invoice), "draft.pdf")
+            return pdf_response(bytes(document.content), document.filename)
+        return pdf_response(render_invoice(invoice), "draft.pdf")
     except PdfUnavailable as refusal:
         return refused(request, refusal, reverse("billing:invoice-detail", args=[invoice.id]))
 
@@ -58,4 +58,4 @@ def credit_note_pdf(request: HttpRequest, note_id: UUID) -> HttpResponse:
         document = ensure_credit_note_document(note)
     except PdfUnavailable as refusal:
         return refused(request, refusal, reverse("billing:credit-note-list"))
-    return _pdf(bytes(document.content), document.filename)
+    return pdf_response(bytes(document.content), document.filename)

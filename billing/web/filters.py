@@ -8,22 +8,30 @@ from django.http import HttpRequest, QueryDict
 from django.utils import timezone
 
 from billing.models import Invoice
-from billing.selectors import SORTS, InvoiceFilter
+from billing.selectors import SORTS, InvoiceFilter, invoices
 from monetization.interface.models import SavedView
+from monetization.kernel.errors import Refusal
 from monetization.kernel.period import add_months, local_day
 from monetization.tenancy.models import LegalEntity, Tenant
 
 PAGE = "invoices"
 NAMES = (
     "q", "month", "status", "payment", "delivery", "currency", "entity", "customer", "changed",
-    "flagged", "sort",
+    "flagged", "assertions", "sort", "group", "cols",
 )  # fmt: skip
+ASSERTIONS = (("failed", "Failed"), ("waived", "Waived"), ("passed", "Passed"))
+GROUPS = (("customer", "Customer"), ("entity", "Entity"))
 PAYMENTS = (
     ("unpaid", "Unpaid"),
     ("partially_paid", "Partially paid"),
     ("paid", "Paid"),
     ("overdue", "Overdue"),
+    ("uncollectible", "Written off"),
 )
+
+
+class SelectionInvalid(Refusal):
+    """What was ticked is not what can be acted on."""
 
 
 def today_of(request: HttpRequest) -> date:
@@ -47,8 +55,14 @@ def read_filter(query: QueryDict, today: date) -> InvoiceFilter:
         customer_id=read_uuid(query.get("customer", "")),
         changed=_one_of(query.get("changed", ""), ["up", "down", "same"]),
         flagged=query.get("flagged") == "1",
+        assertions=_one_of(query.get("assertions", ""), [name for name, _ in ASSERTIONS]),
         sort=sort if sort in SORTS else "customer",
     )
+
+
+def read_group(query: QueryDict) -> str:
+    """Return what the grid is grouped by, or nothing."""
+    return _one_of(query.get("group", ""), [name for name, _ in GROUPS])
 
 
 def read_month(text: str, today: date) -> date | None:
@@ -85,6 +99,28 @@ def query_of(data: QueryDict) -> str:
     return kept.urlencode()
 
 
+def with_value(query: str, name: str, value: str) -> str:
+    """Return a query string with one filter changed; an empty value takes it away."""
+    data = QueryDict(query, mutable=True)
+    data[name] = value
+    return query_of(data)
+
+
+def chosen_invoices(request: HttpRequest) -> Any:
+    """Return the invoices ticked, or every one of the view, as the grid has them.
+
+    :raises SelectionInvalid: if something ticked is no invoice.
+    """
+    today = today_of(request)
+    if request.POST.get("scope") == "view":
+        query = QueryDict(request.POST.get("query", "")[:2000])
+        return invoices(read_filter(query, today), today=today)
+    ids = [each for text in request.POST.getlist("ids") if (each := read_uuid(text))]
+    if len(ids) != len(request.POST.getlist("ids")):
+        raise SelectionInvalid("ids: must be invoices")
+    return invoices(InvoiceFilter(), today=today).filter(id__in=ids)
+
+
 def views_of(request: HttpRequest) -> list[SavedView]:
     """Return the saved views a person sees: shared ones and their own, the default first."""
     user_id = request.principal.user_id  # type: ignore[attr-defined]
@@ -102,4 +138,6 @@ def choices() -> dict[str, Any]:
         "entities": list(LegalEntity.objects.order_by("code").values_list("code", "name")),
         "statuses": Invoice.Status.choices,
         "payments": PAYMENTS,
+        "assertion_states": ASSERTIONS,
+        "group_choices": GROUPS,
     }

@@ -1,16 +1,41 @@
 from django.urls import path
 
-from billing.web import bulk, documents, invoices, payments, schedules
+from billing.web import (
+    accounts,
+    assertions,
+    bulk,
+    crediting,
+    documents,
+    drafts,
+    grid,
+    invoices,
+    payments,
+    reviews,
+    schedules,
+)
 
 app_name = "billing"
 urlpatterns = [
-    path("invoices/", invoices.invoice_list, name="invoice-list"),
-    path("invoices/export.csv", invoices.invoice_export, name="invoice-export"),
-    path("invoices/views", invoices.save_view, name="invoice-view-save"),
-    path("invoices/views/<uuid:view_id>/delete", invoices.delete_view, name="invoice-view-delete"),
+    path("invoices/", grid.invoice_list, name="invoice-list"),
+    path("invoices/export.<slug:kind>", grid.invoice_export, name="invoice-export"),
+    path("invoices/selection", grid.selection_totals, name="invoice-selection"),
+    path("invoices/columns", grid.choose_columns, name="invoice-columns"),
+    path("invoices/views", grid.save_view, name="invoice-view-save"),
+    path("invoices/views/<uuid:view_id>/delete", grid.delete_view, name="invoice-view-delete"),
+    path("invoices/new", drafts.one_off_create, name="one-off-create"),
+    path("invoices/reviews/<uuid:job_id>/", reviews.review, name="review"),
+    path("invoices/reviews/<uuid:job_id>/apply", reviews.apply, name="review-apply"),
     path("invoices/bulk", bulk.bulk_action, name="invoice-bulk"),
     path("invoices/<uuid:invoice_id>/", invoices.invoice_detail, name="invoice-detail"),
     path("invoices/<uuid:invoice_id>/do", invoices.invoice_action, name="invoice-action"),
+    path("invoices/<uuid:invoice_id>/words", drafts.words_edit, name="invoice-words"),
+    path("invoices/<uuid:invoice_id>/comments", drafts.comment_save, name="invoice-comment"),
+    path("invoices/<uuid:invoice_id>/credit", crediting.credit, name="invoice-credit"),
+    path("invoices/<uuid:invoice_id>/remind", accounts.remind_now, name="invoice-remind"),
+    path("invoices/<uuid:invoice_id>/lines/new", drafts.line_add, name="line-add"),
+    path(
+        "invoices/<uuid:invoice_id>/lines/<uuid:line_id>/edit", drafts.line_edit, name="line-edit"
+    ),
     path("invoices/<uuid:invoice_id>/pdf", documents.invoice_pdf, name="invoice-pdf"),
     path(
         "invoices/<uuid:invoice_id>/lines/<uuid:line_id>",
@@ -23,6 +48,12 @@ urlpatterns = [
     path("schedules/<uuid:schedule_id>/", schedules.schedule_detail, name="schedule-detail"),
     path("schedules/<uuid:schedule_id>/do", schedules.schedule_action, name="schedule-action"),
     path("order-forms/<uuid:order_form_id>/bill", schedules.create, name="create-schedule"),
+    path("assertions/", assertions.rules, name="assertions"),
+    path("reminders/", accounts.reminder_plan, name="reminders"),
+    path("customers/<uuid:customer_id>/statement", accounts.statement, name="statement"),
+    path(
+        "customers/<uuid:customer_id>/billing", accounts.customer_billing, name="customer-billing"
+    ),
     path("payments/", payments.payment_list, name="payment-list"),
     path("payments/new", payments.payment_create, name="payment-create"),
     path("parts/quote/<uuid:quote_id>", schedules.of_quote, name="quote-schedule"),

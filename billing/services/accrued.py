@@ -1,0 +1,187 @@
+"""What customers owe by now for periods that are not billed yet: the coming invoices, live.
+
+The figures are those the invoices would have if their periods ended now: the same lines, by the
+same computation, over usage as of one snapshot. Nothing is stored.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Exists, OuterRef
+
+from billing.models import BillingPeriod, BillingSchedule, Invoice, InvoiceLine
+from billing.services.calculation import ComputedInvoice, compute
+from billing.services.invoicing import OPEN_STATES
+from monetization.kernel.money import Money, total
+
+RUNNING = (BillingSchedule.Status.ACTIVE, BillingSchedule.Status.SUSPENDED)
+
+
+@dataclass(frozen=True, slots=True)
+class AccruedLine:
+    """One line of a coming invoice as of now. ``has_begun`` is false for service to come."""
+
+    line: InvoiceLine
+    amount: Money  # net
+    tax: Money
+    has_begun: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AccruedBill:
+    """One coming invoice of a schedule: a billing date and what it would claim now."""
+
+    schedule: BillingSchedule
+    bill_on: date
+    period_start: date
+    period_end: date  # exclusive
+    status: str  # draft: its period is over; in_progress: it runs
+    lines: tuple[AccruedLine, ...]
+    invoice_id: UUID | None  # None: the invoice is not opened yet
+
+    @property
+    def accrued(self) -> Money:
+        """The net amount of service that has begun: what has been earned or used by now."""
+        return self._sum(line.amount for line in self.lines if line.has_begun)
+
+    @property
+    def to_come(self) -> Money:
+        """The net amount billed in advance for service that has not begun."""
+        return self._sum(line.amount for line in self.lines if not line.has_begun)
+
+    @property
+    def tax(self) -> Money:
+        return self._sum(line.tax for line in self.lines)
+
+    @property
+    def total(self) -> Money:
+        """What the invoice would claim, tax included."""
+        return self.accrued + self.to_come + self.tax
+
+    def _sum(self, amounts: Iterable[Money]) -> Money:
+        return total(amounts, self.schedule.currency)
+
+
+@transaction.atomic
+def accrued_of_schedule(*, schedule_id: UUID, now: datetime) -> list[AccruedBill]:
+    """Return the coming invoices of a schedule, by billing date."""
+    return _accrued(BillingSchedule.objects.filter(id=schedule_id), now)
+
+
+@transaction.atomic
+def accrued_of_customers(*, customer_ids: Sequence[UUID], now: datetime) -> list[AccruedBill]:
+    """Return the coming invoices of every schedule of some customers, by billing date.
+
+    The number of queries does not depend on the number of customers, nor the time on the
+    number of usage events behind meters that are sums: those are read from hourly totals.
+    """
+    return _accrued(
+        BillingSchedule.objects.filter(customer__in=list(customer_ids), status__in=RUNNING), now
+    )
+
+
+def totals_by_currency(bills: Iterable[AccruedBill]) -> list[Money]:
+    """Return what has accrued, a sum per currency, in alphabetical order of currencies."""
+    sums: dict[str, Money] = {}
+    for bill in bills:
+        known = sums.get(bill.schedule.currency)
+        sums[bill.schedule.currency] = known + bill.accrued if known else bill.accrued
+    return [sums[currency] for currency in sorted(sums)]
+
+
+def _accrued(schedules: Iterable[BillingSchedule], now: datetime) -> list[AccruedBill]:
+    rows = schedules.select_related("customer")  # type: ignore[attr-defined]
+    by_id = {schedule.id: schedule for schedule in rows}
+    if not by_id:
+        return []
+    opened = list(
+        Invoice.objects.filter(schedule__in=list(by_id), status__in=OPEN_STATES)
+        .select_related("schedule", "customer")
+        .order_by("bill_on")
+    )
+    unopened, waiting = _unopened(by_id, now)
+    computed = compute([*opened, *unopened], now=now, waiting=waiting)
+    stored = {invoice.id for invoice in opened}
+    bills = [_bill(by_id, found, stored, now) for found in computed]
+    return sorted(bills, key=lambda bill: (bill.bill_on, bill.schedule.number))
+
+
+def _unopened(
+    schedules: dict[UUID, BillingSchedule], now: datetime
+) -> tuple[list[Invoice], list[BillingPeriod]]:
+    """Return invoices as they will be opened, for dates with a period that runs already.
+
+    Only the next billing date of a schedule has an open invoice: a year billed in arrears waits
+    behind eleven months, and a new month until the clock opens it.
+    """
+    begun = BillingPeriod.objects.filter(
+        schedule=OuterRef("schedule"),
+        bill_on=OuterRef("bill_on"),
+        invoice__isnull=True,
+        starts_at__lte=now,
+    )
+    rows = (
+        BillingPeriod.objects.filter(Exists(begun), schedule__in=list(schedules), invoice=None)
+        .select_related("phase")
+        .order_by("service_start", "kind", "item_key")
+    )
+    invoices: dict[tuple[UUID, date], Invoice] = {}
+    waiting = []
+    for row in rows:
+        place = (row.schedule_id, row.bill_on)
+        if place not in invoices:
+            invoices[place] = _as_opened(schedules[row.schedule_id], row)
+        invoice = invoices[place]
+        invoice.period_start = min(invoice.period_start, row.service_start)
+        invoice.period_end = max(invoice.period_end, row.service_end)
+        row.invoice = invoice
+        waiting.append(row)
+    return list(invoices.values()), waiting
+
+
+def _as_opened(schedule: BillingSchedule, row: BillingPeriod) -> Invoice:
+    customer = schedule.customer
+    return Invoice(
+        schedule=schedule,
+        customer=customer,
+        status=Invoice.Status.IN_PROGRESS,
+        currency=schedule.currency,
+        bill_on=row.bill_on,
+        period_start=row.service_start,
+        period_end=row.service_end,
+        tax_treatment=customer.tax_treatment,
+        tax_name=customer.tax_name,
+        tax_percent=customer.tax_percent,
+    )
+
+
+def _bill(
+    schedules: dict[UUID, BillingSchedule],
+    found: ComputedInvoice,
+    stored: set[UUID],
+    now: datetime,
+) -> AccruedBill:
+    invoice = found.invoice
+    schedule = schedules[invoice.schedule_id]
+    return AccruedBill(
+        schedule=schedule,
+        bill_on=invoice.bill_on,
+        period_start=invoice.period_start,
+        period_end=invoice.period_end,
+        status=invoice.status,
+        lines=tuple(_line(line, schedule.currency, now) for line in found.lines),
+        invoice_id=invoice.id if invoice.id in stored else None,
+    )
+
+
+def _line(line: InvoiceLine, currency: str, now: datetime) -> AccruedLine:
+    period = line.billing_period
+    return AccruedLine(
+        line=line,
+        amount=Money(line.amount, currency),
+        tax=Money(line.tax_amount, currency),
+        has_begun=period is None or period.starts_at <= now,
+    )

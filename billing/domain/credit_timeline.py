@@ -18,6 +18,10 @@ class Recurrence:
     every: Cadence | timedelta
     anchor: datetime
 
+    def __post_init__(self) -> None:
+        if isinstance(self.every, timedelta) and self.every <= timedelta(0):
+            raise ValueError("every: must be more than nothing")
+
 
 @dataclass(frozen=True, slots=True)
 class GrantPlan:

@@ -49,6 +49,10 @@ class TestCreditsOverTime:
 
         assert follow([plan], {1: 60}).balances == {"g": Decimal(100)}  # filled on the 31st
 
+    def test_a_rhythm_of_nothing_is_refused(self) -> None:
+        with pytest.raises(ValueError, match="every: must be more than nothing"):
+            Recurrence(timedelta(0), START)
+
     def test_what_expires_unused_is_breakage(self) -> None:
         plan = GrantPlan(grant(effective_at=START, expires_at=day(10)))
 

@@ -1,7 +1,7 @@
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
-from billing.api import invoices, payments, schedules
+from billing.api import accrued, invoices, payments, schedules
 
 router = SimpleRouter(trailing_slash=False)
 router.register("schedules", schedules.ScheduleViewSet, basename="schedule")
@@ -14,6 +14,16 @@ urlpatterns = [
         "order-forms/<str:pk>/schedule",
         schedules.OrderFormScheduleView.as_view(),
         name="order-form-schedule",
+    ),
+    path(
+        "customers/<uuid:pk>/accrued",
+        accrued.CustomerAccruedView.as_view(),
+        name="customer-accrued",
+    ),
+    path(
+        "schedules/<uuid:pk>/accrued",
+        accrued.ScheduleAccruedView.as_view(),
+        name="schedule-accrued",
     ),
     *router.urls,
 ]

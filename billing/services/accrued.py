@@ -10,7 +10,7 @@ from datetime import date, datetime
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from billing.models import BillingPeriod, BillingSchedule, Invoice, InvoiceLine
 from billing.services.calculation import ComputedInvoice, compute
@@ -65,6 +65,19 @@ class AccruedBill:
         return total(amounts, self.schedule.currency)
 
 
+@dataclass(frozen=True, slots=True)
+class AccruedTotal:
+    """What has accrued in one currency: in periods that run, and in drafts under review."""
+
+    running: Money
+    under_review: Money
+
+    def plus(self, bill: AccruedBill) -> "AccruedTotal":
+        if bill.status == Invoice.Status.DRAFT:
+            return AccruedTotal(self.running, self.under_review + bill.accrued)
+        return AccruedTotal(self.running + bill.accrued, self.under_review)
+
+
 @transaction.atomic
 def accrued_of_schedule(*, schedule_id: UUID, now: datetime) -> list[AccruedBill]:
     """Return the coming invoices of a schedule, by billing date."""
@@ -78,22 +91,22 @@ def accrued_of_customers(*, customer_ids: Sequence[UUID], now: datetime) -> list
     The number of queries does not depend on the number of customers, nor the time on the
     number of usage events behind meters that are sums: those are read from hourly totals.
     """
-    return _accrued(
-        BillingSchedule.objects.filter(customer__in=list(customer_ids), status__in=RUNNING), now
-    )
+    return _accrued(BillingSchedule.objects.filter(customer__in=list(customer_ids)), now)
 
 
-def totals_by_currency(bills: Iterable[AccruedBill]) -> list[Money]:
-    """Return what has accrued, a sum per currency, in alphabetical order of currencies."""
-    sums: dict[str, Money] = {}
+def totals_by_currency(bills: Iterable[AccruedBill]) -> list[AccruedTotal]:
+    """Add bills up per currency, in alphabetical order of currencies."""
+    sums: dict[str, AccruedTotal] = {}
     for bill in bills:
-        known = sums.get(bill.schedule.currency)
-        sums[bill.schedule.currency] = known + bill.accrued if known else bill.accrued
+        zero = Money.zero(bill.schedule.currency)
+        before = sums.get(zero.currency, AccruedTotal(zero, zero))
+        sums[zero.currency] = before.plus(bill)
     return [sums[currency] for currency in sorted(sums)]
 
 
-def _accrued(schedules: Iterable[BillingSchedule], now: datetime) -> list[AccruedBill]:
-    rows = schedules.select_related("customer")  # type: ignore[attr-defined]
+def _accrued(schedules: QuerySet[BillingSchedule], now: datetime) -> list[AccruedBill]:
+    is_open = Invoice.objects.filter(schedule=OuterRef("id"), status__in=OPEN_STATES)
+    rows = schedules.filter(Q(status__in=RUNNING) | Exists(is_open)).select_related("customer")
     by_id = {schedule.id: schedule for schedule in rows}
     if not by_id:
         return []
@@ -102,7 +115,8 @@ def _accrued(schedules: Iterable[BillingSchedule], now: datetime) -> list[Accrue
         .select_related("schedule", "customer")
         .order_by("bill_on")
     )
-    unopened, waiting = _unopened(by_id, now)
+    running = {key: row for key, row in by_id.items() if row.status in RUNNING}
+    unopened, waiting = _unopened(running, now)
     computed = compute([*opened, *unopened], now=now, waiting=waiting)
     stored = {invoice.id for invoice in opened}
     bills = [_bill(by_id, found, stored, now) for found in computed]

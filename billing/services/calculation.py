@@ -12,6 +12,7 @@ from billing.domain.tax import line_tax, percent_for
 from billing.models import BillingPeriod, Invoice, InvoiceLine, Recalculation
 from billing.selectors import charge_period
 from billing.services.assertions import check
+from billing.services.earlier import EarlierLines, measured_before
 from metering.models import Meter, UsageReading
 from metering.selectors import ReadingRequest, measure
 from metering.services import take_readings
@@ -178,14 +179,21 @@ def _outcomes(works: Sequence[_Work]) -> list[_Outcome]:
     existing: dict[UUID, list[InvoiceLine]] = defaultdict(list)
     for line in InvoiceLine.objects.filter(invoice__in=[work.invoice.id for work in works]):
         existing[line.invoice_id].append(line)
-    return [_outcome(work, existing[work.invoice.id]) for work in works]
+    memory = EarlierLines((work.invoice, work.terms) for work in works)
+    return [
+        _outcome(work, existing[work.invoice.id], memory)
+        for work in sorted(works, key=lambda work: (work.invoice.bill_on, work.invoice.id))
+    ]
 
 
-def _outcome(work: _Work, existing: list[InvoiceLine]) -> _Outcome:
+def _outcome(work: _Work, existing: list[InvoiceLine], memory: EarlierLines) -> _Outcome:
     """Compute one invoice's lines and compare; manual ones stay."""
     invoice = work.invoice
-    quantities = {place: reading.quantity for place, reading in work.readings.items()}
-    priced = price_periods(work.terms, work.charges, quantities)
+    earlier = memory.before(invoice)
+    quantities = measured_before(work.terms, earlier)
+    quantities |= {place: reading.quantity for place, reading in work.readings.items()}
+    priced = price_periods(work.terms, work.charges, quantities, earlier)
+    memory.remember(invoice, priced)
     rows = {(row.kind, row.item_key, row.service_start): row for row in work.periods}
     percent = percent_for(invoice.tax_treatment, invoice.tax_percent)
     fresh = {}

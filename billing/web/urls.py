@@ -2,6 +2,7 @@ from django.urls import path
 
 from billing.web import (
     accounts,
+    accrued,
     assertions,
     bulk,
     crediting,
@@ -64,5 +65,11 @@ urlpatterns = [
     ),
     path(
         "parts/customer/<uuid:customer_id>/invoices", invoices.of_customer, name="customer-invoices"
+    ),
+    path(
+        "parts/customer/<uuid:customer_id>/accrued", accrued.of_customer, name="customer-accrued"
+    ),
+    path(
+        "parts/schedule/<uuid:schedule_id>/accrued", accrued.of_schedule, name="schedule-accrued"
     ),
 ]

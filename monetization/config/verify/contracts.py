@@ -1,7 +1,7 @@
 """Contracts: what was signed is what is billed, once, without gap or overlap."""
 
 from billing.models import BillingPeriod, BillingSchedule
-from monetization.config.verify.base import Books, Found, check, listed, violations
+from monetization.config.verify.base import Books, Found, check, listed, rows, violations
 from monetization.kernel.period import start_instant
 from monetization.pricing.estimate import estimate
 from monetization.pricing.terms import OrderTerms, terms_from_data, terms_hash
@@ -155,6 +155,32 @@ def readings_match_periods(books: Books) -> Found:
         """,
         of="measured lines",
         count="SELECT count(*) FROM billing_invoiceline WHERE reading_id IS NOT NULL",
+    )
+
+
+@check("I12.5", "A completed contract has left no billing period without an invoice")
+def completed_contracts_are_billed(books: Books) -> Found:
+    due = rows(
+        """
+        SELECT count(*) FROM billing_billingperiod p
+          JOIN billing_billingschedule s ON s.id = p.schedule_id AND s.status = 'active'
+         WHERE p.invoice_id IS NULL AND p.bill_on <= current_date
+        """
+    )[0][0]
+    return violations(
+        """
+        SELECT s.number || ' is completed, but ' || p.item_key || ' ' || p.service_start
+               || ' is on no invoice'
+          FROM billing_billingperiod p
+          JOIN billing_billingschedule s ON s.id = p.schedule_id AND s.status = 'completed'
+         WHERE p.invoice_id IS NULL
+        """,
+        of="periods of completed contracts",
+        count="""
+        SELECT count(*) FROM billing_billingperiod p
+          JOIN billing_billingschedule s ON s.id = p.schedule_id AND s.status = 'completed'
+        """,
+        notes=[f"{due:,} periods of active contracts are due and not drafted yet"] if due else [],
     )
 
 

@@ -107,6 +107,11 @@ CORRUPTIONS = {
     "I12.4": Corruption(
         "UPDATE metering_usagereading SET window_end = window_end + interval '1 hour'"
     ),
+    "I12.5": one_of(
+        "billing_billingperiod",
+        "invoice_id = NULL",
+        "schedule_id = (SELECT id FROM billing_billingschedule WHERE status = 'completed')",
+    ),
     "I13.1": Corruption(
         "UPDATE metering_usageevent SET source_event_id = 'another'"
         " WHERE subject = 'acme' AND occurred_at < '2026-01-02'"

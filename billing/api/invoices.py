@@ -14,9 +14,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from billing.api import serializers as shapes
+from billing.api.drafts import DraftActions
 from billing.models import Invoice, InvoiceLine, Recalculation
 from billing.services.bulk import start_bulk
-from billing.services.corrections import credit_invoice, void_invoice
+from billing.services.corrections import credit_invoice, credit_lines, void_invoice
 from billing.services.delivery import ensure_document, render_invoice, send_invoice
 from billing.services.invoicing import OPEN_STATES, issue_invoice, recalculate_invoices
 from monetization.interface.filters import MonthFilter
@@ -43,7 +44,14 @@ class InvoiceFilters(django_filters.FilterSet):
     )
     month = MonthFilter(method="by_month", help_text="Of the billing date.")
     service_month = MonthFilter(method="by_service_month", help_text="With service in it.")
+    is_failing = django_filters.BooleanFilter(
+        method="by_failing", help_text="Drafts that fail an assertion nobody waived."
+    )
     is_sent = django_filters.BooleanFilter(field_name="sent_at", lookup_expr="isnull", exclude=True)
+
+    def by_failing(self, rows: Any, name: str, value: bool) -> Any:  # noqa: FBT001
+        failing = {"failing_assertions__gt": 0, "status": Invoice.Status.DRAFT}
+        return rows.filter(**failing) if value else rows.exclude(**failing)
 
     def by_month(self, rows: Any, name: str, value: Any) -> Any:
         return rows.filter(bill_on__gte=value, bill_on__lt=_following(value))
@@ -58,13 +66,14 @@ def _following(month: Any) -> Any:
 
 # What a bulk action can be done to, when a filter chooses.
 _BULK_STATES: dict[str, dict[str, Any]] = {
+    "preview": {"status__in": OPEN_STATES},
     "recalculate": {"status__in": OPEN_STATES},
     "issue": {"status": Invoice.Status.DRAFT},
     "send": {"status": Invoice.Status.ISSUED, "sent_at__isnull": True},
 }
 
 
-class InvoiceViewSet(mixins.ListModelMixin, ApiViewSet):
+class InvoiceViewSet(DraftActions, mixins.ListModelMixin, ApiViewSet):
     """Invoices: calculated, reviewed, issued, sent, corrected."""
 
     model = Invoice
@@ -155,11 +164,16 @@ class InvoiceViewSet(mixins.ListModelMixin, ApiViewSet):
     )
     @action(detail=True, methods=["post"], filter_backends=[])
     def credit(self, request: Request, pk: str) -> Response:
-        """Credit everything on an invoice that was not credited before."""
+        """Credit the lines named, or everything on an invoice that was not credited before."""
         invoice = self.get_object()
         body = self.read(shapes.CreditSerializer)
         body.setdefault("issued_on", timezone.localdate())
-        note = credit_invoice(invoice_id=invoice.id, **body, now=timezone.now())
+        lines = body.pop("lines", None)
+        if lines is None:
+            note = credit_invoice(invoice_id=invoice.id, **body, now=timezone.now())
+        else:
+            amounts = {line["line"]: line["amount"] for line in lines}
+            note = credit_lines(invoice_id=invoice.id, amounts=amounts, **body, now=timezone.now())
         return self.show(note, shapes.CreditNoteDetailSerializer, status.HTTP_201_CREATED)
 
     @extend_schema(operation_id="invoices_pdf", responses=PDF_RESPONSES)
@@ -179,7 +193,10 @@ class InvoiceViewSet(mixins.ListModelMixin, ApiViewSet):
     )
     @action(detail=False, methods=["post"], filter_backends=[])
     def bulk(self, request: Request) -> Response:
-        """Recalculate, issue or send many invoices as a job; watch it under /jobs."""
+        """Preview, recalculate, issue or send many invoices as a job; watch it under /jobs.
+
+        A draft that fails an assertion is not issued until it is waived: its item fails.
+        """
         body = self.read(shapes.BulkSerializer)
         ids = body.get("ids")
         if ids is None:

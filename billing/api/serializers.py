@@ -1,5 +1,6 @@
 """Invoices, credit notes and payments as the API shows and takes them."""
 
+from decimal import Decimal
 from typing import Any
 
 from django.utils import timezone
@@ -17,7 +18,21 @@ from monetization.interface.fields import (
     MonthField,
     ReferenceField,
 )
+from monetization.kernel.decimals import NotExact, exact_decimal
 from monetization.kernel.money import Money, MoneyError
+
+
+class SignedField(ExactField):
+    """An exact number that may be negative."""
+
+    def to_internal_value(self, data: Any) -> Decimal:
+        try:
+            number = exact_decimal(data)
+        except NotExact as error:
+            raise serializers.ValidationError(str(error)) from None
+        if number < 0:
+            return -super().to_internal_value(-number)
+        return super().to_internal_value(data)
 
 
 class InvoiceSerializer(serializers.Serializer[Any]):
@@ -38,6 +53,8 @@ class InvoiceSerializer(serializers.Serializer[Any]):
     total_amount = AmountField()
     paid_amount = AmountField()
     credited_amount = AmountField()
+    written_off_amount = AmountField()
+    failing_assertions = serializers.IntegerField(help_text="Rules it fails that nobody waived.")
     payment_status = serializers.ChoiceField(choices=Invoice.PaymentStatus.choices)
     issued_on = serializers.DateField(allow_null=True)
     due_on = serializers.DateField(allow_null=True)
@@ -51,6 +68,7 @@ class InvoiceSerializer(serializers.Serializer[Any]):
 class InvoiceLineSerializer(serializers.Serializer[Any]):
     """One amount, rounded once, with everything needed to compute it again."""
 
+    id = serializers.UUIDField(help_text="Changes when a computed line does; the key stays.")
     key = serializers.CharField(help_text="The same at every recalculation.")
     kind = serializers.CharField()
     item_key = serializers.CharField()
@@ -67,6 +85,8 @@ class InvoiceLineSerializer(serializers.Serializer[Any]):
     price_version = serializers.UUIDField(source="price_version_id", allow_null=True)
     reading = serializers.UUIDField(source="reading_id", allow_null=True)
     is_manual = serializers.BooleanField()
+    edited_by = serializers.CharField(help_text="Who wrote a manual line.")
+    edited_at = serializers.DateTimeField(allow_null=True)
     is_flagged = serializers.BooleanField(help_text="E.g. a negative quantity counted as zero.")
     note = serializers.CharField()
     explanation = serializers.DictField(help_text="The inputs and every step of the price.")
@@ -81,7 +101,10 @@ class InvoiceDetailSerializer(InvoiceSerializer):
     payment_terms_days = serializers.IntegerField()
     purchase_order = serializers.CharField()
     memo = serializers.CharField()
+    change_note = serializers.CharField(help_text="Why it changed; for colleagues.")
+    replaces = serializers.UUIDField(source="replaces_id", allow_null=True)
     void_reason = serializers.CharField()
+    write_off_reason = serializers.CharField()
     content_sha256 = serializers.CharField(help_text="Of what it says; once issued.")
     lines = InvoiceLineSerializer(many=True)
 
@@ -125,8 +148,28 @@ class ReasonSerializer(InputSerializer):
     reason = serializers.CharField(max_length=300)
 
 
+class LineCreditSerializer(InputSerializer):
+    """What is credited of one line, net; its share of the tax goes with it."""
+
+    line = serializers.UUIDField()
+    amount = SignedField(whole=15, places=4)
+
+
 class CreditSerializer(ReasonSerializer):
     issued_on = DayField(required=False, help_text="Today by default.")
+    lines = LineCreditSerializer(  # type: ignore[call-arg]
+        many=True,
+        required=False,
+        allow_empty=False,
+        max_length=1000,
+        help_text="Everything that is left by default.",
+    )
+
+    def validate_lines(self, lines: list[Any]) -> list[Any]:
+        seen = [line["line"] for line in lines]
+        if len(set(seen)) != len(seen):
+            raise serializers.ValidationError("a line appears twice")
+        return lines
 
 
 class BulkFilterSerializer(InputSerializer):

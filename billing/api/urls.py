@@ -1,7 +1,7 @@
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
-from billing.api import accrued, invoices, payments, schedules
+from billing.api import accrued, desk, invoices, payments, schedules
 
 router = SimpleRouter(trailing_slash=False)
 router.register("schedules", schedules.ScheduleViewSet, basename="schedule")
@@ -25,5 +25,15 @@ urlpatterns = [
         accrued.ScheduleAccruedView.as_view(),
         name="schedule-accrued",
     ),
+    path("assertion-rules", desk.AssertionRulesView.as_view(), name="assertion-rules"),
+    path("assertion-rules/<slug:rule>", desk.AssertionRuleView.as_view(), name="assertion-rule"),
+    path(
+        "invoice-reviews/<str:pk>/apply",
+        desk.ReviewApplyView.as_view(),
+        name="invoice-review-apply",
+    ),
+    path("reminder-plan", desk.ReminderPlanView.as_view(), name="reminder-plan"),
+    path("customers/<str:pk>/billing", desk.CustomerBillingView.as_view(), name="customer-billing"),
+    path("customers/<str:pk>/statement", desk.StatementView.as_view(), name="customer-statement"),
     *router.urls,
 ]

@@ -10,6 +10,7 @@ from monetization.kernel.errors import Refusal
 from monetization.kernel.money import Money
 
 DETAIL_LENGTH = 500
+RHYTHM_DAYS = 45  # a line that serves longer is not billed every month
 
 
 class ParameterInvalid(Refusal):
@@ -26,6 +27,7 @@ class LineFacts:
     quantity: Decimal | None
     is_usage: bool
     is_flagged: bool = False
+    days: int = 30  # of service
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,17 +121,28 @@ class Kind:
 
 
 def _change_without_note(facts: InvoiceFacts, set_: Mapping[str, Any]) -> str:
-    before = facts.previous_total
-    if before is None or facts.change_note or before == facts.total:
+    """Compare net amounts, without lines that the billing rhythm puts on one of the two only."""
+    if facts.previous_total is None or facts.change_note:
         return ""
-    change = facts.total - before
+    before = _comparable(facts.previous_lines, facts.lines)
+    after = _comparable(facts.lines, facts.previous_lines)
+    if before == after:
+        return ""
     if not before:
-        return f"{_money(facts.total, facts)} after nothing last time, and no note says why"
-    share = abs(change) * 100 / abs(before)
+        return f"{_money(after, facts)} after nothing last time, and no note says why"
+    share = abs(after - before) * 100 / abs(before)
     if share <= set_["percent"]:
         return ""
-    word = "Up" if change > 0 else "Down"
+    word = "Up" if after > before else "Down"
     return f"{word} {share:,.1f} % against last time, and no note says why"
+
+
+def _comparable(lines: Sequence[LineFacts], others: Sequence[LineFacts]) -> Decimal:
+    also = {line.item_key for line in others}
+    return sum(
+        (line.amount for line in lines if line.days <= RHYTHM_DAYS or line.item_key in also),
+        start=Decimal(0),
+    )
 
 
 def _negative_lines(facts: InvoiceFacts, set_: Mapping[str, Any]) -> str:
@@ -197,7 +210,8 @@ def _listed(what: str, lines: Sequence[LineFacts]) -> str:
 KINDS: dict[str, Kind] = {
     "change_without_note": Kind(
         "A large change has a note",
-        "The total moves by more than this share against last time and no note says why.",
+        "The net amount moves by more than this share against last time, quarterly and yearly "
+        "lines aside, and no note says why.",
         _change_without_note,
         (Parameter("percent", "Percent", "40", _percentage),),
     ),

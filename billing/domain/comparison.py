@@ -7,10 +7,9 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
+from billing.domain.assertions import RHYTHM_DAYS
 from monetization.kernel.money import Money
 from monetization.pricing.estimate import rerate
-
-_RHYTHM_DAYS = 45  # a line that serves longer than this is not billed every month
 
 LABELS = {
     "usage": "Usage",
@@ -134,7 +133,7 @@ def _cause(old: Sequence[ComparedLine], new: Sequence[ComparedLine]) -> str:
             return "manual"
         if only.explanation.get("kind") == "minimum":
             return "minimum"
-        if only.days > _RHYTHM_DAYS:
+        if only.days > RHYTHM_DAYS:
             return "rhythm"
         if only.days == 1:
             return "one_off"
@@ -170,7 +169,7 @@ def _parts(
 
 
 def _same_rhythm(old: ComparedLine, new: ComparedLine) -> bool:
-    return (old.days > _RHYTHM_DAYS) == (new.days > _RHYTHM_DAYS)
+    return (old.days > RHYTHM_DAYS) == (new.days > RHYTHM_DAYS)
 
 
 def _steps(old: ComparedLine, new: ComparedLine, currency: str) -> tuple[tuple[str, Decimal], ...]:
@@ -205,7 +204,7 @@ def _steps(old: ComparedLine, new: ComparedLine, currency: str) -> tuple[tuple[s
     rest = new.amount - amount
     if rest:
         moved[agreed or "price"] = moved.get(agreed or "price", Decimal(0)) + rest
-    return tuple((cause, part) for cause, part in moved.items() if part)
+    return tuple((cause, moved[cause]) for cause in LABELS if moved.get(cause))
 
 
 def _priced(explanation: Mapping[str, Any], currency: str) -> Decimal | None:

@@ -148,7 +148,7 @@ def facts_of(rows: Sequence[Invoice]) -> dict[UUID, InvoiceFacts]:
 
 def _line_facts(invoice_ids: Iterable[UUID]) -> dict[UUID | None, list[LineFacts]]:
     found: dict[UUID | None, list[LineFacts]] = defaultdict(list)
-    for invoice_id, item_key, description, amount, quantity, reading_id, is_flagged in (
+    for invoice_id, item_key, text, amount, quantity, reading_id, is_flagged, start, end in (
         InvoiceLine.objects.filter(invoice__in=list(invoice_ids))
         .order_by("position", "key")
         .values_list(
@@ -159,9 +159,12 @@ def _line_facts(invoice_ids: Iterable[UUID]) -> dict[UUID | None, list[LineFacts
             "quantity",
             "reading_id",
             "is_flagged",
+            "service_start",
+            "service_end",
         )
     ):
+        is_usage, days = reading_id is not None, (end - start).days
         found[invoice_id].append(
-            LineFacts(item_key, description, amount, quantity, reading_id is not None, is_flagged)
+            LineFacts(item_key, text, amount, quantity, is_usage, is_flagged, days)
         )
     return found

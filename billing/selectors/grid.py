@@ -87,7 +87,7 @@ def _by_assertions(rows: Any, wanted: InvoiceFilter) -> Any:
     waived = AssertionFailure.objects.filter(invoice=OuterRef("pk"), waived_at__isnull=False)
     match wanted.assertions:
         case "failed":
-            return rows.filter(failing_assertions__gt=0)
+            return rows.filter(failing_assertions__gt=0, status=Invoice.Status.DRAFT)
         case "waived":
             return rows.filter(Exists(waived))
         case "passed":
@@ -185,7 +185,7 @@ def group_totals(rows: Any, group: str) -> Any:
             count=Count("pk"),
             total=Sum("total_amount", default=ZERO),
             previous=Sum(Coalesce(F("previous"), ZERO), default=ZERO),
-            failing=Sum("failing_assertions", default=0),
+            failing=Sum("failing_assertions", filter=Q(status=Invoice.Status.DRAFT), default=0),
         )
         .order_by("name", "currency", "key")
     )

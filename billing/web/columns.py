@@ -49,6 +49,8 @@ def _why(row: Row) -> str:
 
 
 def _failing(row: Row) -> list[str]:
+    if row.invoice.status != Invoice.Status.DRAFT:
+        return []
     return [failure.detail for failure in row.failures if failure.waived_at is None]
 
 

@@ -66,10 +66,6 @@ urlpatterns = [
     path(
         "parts/customer/<uuid:customer_id>/invoices", invoices.of_customer, name="customer-invoices"
     ),
-    path(
-        "parts/customer/<uuid:customer_id>/accrued", accrued.of_customer, name="customer-accrued"
-    ),
-    path(
-        "parts/schedule/<uuid:schedule_id>/accrued", accrued.of_schedule, name="schedule-accrued"
-    ),
+    path("parts/customer/<uuid:customer_id>/accrued", accrued.of_customer, name="customer-accrued"),
+    path("parts/schedule/<uuid:schedule_id>/accrued", accrued.of_schedule, name="schedule-accrued"),
 ]

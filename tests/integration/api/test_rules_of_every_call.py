@@ -102,6 +102,13 @@ class TestIsolation:
             ("invoices", "send"),
             ("invoices", "void"),
             ("invoices", "credit"),
+            ("invoices", "lines"),
+            ("invoices", "comments"),
+            ("invoices", "waive"),
+            ("invoices", "reissue"),
+            ("invoices", "write-off"),
+            ("invoices", "reinstate"),
+            ("invoices", "remind"),
             ("jobs", "cancel"),
             ("jobs", "retry"),
         ]:

@@ -39,16 +39,28 @@ def test_an_ordinary_invoice_passes_every_rule() -> None:
     assert evaluate([Rule(kind) for kind in KINDS], GOOD) == ()
 
 
-@pytest.mark.parametrize(("total", "fails"), [("840.00", False), ("840.01", True), ("359", True)])
-def test_a_change_over_the_share_needs_a_note(total: str, fails: bool) -> None:
-    facts = replace(GOOD, total=Decimal(total))
+@pytest.mark.parametrize(
+    ("usage", "fails"), [("312", False), ("312.01", True), ("0", False), ("-153", True)]
+)
+def test_a_change_over_the_share_needs_a_note(usage: str, fails: bool) -> None:
+    # 580.00 before; 40 % of it are 232.00.
+    facts = replace(GOOD, lines=(FEE, replace(CALLS, amount=Decimal(usage))))
     assert bool(failing(facts, "change_without_note", percent="40")) is fails
     assert not failing(replace(facts, change_note="New site"), "change_without_note")
 
 
+def test_a_quarterly_fee_that_is_not_due_every_month_needs_no_note() -> None:
+    quarterly = LineFacts("support", "Support", Decimal(5000), Decimal(1), False, days=91)
+    assert not failing(replace(GOOD, lines=(FEE, CALLS, quarterly)), "change_without_note")
+    assert not failing(replace(GOOD, previous_lines=(FEE, CALLS, quarterly)), "change_without_note")
+    dearer = replace(quarterly, amount=Decimal(9000))
+    both = replace(GOOD, lines=(FEE, CALLS, dearer), previous_lines=(FEE, CALLS, quarterly))
+    assert failing(both, "change_without_note")
+
+
 def test_something_after_nothing_needs_a_note_and_a_first_invoice_does_not() -> None:
-    assert failing(replace(GOOD, previous_total=Decimal(0)), "change_without_note")
-    assert not failing(replace(GOOD, previous_total=None), "change_without_note")
+    assert failing(replace(GOOD, previous_lines=()), "change_without_note")
+    assert not failing(replace(GOOD, previous_lines=(), previous_total=None), "change_without_note")
 
 
 def test_a_negative_line_is_named() -> None:

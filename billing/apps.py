@@ -6,64 +6,69 @@ class BillingConfig(AppConfig):
 
     def ready(self) -> None:
         from billing import handlers
-        from monetization.events.schemas import register_event_type
         from monetization.events.services import subscribe
         from monetization.jobs.services import JobKind, register_job_kind
 
-        for name in ("created", "activated", "suspended", "resumed", "completed", "cancelled"):
-            register_event_type(
-                f"schedule.{name}", f"Schedule {name}", required=("schedule_id", "customer_id")
-            )
-        register_event_type(
-            "invoice.issued", "Invoice issued", required=("invoice_id", "number", "customer_id")
-        )
-        register_event_type("invoice.sent", "Invoice sent", required=("invoice_id",))
-        register_event_type(
-            "invoice.voided", "Invoice voided", required=("invoice_id", "number", "reason")
-        )
-        edits = (("added", "Manual line added"), ("changed", "Manual line changed"))
-        for name, description in (*edits, ("removed", "Manual line removed")):
-            register_event_type(
-                f"invoice.line_{name}",
-                description,
-                required=("invoice_id", "line", "description", "amount"),
-            )
-        register_event_type("invoice.edited", "Draft edited", required=("invoice_id", "fields"))
-        register_event_type(
-            "invoice.drafted",
-            "Invoice drafted",
-            required=("invoice_id", "customer_id"),
-            optional=("replaces",),
-        )
-        register_event_type(
-            "invoice.written_off",
-            "Invoice written off",
-            required=("invoice_id", "number", "amount", "reason"),
-        )
-        register_event_type(
-            "invoice.reinstated",
-            "Write-off taken back",
-            required=("invoice_id", "number", "amount"),
-        )
-        register_event_type(
-            "invoice.reminded", "Reminder sent", required=("invoice_id", "number", "days_late")
-        )
-        register_event_type(
-            "invoice.assertions_waived",
-            "Failed assertions waived",
-            required=("invoice_id", "rules", "reason"),
-        )
-        register_event_type(
-            "credit_note.issued",
-            "Credit note issued",
-            required=("credit_note_id", "invoice_id", "number"),
-        )
-        register_event_type(
-            "payment.recorded", "Payment recorded", required=("payment_id", "customer_id")
-        )
+        _register_events()
         subscribe("schedule.activated", "billing.open_invoices", handlers.on_schedule_activated)
         register_job_kind(JobKind("invoices.recalculate", handlers.recalculate_item, batch_size=25))
         register_job_kind(JobKind("invoices.preview", handlers.preview_item, batch_size=25))
         register_job_kind(JobKind("invoices.apply", handlers.apply_item, batch_size=25))
         register_job_kind(JobKind("invoices.issue", handlers.issue_item, batch_size=5))
         register_job_kind(JobKind("invoices.send", handlers.send_item))
+
+
+def _register_events() -> None:
+    from monetization.events.schemas import register_event_type
+
+    for name in ("created", "activated", "suspended", "resumed", "completed", "cancelled"):
+        register_event_type(
+            f"schedule.{name}", f"Schedule {name}", required=("schedule_id", "customer_id")
+        )
+    register_event_type(
+        "invoice.issued", "Invoice issued", required=("invoice_id", "number", "customer_id")
+    )
+    register_event_type("invoice.sent", "Invoice sent", required=("invoice_id",))
+    register_event_type(
+        "invoice.voided", "Invoice voided", required=("invoice_id", "number", "reason")
+    )
+    edits = (("added", "Manual line added"), ("changed", "Manual line changed"))
+    for name, description in (*edits, ("removed", "Manual line removed")):
+        register_event_type(
+            f"invoice.line_{name}",
+            description,
+            required=("invoice_id", "line", "description", "amount"),
+        )
+    register_event_type("invoice.edited", "Draft edited", required=("invoice_id", "fields"))
+    register_event_type(
+        "invoice.drafted",
+        "Invoice drafted",
+        required=("invoice_id", "customer_id"),
+        optional=("replaces",),
+    )
+    register_event_type(
+        "invoice.written_off",
+        "Invoice written off",
+        required=("invoice_id", "number", "amount", "reason"),
+    )
+    register_event_type(
+        "invoice.reinstated",
+        "Write-off taken back",
+        required=("invoice_id", "number", "amount"),
+    )
+    register_event_type(
+        "invoice.reminded", "Reminder sent", required=("invoice_id", "number", "days_late")
+    )
+    register_event_type(
+        "invoice.assertions_waived",
+        "Failed assertions waived",
+        required=("invoice_id", "rules", "reason"),
+    )
+    register_event_type(
+        "credit_note.issued",
+        "Credit note issued",
+        required=("credit_note_id", "invoice_id", "number"),
+    )
+    register_event_type(
+        "payment.recorded", "Payment recorded", required=("payment_id", "customer_id")
+    )

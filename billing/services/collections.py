@@ -55,14 +55,7 @@ def record_payment(
     if Payment.objects.filter(customer=customer, reference=reference).exists():
         raise PaymentReferenceKnown(f"payment {reference!r} of {customer.name} is recorded already")
     paid = Money(amount, currency)
-    invoices = list(
-        Invoice.objects.select_for_update(of=("self",))
-        .filter(customer=customer, currency=currency, status=Invoice.Status.ISSUED)
-        .exclude(
-            payment_status__in=[Invoice.PaymentStatus.PAID, Invoice.PaymentStatus.UNCOLLECTIBLE]
-        )
-        .order_by("due_on", "number")
-    )
+    invoices = _owing(customer, currency)
     parts = _oldest_first(paid, invoices) if allocations is None else dict(allocations)
     _check(parts, invoices, amount)
     payment = Payment.objects.create(
@@ -97,6 +90,17 @@ def open_amount(invoice: Invoice) -> Decimal:
     """Return what an invoice still owes."""
     settled = invoice.paid_amount + invoice.credited_amount + invoice.written_off_amount
     return invoice.total_amount - settled
+
+
+def _owing(customer: Customer, currency: str) -> list[Invoice]:
+    """Lock and return what a customer still owes in a currency, the oldest due first."""
+    settled = [Invoice.PaymentStatus.PAID, Invoice.PaymentStatus.UNCOLLECTIBLE]
+    return list(
+        Invoice.objects.select_for_update(of=("self",))
+        .filter(customer=customer, currency=currency, status=Invoice.Status.ISSUED)
+        .exclude(payment_status__in=settled)
+        .order_by("due_on", "number")
+    )
 
 
 def _oldest_first(paid: Money, invoices: list[Invoice]) -> dict[UUID, Decimal]:

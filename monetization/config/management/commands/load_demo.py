@@ -136,9 +136,7 @@ class Loader:
                 if month < last:
                     issued += history.close_past_month(month, self._payers, self._random)
                 else:
-                    issued += history.issue_month(
-                        month, self._payers, self._random, self._today
-                    )
+                    issued += history.issue_month(month, self._payers, self._random, self._today)
                     history.correct_some(month, self._now - timedelta(days=self._today.day))
             month = add_months(month, 1, anchor_day=1)
         self._step(f"{issued:,} invoices issued, collected and recognized")

@@ -18,8 +18,9 @@ from monetization.users.permissions import Principal, permissions_of
 SESSION_TENANT = "tenant_id"
 USE_NOTED_EVERY = timedelta(minutes=1)
 _SCHEMES = ("bearer ", "api-key ")
-# Pages whose secret address says which tenant they belong to; who is signed in does not matter.
-_BIND_THEMSELVES = ("/sign/",)
+# Pages whose secret address says which tenant they belong to, and dialects that write their own
+# errors: who is signed in does not matter.
+_BIND_THEMSELVES = ("/sign/", "/compat/")
 
 
 class TenantMiddleware:
@@ -38,7 +39,7 @@ class TenantMiddleware:
             return self.get_response(request)
         key = _presented_key(request)
         if key is not None:
-            principal = _principal_of_key(key)
+            principal = principal_of_key(key)
             if principal is None:
                 return problem_response(
                     401, "invalid_api_key", "The API key is unknown, expired or revoked."
@@ -63,11 +64,17 @@ def _presented_key(request: HttpRequest) -> str | None:
     return None
 
 
-def _principal_of_key(key: str) -> Principal | None:
+def principal_of_key(key: str) -> Principal | None:
+    """Return whom a key lets in; None if it is unknown, expired or revoked."""
     try:
         api_key: Any = ApiKey.objects.get_from_key(key)
     except (ApiKey.DoesNotExist, ValueError):
         return None
+    return principal_of(api_key)
+
+
+def principal_of(api_key: ApiKey) -> Principal | None:
+    """Return whom a key lets in; None if it has expired or was revoked."""
     if api_key.has_expired or api_key.revoked:
         return None
     _note_use(api_key)

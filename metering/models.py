@@ -9,6 +9,7 @@ from django.db.models import F, Q
 
 from monetization.audit.models import audited
 from monetization.customers.models import Customer
+from monetization.kernel.ids import uuid7
 from monetization.tenancy.models import TenantForeignKey, TenantModel
 
 
@@ -33,6 +34,8 @@ class Meter(TenantModel):
     filters = models.JSONField(
         default=dict, blank=True
     )  # property -> allowed values; all must match
+    version = models.PositiveIntegerField(default=1)  # the one that counts now
+    rollup_id = models.UUIDField(null=True, editable=False)  # of its hourly sums, if not its id
     is_archived = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -51,6 +54,48 @@ class Meter(TenantModel):
         return self.name
 
 
+class MeterVersion(TenantModel):
+    """A definition a meter had, has, or will have once its history is counted.
+
+    Bills go on being made with the active one while the next is built.
+    """
+
+    class Status(models.TextChoices):
+        BUILDING = "building", "Being built"
+        ACTIVE = "active", "Active"
+        REPLACED = "replaced", "Replaced"
+        CANCELLED = "cancelled", "Cancelled"
+
+    meter = TenantForeignKey(Meter, related_name="versions")
+    number = models.PositiveIntegerField()
+    status = models.CharField(max_length=10, choices=Status)
+    event_type = models.SlugField(max_length=100)
+    aggregation = models.CharField(max_length=12, choices=Meter.Aggregation)
+    value_property = models.CharField(max_length=100, blank=True)
+    filters = models.JSONField(default=dict, blank=True)
+    rollup_id = models.UUIDField(default=uuid7, editable=False)
+    snapshot = models.TextField(blank=True)  # what was there before is counted by the rebuild
+    created_at = models.DateTimeField()
+    activated_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "meter", "number"], name="version_once"),
+            models.UniqueConstraint(
+                fields=["tenant", "meter"],
+                condition=Q(status="building"),
+                name="one_version_building",
+            ),
+            models.UniqueConstraint(
+                fields=["tenant", "meter"], condition=Q(status="active"), name="one_version_active"
+            ),
+        ]
+        triggers = [audited()]
+
+    def __str__(self) -> str:
+        return f"{self.meter_id} version {self.number}"
+
+
 class UsageReading(TenantModel):
     """A meter's quantity for a customer over a window, with the snapshot it was taken at.
 
@@ -58,6 +103,7 @@ class UsageReading(TenantModel):
     """
 
     meter = TenantForeignKey(Meter, related_name="+")
+    meter_version = models.PositiveIntegerField(default=1)  # whose definition it was taken by
     customer = TenantForeignKey(Customer, related_name="+")
     window_start = models.DateTimeField()
     window_end = models.DateTimeField()  # exclusive

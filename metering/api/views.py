@@ -1,10 +1,10 @@
 """Usage over REST: events in, verdicts out; live quantities; what could not be attributed."""
 
-from collections import Counter
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django.http import HttpResponse
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import mixins, serializers, status, viewsets
@@ -14,15 +14,15 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from metering import selectors, services
-from metering.domain.events import Outcome, UsageEvent, Verdict
+from metering.domain.events import Outcome
+from metering.ingest import door
 from metering.ingest.body import read_body
-from metering.ingest.parser import Invalid, parse_batch, read_events, read_time
+from metering.ingest.limits import limiter
+from metering.ingest.parser import Invalid, read_time
 from metering.models import Meter
 from monetization.customers.models import Customer
 from monetization.interface.idempotency import IdempotentMixin
-from monetization.interface.problems import Unprocessable
-
-MAX_BATCH = 10_000
+from monetization.tenancy.context import current_tenant_id
 
 
 class UsageEventSerializer(serializers.Serializer[Any]):
@@ -77,20 +77,14 @@ class UsageEventsView(APIView):
             "verdict; one bad event never fails its batch. Sending a batch again is harmless."
         ),
     )
-    def post(self, request: Request) -> Response:
-        body, ndjson = read_body(request._request)
-        raw = parse_batch(body, ndjson=ndjson)
-        if not raw:
-            raise Unprocessable("the batch is empty")
-        if len(raw) > MAX_BATCH:
-            raise Unprocessable(f"a batch has at most {MAX_BATCH} events; this has {len(raw)}")
-        verdicts = _take_in(raw)
-        return Response(
-            {
-                "counts": Counter(verdict.outcome.value for verdict in verdicts),
-                "events": [_verdict_data(verdict) for verdict in verdicts],
-            }
-        )
+    def post(self, request: Request) -> HttpResponse:
+        tenant_id = current_tenant_id()
+        with limiter.place(tenant_id):
+            body, ndjson = read_body(request._request)
+            read = door.read_batch(body, ndjson=ndjson)
+            limiter.spend(tenant_id, len(read))
+            verdicts = door.store(read, now=timezone.now())
+        return HttpResponse(door.answer(verdicts), content_type="application/json")
 
     @extend_schema(
         operation_id="usage_events_list",
@@ -112,29 +106,6 @@ class UsageEventsView(APIView):
             quarantined=query.get("quarantined") == "true",
         )
         return Response({"results": StoredEventSerializer(rows, many=True).data})
-
-
-def _take_in(raw: list[Any]) -> list[Verdict]:
-    read = read_events(raw, default_source="api")
-    good = [(index, item) for index, item in enumerate(read) if isinstance(item, UsageEvent)]
-    found = services.record_usage_events([event for _, event in good], now=timezone.now())
-    verdicts: dict[int, Verdict] = {
-        index: Verdict(index, v.id, v.outcome, v.field, v.reason, v.is_matched)
-        for (index, _), v in zip(good, found, strict=True)
-    }
-    return [item if isinstance(item, Verdict) else verdicts[i] for i, item in enumerate(read)]
-
-
-def _verdict_data(verdict: Verdict) -> dict[str, Any]:
-    data: dict[str, Any] = {
-        "index": verdict.index,
-        "id": verdict.id,
-        "verdict": verdict.outcome.value,
-        "matched": verdict.is_matched,
-    }
-    if verdict.reason:
-        data |= {"field": verdict.field, "reason": verdict.reason}
-    return data
 
 
 def _moment(text: str | None, field: str) -> datetime | None:

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from metering.domain.events import UsageEvent
+from metering.domain.events import UsageEvent, stored_text
 from monetization.kernel.decimals import NotExact, exact_decimal
 
 # Text that counts as a number. One pattern for Python and Postgres, so that the hourly sums
@@ -27,6 +27,11 @@ class MeterDefinition:
     aggregation: str
     value_property: str
     filters: Mapping[str, Any]  # property -> list of allowed values
+    rollup_id: UUID | None = None  # under which its hourly sums are kept, if not its own
+
+    @property
+    def rollup(self) -> UUID:
+        return self.rollup_id or self.id
 
     @property
     def is_additive(self) -> bool:
@@ -60,4 +65,8 @@ def counted_number(value: object) -> Decimal | None:
 
 
 def _passes(filters: Mapping[str, Any], event: UsageEvent) -> bool:
-    return all(event.data.get(name) in allowed for name, allowed in filters.items())
+    data = event.data
+    return all(
+        name in data and stored_text(data[name]) in [str(one) for one in allowed]
+        for name, allowed in filters.items()
+    )

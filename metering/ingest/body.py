@@ -1,14 +1,22 @@
-"""Read a request's body with bounded memory, compressed or not."""
+"""Read a request's body with bounded memory, compressed or not, whatever its length claims."""
 
 import zlib
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, Protocol
 
-from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest
 from rest_framework.exceptions import APIException, ParseError, UnsupportedMediaType
 
-MAX_BODY = 20 * 1024 * 1024
-JSON_TYPES = ("application/json", "application/cloudevents-batch+json")
+MAX_BODY = 10 * 1024 * 1024
+# Objects cost memory by number, not by size: a body of [0,0,0,...] would need eight times
+# its length. Commas and colons bound how many values there can be.
+MAX_VALUES = 200_000
+PIECE = 64 * 1024
+JSON_TYPES = (
+    "application/json",
+    "application/cloudevents+json",
+    "application/cloudevents-batch+json",
+)
 NDJSON_TYPES = ("application/x-ndjson", "application/ndjson", "application/jsonl")
 
 
@@ -20,39 +28,91 @@ class BodyTooLarge(APIException):
     default_detail = f"A body may have at most {MAX_BODY // 1024 // 1024} MB; send smaller batches."
 
 
+class BodyNotThere(APIException):
+    """The connection ended before the body did."""
+
+    status_code = 400
+    default_code = "body_cut_short"
+    default_detail = "The body ended before its Content-Length; send it again."
+
+
+class _Decoder(Protocol):
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def unconsumed_tail(self) -> bytes: ...
+    def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
+
+
 def read_body(request: HttpRequest) -> tuple[bytes, bool]:
     """Return the decoded body and whether it is NDJSON.
 
-    :raises UnsupportedMediaType: for another content type or charset.
-    :raises BodyTooLarge: beyond 20 MB, before or after decompression.
+    :raises UnsupportedMediaType: for another content type, charset or compression.
+    :raises BodyTooLarge: beyond 10 MB, before or after decompression.
     """
     media, _, _ = (request.content_type or "").partition(";")
     charset = request.content_params.get("charset", "utf-8") if request.content_params else "utf-8"
-    if media not in JSON_TYPES + NDJSON_TYPES or charset.lower() not in ("utf-8", "utf8"):
-        raise UnsupportedMediaType(request.headers.get("Content-Type", ""))
-    length = request.META.get("CONTENT_LENGTH") or "0"
+    if media not in JSON_TYPES + NDJSON_TYPES:
+        raise UnsupportedMediaType(request.headers.get("Content-Type", "nothing"))
+    if charset.strip().strip('"').lower() not in ("utf-8", "utf8"):
+        raise UnsupportedMediaType(f"charset {charset}", "Send UTF-8; {media_type} is not taken.")
+    encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
+    length = request.META.get("CONTENT_LENGTH") or ""
     if length.isdigit() and int(length) > MAX_BODY:
         raise BodyTooLarge
-    try:
-        body = request.body
-    except RequestDataTooBig:
-        raise BodyTooLarge from None
-    encoding = request.headers.get("Content-Encoding", "identity").lower()
+    pieces = _pieces(request)
     if encoding == "gzip":
-        body = _gunzip(body)
-    elif encoding != "identity":
-        raise UnsupportedMediaType(f"Content-Encoding {encoding}")
+        body = _gunzip(pieces)
+    elif encoding == "identity":
+        body = _whole(pieces)
+        if length.isdigit() and len(body) < int(length):
+            raise BodyNotThere
+    else:
+        raise UnsupportedMediaType(
+            encoding, "Content-Encoding {media_type} is not taken; send gzip or nothing."
+        )
+    if body.count(b",") + body.count(b":") > MAX_VALUES:
+        raise BodyTooLarge(f"A body may have at most {MAX_VALUES:,} values; send smaller batches.")
     return body, media in NDJSON_TYPES
 
 
-def _gunzip(body: bytes) -> bytes:
-    decoder: Any = zlib.decompressobj(wbits=31)
+def _pieces(request: HttpRequest) -> Iterator[bytes]:
+    """Read the body piece by piece, also when it is chunked and has no length."""
+    chunked = "chunked" in request.META.get("HTTP_TRANSFER_ENCODING", "").lower()
+    source: Any = request
+    if chunked and not request.META.get("CONTENT_LENGTH"):
+        source = request.META["wsgi.input"]  # Django takes a body without a length for empty
     try:
-        plain = decoder.decompress(body, MAX_BODY + 1)
+        while piece := source.read(PIECE):
+            yield piece
+    except OSError:
+        raise BodyNotThere from None
+
+
+def _whole(pieces: Iterator[bytes]) -> bytes:
+    body = bytearray()
+    for piece in pieces:
+        body += piece
+        if len(body) > MAX_BODY:
+            raise BodyTooLarge
+    return bytes(body)
+
+
+def _gunzip(pieces: Iterator[bytes]) -> bytes:
+    decoder: _Decoder = zlib.decompressobj(wbits=31)
+    body = bytearray()
+    try:
+        for piece in pieces:
+            if decoder.eof:
+                raise ParseError("the gzip body goes on after its end")
+            waiting = piece
+            while waiting:
+                body += decoder.decompress(waiting, PIECE)
+                waiting = decoder.unconsumed_tail
+                if len(body) > MAX_BODY:
+                    raise BodyTooLarge
     except zlib.error:
         raise ParseError("the body is not gzip") from None
-    if len(plain) > MAX_BODY:
-        raise BodyTooLarge
     if not decoder.eof:
         raise ParseError("the gzip body is cut short")
-    return bytes(plain)
+    return bytes(body)

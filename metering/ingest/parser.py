@@ -6,20 +6,34 @@ from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
-from metering.domain.events import Outcome, UsageEvent, Value, Verdict
+from metering.domain.events import (
+    SUPERSEDES,
+    VOIDS,
+    Correction,
+    Outcome,
+    UsageEvent,
+    Value,
+    Verdict,
+)
 from monetization.interface.parsers import strict_json
 from monetization.kernel.decimals import NotExact, exact_decimal
 
 MAX_TEXT = 200
 MAX_PROPERTIES = 100
-FIELDS = {"id", "source", "type", "subject", "customer", "time", "data", "specversion"}
+FIELDS = frozenset(
+    [
+        *("id", "source", "type", "subject", "customer", "time", "data", "specversion"),
+        *(SUPERSEDES, VOIDS),
+    ]
+)
 
 _TIME = re.compile(
     r"(\d{4})-(\d{2})-(\d{2})[Tt](\d{2}):(\d{2}):(\d{2})(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})",
     re.ASCII,
 )
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
+_EXTENSION = re.compile(r"[a-z0-9]{1,40}|data_base64", re.ASCII)
+TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
 
 
 class Invalid(ValueError):
@@ -64,10 +78,15 @@ def read_events(raw: list[Any], *, default_source: str) -> list[UsageEvent | Ver
                 raise item
             result.append(read_event(item, default_source=default_source))
         except Invalid as error:
-            given = item.get("id") if isinstance(item, dict) else None
-            name = given[:MAX_TEXT] if isinstance(given, str) else ""
-            result.append(Verdict(index, name, Outcome.INVALID, error.field, error.reason))
+            result.append(refused(index, item, error))
     return result
+
+
+def refused(index: int, item: Any, error: Invalid) -> Verdict:
+    """Return the verdict on an event that cannot be taken."""
+    given = item.get("id") if isinstance(item, dict) else None
+    name = given[:MAX_TEXT] if isinstance(given, str) else ""
+    return Verdict(index, name, Outcome.INVALID, error.field, error.reason)
 
 
 def read_event(item: Any, *, default_source: str) -> UsageEvent:
@@ -79,20 +98,58 @@ def read_event(item: Any, *, default_source: str) -> UsageEvent:
         raise Invalid("", "must be an object")
     unknown = sorted(set(item) - FIELDS)
     if unknown:
-        raise Invalid(unknown[0], "is not a known field; put measurements under data")
+        _check_extensions(item, unknown)
     if "subject" in item and "customer" in item:
         raise Invalid("customer", "give subject or customer, not both")
     kind = _text(item, "type")
-    if not _TYPE.fullmatch(kind):
+    if not TYPE.fullmatch(kind):
         raise Invalid("type", "must be letters, digits, dots, dashes or underscores")
+    source, name = _text(item, "source", default_source), _text(item, "id")
     return UsageEvent(
-        source=_text(item, "source", default_source),
-        id=_text(item, "id"),
+        source=source,
+        id=name,
         type=kind,
         subject=_text(item, "customer" if "customer" in item else "subject"),
         time=read_time(item.get("time")),
         data=_data(item.get("data", {})),
+        corrects=_correction(item, source, name),
     )
+
+
+def _check_extensions(item: dict[str, Any], names: list[str]) -> None:
+    """Let a CloudEvent carry attributes that are not ours; they are not kept."""
+    if item.get("specversion") != "1.0":
+        raise Invalid(names[0], "is not a known field; put measurements under data")
+    for name in names:
+        if name == "data_base64":
+            raise Invalid(name, "is not JSON; send data")
+        if name == "datacontenttype" and "json" not in str(item[name]):
+            raise Invalid(name, "must be application/json")
+        if not _EXTENSION.fullmatch(name):
+            raise Invalid(name, "is not a known field; put measurements under data")
+        if isinstance(item[name], (dict, list)):
+            raise Invalid(name, "must be text, a number, true or false")
+
+
+def _correction(item: dict[str, Any], source: str, name: str) -> Correction | None:
+    """Read which event this one supersedes or voids: an id, or an id with its source."""
+    kinds = [kind for kind in (SUPERSEDES, VOIDS) if item.get(kind) is not None]
+    if not kinds:
+        return None
+    if len(kinds) > 1:
+        raise Invalid(VOIDS, "give supersedes or voids, not both")
+    kind, given = kinds[0], item[kinds[0]]
+    if not isinstance(given, dict):
+        given = {"id": given}
+    if set(given) - {"source", "id"}:
+        raise Invalid(kind, "has an id and, for another source, a source")
+    try:
+        found = Correction(kind, _text(given, "source", source), _text(given, "id"))
+    except Invalid as error:
+        raise Invalid(f"{kind}.{error.field}", error.reason) from None
+    if (found.source, found.id) == (source, name):
+        raise Invalid(kind, "must name an earlier event")
+    return found
 
 
 def _text(item: dict[str, Any], name: str, default: str | None = None) -> str:

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -11,14 +11,17 @@ from uuid import UUID
 import orjson
 
 from metering.domain.counting import MeterDefinition
-from metering.models import Meter, UsageReading
-from metering.stores.postgres import HOUR, aggregate_sql, bulk_cursor, counting_sql
-
-# Events of this transaction count too: the snapshot alone would hide them.
-VISIBLE = (
-    "(pg_visible_in_snapshot(e.xact_id, %b::pg_snapshot)"
-    " OR COALESCE(e.xact_id = pg_current_xact_id_if_assigned(), false))"
+from metering.models import Meter, MeterVersion, UsageReading
+from metering.stores.postgres import (
+    COUNTED_AS_OF,
+    HOUR,
+    LIVE,
+    aggregate_sql,
+    as_of,
+    bulk_cursor,
+    counting_sql,
 )
+
 MAX_PAGE = 200
 
 
@@ -40,13 +43,15 @@ class UsageQuantity:
     event_count: int
 
 
-def meter_definition(meter: Meter) -> MeterDefinition:
+def meter_definition(meter: Meter | MeterVersion) -> MeterDefinition:
+    """Return what a meter, or one of its versions, counts."""
     return MeterDefinition(
         id=meter.id,
         event_type=meter.event_type,
         aggregation=meter.aggregation,
         value_property=meter.value_property,
         filters=meter.filters,
+        rollup_id=meter.rollup_id,
     )
 
 
@@ -102,7 +107,8 @@ def _plan(
         if not meters[request.meter_id].is_additive or first >= last:
             raw[request.meter_id].append((*key, start, end))
             continue
-        hours.append((*key, first, last))
+        rollup = meters[request.meter_id].rollup
+        hours.append((index, rollup, request.customer_id, first, last))
         if start < first:
             raw[request.meter_id].append((*key, start, first))
         if last < end:
@@ -160,9 +166,18 @@ def _read_raw(
         f"SELECT w.i, {value}, count(*) FROM unnest(%b::int[], %b::uuid[],"
         " %b::timestamptz[], %b::timestamptz[]) AS w(i, customer_id, lo, hi)"
         " JOIN metering_usageevent e ON e.customer_id = w.customer_id"
-        " AND e.occurred_at >= w.lo AND e.occurred_at < w.hi AND e.quarantine = ''"
-        f" WHERE {where} AND {VISIBLE} GROUP BY w.i",
-        [*value_parameters, columns[0], columns[2], columns[3], columns[4], *parameters, snapshot],
+        " AND e.occurred_at >= w.lo AND e.occurred_at < w.hi"
+        f" WHERE {where} AND {COUNTED_AS_OF} GROUP BY w.i",
+        [
+            *value_parameters,
+            columns[0],
+            columns[2],
+            columns[3],
+            columns[4],
+            *parameters,
+            snapshot,
+            snapshot,
+        ],
     )
     for index, quantity, events in cursor.fetchall():
         sums[index][0] += quantity
@@ -180,7 +195,7 @@ def usage_by_day(
         cursor.execute(
             f"SELECT (e.occurred_at AT TIME ZONE %b)::date AS day, {value}"
             " FROM metering_usageevent e WHERE e.customer_id = %b AND e.occurred_at >= %b"
-            f" AND e.occurred_at < %b AND e.quarantine = '' AND {where}"
+            f" AND e.occurred_at < %b AND {LIVE} AND {where}"
             " GROUP BY day ORDER BY day",
             [zone, *value_parameters, customer_id, window_start, window_end, *parameters],
         )
@@ -201,6 +216,9 @@ class EventRow:
     recorded_at: datetime
     data: dict[str, Any]
     quarantine: str
+    is_retired: bool = False  # corrected by another event, or discarded: it does not count
+    retired_by: UUID | None = None  # the event that corrects it
+    change: str = ""  # of a late one: "added", or "removed" since the reading
 
 
 def _event_row(row: Sequence[Any]) -> EventRow:
@@ -211,40 +229,59 @@ def _event_row(row: Sequence[Any]) -> EventRow:
 
 _EVENT_COLUMNS = (
     "e.id, e.source, e.source_event_id, e.type, e.subject, e.customer_id,"
-    " e.occurred_at, e.recorded_at, e.data, e.quarantine"
+    " e.occurred_at, e.recorded_at, e.data, e.quarantine,"
+    " e.retired_xact IS NOT NULL, e.retired_by"
 )
+
+
+def definition_of_reading(reading: UsageReading) -> MeterDefinition:
+    """Return what the meter counted when the reading was taken."""
+    meter = reading.meter
+    if reading.meter_version != meter.version:
+        kept = meter.versions.filter(number=reading.meter_version).first()
+        if kept is not None:
+            return replace(meter_definition(kept), id=meter.id)
+    return meter_definition(meter)
 
 
 def events_in_reading(
     reading: UsageReading, *, after: UUID | None = None, limit: int = 50
 ) -> list[EventRow]:
     """Page through exactly the events a reading counted, by id."""
-    return _events_of(reading, VISIBLE, after=after, limit=limit)
+    return _events_of(reading, COUNTED_AS_OF, 2, after=after, limit=limit)
 
 
 def late_events(
     reading: UsageReading, *, after: UUID | None = None, limit: int = 50
 ) -> list[EventRow]:
-    """Page through the events of a reading's window that it did not yet see."""
-    return _events_of(reading, f"NOT {VISIBLE}", after=after, limit=limit)
+    """Page through what changed in a reading's window since it was taken.
+
+    ``change`` says of each event whether it was added or, being corrected, removed.
+    """
+    return _events_of(
+        reading, f"({LIVE}) IS DISTINCT FROM {COUNTED_AS_OF}", 2, after=after, limit=limit
+    )
 
 
 def _events_of(
-    reading: UsageReading, visibility: str, *, after: UUID | None, limit: int
+    reading: UsageReading, condition: str, snapshots: int, *, after: UUID | None, limit: int
 ) -> list[EventRow]:
-    where, parameters = counting_sql(meter_definition(reading.meter))
+    where, parameters = counting_sql(definition_of_reading(reading))
     with bulk_cursor() as cursor:
         cursor.execute(
-            f"SELECT {_EVENT_COLUMNS} FROM metering_usageevent e WHERE e.customer_id = %b"
-            " AND e.occurred_at >= %b AND e.occurred_at < %b AND e.quarantine = ''"
-            f" AND {where} AND {visibility} AND (%b::uuid IS NULL OR e.id > %b::uuid)"
+            f"SELECT {_EVENT_COLUMNS}, CASE WHEN NOT ({LIVE}) THEN 'removed'"
+            f" WHEN {as_of('e.xact_id')} THEN '' ELSE 'added' END"
+            " FROM metering_usageevent e WHERE e.customer_id = %b"
+            " AND e.occurred_at >= %b AND e.occurred_at < %b"
+            f" AND {where} AND {condition} AND (%b::uuid IS NULL OR e.id > %b::uuid)"
             " ORDER BY e.id LIMIT %b",
             [
+                reading.snapshot,
                 reading.customer_id,
                 reading.window_start,
                 reading.window_end,
                 *parameters,
-                reading.snapshot,
+                *[reading.snapshot] * snapshots,
                 after,
                 after,
                 min(limit, MAX_PAGE),
@@ -281,11 +318,11 @@ def event_conditions(
     if unmatched:
         conditions.append("e.customer_id IS NULL")
     if quarantined:
-        conditions.append("e.quarantine <> ''")
+        conditions.append("e.quarantine <> '' AND e.retired_xact IS NULL")
     if conflicting:
         conditions.append(
             "e.id IN (SELECT c.event_id FROM metering_usageconflict c"
-            " WHERE c.tenant_id = current_tenant_id())"
+            " WHERE c.tenant_id = current_tenant_id() AND c.resolution = '')"
         )
     return " AND ".join(conditions), parameters
 
@@ -333,7 +370,8 @@ def unmatched_aliases(limit: int = 200) -> list[UnmatchedAlias]:
         cursor.execute(
             "SELECT subject, count(*), min(occurred_at), max(occurred_at)"
             " FROM metering_usageevent WHERE tenant_id = current_tenant_id()"
-            " AND customer_id IS NULL GROUP BY subject ORDER BY 2 DESC LIMIT %b",
+            " AND customer_id IS NULL AND retired_xact IS NULL"
+            " GROUP BY subject ORDER BY 2 DESC LIMIT %b",
             [limit],
         )
         return [UnmatchedAlias(*row) for row in cursor.fetchall()]

@@ -12,7 +12,7 @@ import orjson
 from metering.domain.counting import MeterDefinition
 from metering.models import Meter
 from metering.selectors import EventRow, event_conditions, meter_definition
-from metering.stores.postgres import aggregate_sql, bulk_cursor, counting_sql, value_sql
+from metering.stores.postgres import LIVE, aggregate_sql, bulk_cursor, counting_sql, value_sql
 
 HOUR = timedelta(hours=1)
 
@@ -52,8 +52,9 @@ def health(*, now: datetime, day_start: datetime) -> Health:
             "SELECT (SELECT count(*) FROM metering_usageevent"
             " WHERE tenant_id = current_tenant_id() AND customer_id IS NULL),"
             " (SELECT count(*) FROM metering_usageevent"
-            " WHERE tenant_id = current_tenant_id() AND quarantine <> ''),"
-            " (SELECT count(*) FROM metering_usageconflict WHERE tenant_id = current_tenant_id())"
+            " WHERE tenant_id = current_tenant_id() AND quarantine <> '' AND retired_xact IS NULL),"
+            " (SELECT count(*) FROM metering_usageconflict WHERE tenant_id = current_tenant_id()"
+            " AND resolution = '')"
         )
         unmatched, quarantined, conflicts = cursor.fetchone() or (0, 0, 0)
     hours = [first + HOUR * number for number in range(24)]
@@ -91,7 +92,7 @@ class Counted:
 
 def counted_by(event: EventRow) -> list[Counted]:
     """Return the meters an event counts in, by the conditions readings use."""
-    if event.customer_id is None or event.quarantine:
+    if event.customer_id is None or event.quarantine or event.is_retired:
         return []
     found = []
     meters = Meter.objects.filter(event_type=event.type, is_archived=False).order_by("name")
@@ -176,7 +177,7 @@ def totals(
 
     :param start, end: whole hours; sums are kept by the hour.
     """
-    kept = {meter.id: meter for meter in meters if meter.is_additive}
+    kept = {meter.rollup: meter for meter in meters if meter.is_additive}
     found = dict.fromkeys((meter.id for meter in meters), NOTHING)
     with bulk_cursor() as cursor:
         if kept:
@@ -185,9 +186,9 @@ def totals(
                 f"SELECT meter_id, sum(quantity), sum(events)::bigint FROM {_HOURS} GROUP BY 1",
                 [*window, *window],
             )
-            for meter_id, quantity, events in cursor.fetchall():
-                value = _quantity(kept[meter_id], quantity, events)
-                found[meter_id] = MeterUsage(value, events)
+            for rollup, quantity, events in cursor.fetchall():
+                value = _quantity(kept[rollup], quantity, events)
+                found[kept[rollup].id] = MeterUsage(value, events)
         parts, parameters = [], []
         for meter in meters:
             if not meter.is_additive:
@@ -207,7 +208,7 @@ def _raw_total(meter: MeterDefinition, start: datetime, end: datetime) -> tuple[
     return (
         f"SELECT %b::uuid, {value}, count(*) FROM metering_usageevent e"
         " WHERE e.tenant_id = current_tenant_id() AND e.customer_id IS NOT NULL"
-        f" AND e.occurred_at >= %b AND e.occurred_at < %b AND e.quarantine = '' AND {where}",
+        f" AND e.occurred_at >= %b AND e.occurred_at < %b AND {LIVE} AND {where}",
         [meter.id, *named, start, end, *parameters],
     )
 
@@ -230,7 +231,7 @@ def by_customer(
     """
     with bulk_cursor() as cursor:
         if meter.is_additive:
-            window = [[meter.id], start, end]
+            window = [[meter.rollup], start, end]
             cursor.execute(
                 f"SELECT customer_id, sum(quantity), sum(events)::bigint FROM {_HOURS}"
                 " GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT %b",
@@ -242,8 +243,8 @@ def by_customer(
             cursor.execute(
                 f"SELECT e.customer_id, {value}, count(*) FROM metering_usageevent e"
                 " WHERE e.tenant_id = current_tenant_id() AND e.customer_id IS NOT NULL"
-                " AND e.occurred_at >= %b AND e.occurred_at < %b AND e.quarantine = ''"
-                f" AND {where} GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT %b",
+                " AND e.occurred_at >= %b AND e.occurred_at < %b"
+                f" AND {LIVE} AND {where} GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT %b",
                 [*named, start, end, *parameters, limit],
             )
         return [
@@ -254,7 +255,7 @@ def by_customer(
 
 def by_day(meter: MeterDefinition, *, start: datetime, end: datetime) -> dict[date, Decimal]:
     """Return a sum's or count's quantity over all customers per day of UTC, from hourly sums."""
-    window = [[meter.id], start, end]
+    window = [[meter.rollup], start, end]
     with bulk_cursor() as cursor:
         cursor.execute(
             f"SELECT (h.hour AT TIME ZONE 'UTC')::date, sum(h.quantity) FROM {_HOURS} GROUP BY 1",

@@ -1,14 +1,12 @@
 """Usage events in partitioned Postgres tables, written and read in sets.
 
-Row-level security forbids COPY into these tables, so batches go through arrays: one
+Row-level security forbids COPY into these tables, so batches go through binary arrays: one
 statement claims the identities, one stores the events, one adds the hourly deltas.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -16,22 +14,59 @@ import orjson
 import psycopg
 from django.db import connection
 
-from metering.domain.counting import NUMBER, MeterDefinition, counted_value
-from metering.domain.events import UsageEvent, jsonable
+from metering.domain.counting import NUMBER, MeterDefinition
+from metering.domain.events import UsageEvent
+from metering.stores import arrays
+from monetization.kernel.ids import uuid7
 
 HOUR = timedelta(hours=1)
 
+# An event counts while it is not in quarantine and nothing has taken it back.
+LIVE = "e.quarantine = '' AND e.retired_xact IS NULL"
 
-@dataclass(frozen=True, slots=True)
-class StoredEvent:
-    """A row to write."""
 
-    id: UUID
-    key_hash: UUID
-    payload_hash: bytes
-    event: UsageEvent
-    customer_id: UUID | None
-    quarantine: str
+def as_of(column: str) -> str:
+    """Return the condition that a snapshot, the one parameter, sees a transaction.
+
+    What this transaction itself wrote is seen too: the snapshot alone would hide it.
+    """
+    return (
+        f"(pg_visible_in_snapshot({column}, %b::pg_snapshot)"
+        f" OR COALESCE({column} = pg_current_xact_id_if_assigned(), false))"
+    )
+
+
+# An event counted as of a snapshot, given twice. What leaves quarantine or finds its customer
+# gets a new transaction, so it was not there before.
+COUNTED_AS_OF = (
+    f"(e.quarantine = '' AND {as_of('e.xact_id')}"
+    f" AND (e.retired_xact IS NULL OR NOT {as_of('e.retired_xact')}))"
+)
+
+
+@dataclass(slots=True)
+class EventColumns:
+    """Rows to write, column by column; ``moments`` in microseconds since 2000."""
+
+    ids: list[bytes]
+    events: list[UsageEvent]
+    customers: list[bytes | None]
+    moments: list[int]
+    data: list[bytes]
+    quarantine: list[str]
+
+
+@dataclass(slots=True)
+class Setting:
+    """What decides about a batch, read after its identities are claimed.
+
+    ``fields`` says which field of an event a reason of quarantine is about, if not its time.
+    """
+
+    age_limit_days: int | None
+    meters: list[MeterDefinition]
+    holders: dict[str, list[tuple[bytes, datetime | None, datetime | None]]]
+    fields: dict[str, str] = field(default_factory=dict)
 
 
 def bulk_cursor() -> "psycopg.Cursor[Any]":
@@ -40,36 +75,96 @@ def bulk_cursor() -> "psycopg.Cursor[Any]":
     return psycopg.Cursor(connection.connection)
 
 
-def claim_identities(
-    keys: Sequence[tuple[UUID, bytes, UUID]],
-) -> tuple[set[UUID], dict[UUID, tuple[bytes, UUID]]]:
-    """Claim (key hash, payload hash, event id); the unique key decides who was first.
+# Batches hold this lock shared from before they read meters and aliases until they commit.
+# Who changes what batches read takes it alone: all that was read before is then stored.
+USAGE_LOCK = "hashtext('usage'), hashtext(current_tenant_id()::text)"
 
-    :returns: the hashes claimed now, and for the others what is known under them.
+
+def wait_for_batches() -> None:
+    """Wait until every batch that is under way is stored, then let the next ones pass."""
+    with bulk_cursor() as cursor:
+        cursor.execute(f"SELECT pg_advisory_lock({USAGE_LOCK})")
+        cursor.execute(f"SELECT pg_advisory_unlock({USAGE_LOCK})")
+
+
+def keep_batches_waiting() -> None:
+    """Let no batch in until this transaction ends."""
+    with bulk_cursor() as cursor:
+        cursor.execute(f"SELECT pg_advisory_xact_lock({USAGE_LOCK})")
+
+
+def claim_identities(
+    keys: Sequence[bytes], payloads: Sequence[bytes], ids: Sequence[bytes]
+) -> tuple[set[bytes], dict[bytes, tuple[bytes, bytes]]]:
+    """Claim keys, sorted, with payload hash and event id; the unique key decides who was first.
+
+    :returns: the keys claimed now, and for the others what is known under them; an empty
+        payload hash is a reservation by a correction.
     """
-    ordered = sorted(keys)  # one order for every batch, so that two batches never deadlock
     with bulk_cursor() as cursor:
         cursor.execute(
             "INSERT INTO metering_usagekey (tenant_id, key_hash, payload_hash, event_id)"
             " SELECT current_tenant_id(), * FROM unnest(%b::uuid[], %b::bytea[], %b::uuid[])"
-            " ON CONFLICT DO NOTHING RETURNING key_hash",
-            [[key[0] for key in ordered], [key[1] for key in ordered], [key[2] for key in ordered]],
+            f" WHERE (SELECT pg_advisory_xact_lock_shared({USAGE_LOCK})::text) IS NOT NULL"
+            " ON CONFLICT DO NOTHING RETURNING uuid_send(key_hash)",
+            [arrays.uuids(keys), arrays.blobs(payloads), arrays.uuids(ids)],
+            binary=True,
         )
         claimed = {row[0] for row in cursor.fetchall()}
-        others = [key[0] for key in ordered if key[0] not in claimed]
-        if not others:
+        if len(claimed) == len(keys):
             return claimed, {}
         cursor.execute(
-            "SELECT key_hash, payload_hash, event_id FROM metering_usagekey"
-            " WHERE tenant_id = current_tenant_id() AND key_hash = ANY(%b)",
-            [others],
+            "SELECT uuid_send(key_hash), payload_hash, uuid_send(event_id) FROM metering_usagekey"
+            " WHERE tenant_id = current_tenant_id() AND key_hash = ANY(%b::uuid[])",
+            [arrays.uuids([key for key in keys if key not in claimed])],
+            binary=True,
         )
-        return claimed, {row[0]: (bytes(row[1]), row[2]) for row in cursor.fetchall()}
+        return claimed, {row[0]: (row[1], row[2]) for row in cursor.fetchall()}
 
 
-def write_events(rows: Sequence[StoredEvent]) -> None:
-    if not rows:
-        return
+def read_setting(aliases: set[str]) -> Setting:
+    """Read the tenant's limit, its meters, and who holds the aliases."""
+    with bulk_cursor() as cursor:
+        cursor.execute(
+            "SELECT t.event_age_limit_days FROM tenancy_tenant t WHERE t.id = current_tenant_id()"
+        )
+        limit = cursor.fetchone()
+        meters = read_meters(cursor)
+        cursor.execute(
+            "SELECT alias, uuid_send(customer_id), lower(valid), upper(valid)"
+            " FROM customers_customeralias"
+            " WHERE tenant_id = current_tenant_id() AND alias = ANY(%b::text[])",
+            [arrays.texts(list(aliases))],
+            binary=True,
+        )
+        holders: dict[str, list[tuple[bytes, datetime | None, datetime | None]]] = {}
+        for alias, *held in cursor.fetchall():
+            holders.setdefault(alias, []).append((held[0], held[1], held[2]))
+    return Setting(limit[0] if limit else None, meters, holders)
+
+
+def read_meters(cursor: "psycopg.Cursor[Any] | None" = None) -> list[MeterDefinition]:
+    """Return every definition that new events are counted by, those being built included."""
+    cursor = cursor or bulk_cursor()
+    cursor.execute(
+        "SELECT id, event_type, aggregation, value_property, filters, rollup_id"
+        " FROM metering_meter WHERE tenant_id = current_tenant_id() AND NOT is_archived"
+        " UNION ALL"
+        " SELECT v.meter_id, v.event_type, v.aggregation, v.value_property, v.filters,"
+        " v.rollup_id FROM metering_meterversion v"
+        " WHERE v.tenant_id = current_tenant_id() AND v.status = 'building'"
+    )
+    return [
+        MeterDefinition(id, type, aggregation, name, _loaded(filters), rollup_id)
+        for id, type, aggregation, name, filters, rollup_id in cursor.fetchall()
+    ]
+
+
+def _loaded(value: Any) -> Any:
+    return orjson.loads(value) if isinstance(value, (str, bytes)) else value
+
+
+def write_events(rows: EventColumns) -> None:
     with bulk_cursor() as cursor:
         cursor.execute(
             "INSERT INTO metering_usageevent (tenant_id, id, source, source_event_id, type,"
@@ -80,121 +175,41 @@ def write_events(rows: Sequence[StoredEvent]) -> None:
             " %b::timestamptz[], %b::text[], %b::text[])"
             " AS u(id, source, sid, type, subject, customer, at, data, quarantine)",
             [
-                [row.id for row in rows],
-                [row.event.source for row in rows],
-                [row.event.id for row in rows],
-                [row.event.type for row in rows],
-                [row.event.subject for row in rows],
-                [row.customer_id for row in rows],
-                [row.event.time for row in rows],
-                [_data_json(row.event) for row in rows],
-                [row.quarantine for row in rows],
+                arrays.uuids(rows.ids),
+                arrays.texts([event.source for event in rows.events]),
+                arrays.texts([event.id for event in rows.events]),
+                arrays.texts([event.type for event in rows.events]),
+                arrays.texts([event.subject for event in rows.events]),
+                arrays.uuids(rows.customers),
+                arrays.moments(rows.moments),
+                arrays.utf8(rows.data),
+                arrays.texts(rows.quarantine),
             ],
         )
 
 
-def _data_json(event: UsageEvent) -> str:
-    return orjson.dumps({key: jsonable(value) for key, value in event.data.items()}).decode()
-
-
-def write_conflicts(rows: Sequence[tuple[UUID, UUID, UsageEvent]]) -> None:
-    """Keep what a repeat of an identity said differently: (row id, first event's id, event)."""
+def write_conflicts(rows: Sequence[tuple[UUID, UsageEvent, bytes]]) -> None:
+    """Keep what repeats of an identity said differently: first event's id, event, its data."""
     if not rows:
         return
     with bulk_cursor() as cursor:
         cursor.executemany(
             "INSERT INTO metering_usageconflict"
-            " (tenant_id, id, event_id, source, source_event_id, data)"
-            " VALUES (current_tenant_id(), %s, %s, %s, %s, %s::jsonb)",
+            " (tenant_id, id, event_id, source, source_event_id, data, type, subject, occurred_at)"
+            " VALUES (current_tenant_id(), %s, %s, %s, %s, %s::jsonb, %s, %s, %s)",
             [
-                (row_id, event_id, event.source, event.id, _data_json(event))
-                for row_id, event_id, event in rows
+                (
+                    uuid7(),
+                    event_id,
+                    event.source,
+                    event.id,
+                    data.decode(),
+                    event.type,
+                    event.subject,
+                    event.time,
+                )
+                for event_id, event, data in rows
             ],
-        )
-
-
-_Sums = dict[tuple[UUID, datetime], tuple[Decimal, int]]  # by customer and hour
-
-
-def write_deltas(
-    counted: Iterable[tuple[UUID, UsageEvent]], meters: Sequence[MeterDefinition]
-) -> None:
-    """Add what events of known customers count, summed per meter, customer and hour."""
-    by_type: dict[str, list[tuple[MeterDefinition, _Sums]]] = defaultdict(list)
-    found: list[tuple[UUID, _Sums]] = []
-    for meter in meters:
-        if meter.is_additive:
-            found.append((meter.id, {}))
-            by_type[meter.event_type].append((meter, found[-1][1]))
-    for customer_id, event in counted:
-        place = (customer_id, event.time.replace(minute=0, second=0, microsecond=0))
-        for meter, of_meter in by_type.get(event.type, ()):
-            value = counted_value(meter, event)
-            if value is not None:
-                known = of_meter.get(place)
-                of_meter[place] = (known[0] + value, known[1] + 1) if known else (value, 1)
-    sums = {(meter_id, *place): both for meter_id, part in found for place, both in part.items()}
-    if not sums:
-        return
-    with bulk_cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO metering_usagedelta"
-            " (tenant_id, meter_id, customer_id, hour, quantity, events)"
-            " SELECT current_tenant_id(), * FROM unnest(%b::uuid[], %b::uuid[],"
-            " %b::timestamptz[], %b::numeric[], %b::bigint[])",
-            [
-                [key[0] for key in sums],
-                [key[1] for key in sums],
-                [key[2] for key in sums],
-                [value[0] for value in sums.values()],
-                [value[1] for value in sums.values()],
-            ],
-        )
-
-
-def fold_deltas(limit: int = 200_000) -> int:
-    """Move deltas into the roll-up, once: one folder per tenant; a live read adds both."""
-    with bulk_cursor() as cursor:
-        cursor.execute(
-            "SELECT pg_try_advisory_xact_lock("
-            " hashtext('fold'), hashtext(current_tenant_id()::text))"
-        )
-        row = cursor.fetchone()
-        if not row or not row[0]:
-            return 0
-        cursor.execute(
-            "WITH gone AS (DELETE FROM metering_usagedelta WHERE (tenant_id, id) IN ("
-            "  SELECT tenant_id, id FROM metering_usagedelta"
-            "  WHERE tenant_id = current_tenant_id() ORDER BY id LIMIT %b) RETURNING *),"
-            " folded AS (SELECT tenant_id, meter_id, customer_id, hour,"
-            "  sum(quantity) AS quantity, sum(events)::bigint AS events FROM gone"
-            "  GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4),"
-            " kept AS (INSERT INTO metering_usagerollup AS r SELECT * FROM folded"
-            "  ON CONFLICT (tenant_id, meter_id, customer_id, hour) DO UPDATE SET"
-            "  quantity = r.quantity + excluded.quantity, events = r.events + excluded.events)"
-            " SELECT count(*) FROM gone",
-            [limit],
-        )
-        moved = cursor.fetchone()
-        return int(moved[0]) if moved else 0
-
-
-def rebuild_rollup(meter: MeterDefinition) -> None:
-    """Count a meter again from the raw events, e.g. when it is new."""
-    with bulk_cursor() as cursor:
-        for table in ("metering_usagedelta", "metering_usagerollup"):
-            cursor.execute(f"DELETE FROM {table} WHERE meter_id = %b", [meter.id])
-        if not meter.is_additive:
-            return
-        where, parameters = counting_sql(meter)
-        cursor.execute(
-            "INSERT INTO metering_usagedelta"
-            " (tenant_id, meter_id, customer_id, hour, quantity, events)"
-            f" SELECT tenant_id, %b, customer_id, date_trunc('hour', occurred_at, 'UTC'),"
-            f" sum({value_sql(meter)}), count(*) FROM metering_usageevent e"
-            f" WHERE customer_id IS NOT NULL AND quarantine = '' AND {where}"
-            " GROUP BY 1, 3, 4",
-            [meter.id, *_value_parameters(meter), *parameters],
         )
 
 
@@ -202,11 +217,11 @@ _IS_NUMBER = f"^{NUMBER}$"
 
 
 def value_sql(meter: MeterDefinition) -> str:
-    """Return SQL of an event's value; its parameters come from ``_value_parameters``."""
+    """Return SQL of an event's value; its parameters come from ``value_parameters``."""
     return "1::numeric" if meter.aggregation == "count" else "(e.data ->> %b)::numeric"
 
 
-def _value_parameters(meter: MeterDefinition) -> list[Any]:
+def value_parameters(meter: MeterDefinition) -> list[Any]:
     return [] if meter.aggregation == "count" else [meter.value_property]
 
 
@@ -244,23 +259,3 @@ def aggregate_sql(meter: MeterDefinition) -> tuple[str, list[Any]]:
         case "count_unique":
             return "count(DISTINCT e.data ->> %b)::numeric", [name]
     raise ValueError(f"unknown aggregation {meter.aggregation}")
-
-
-def attribute(
-    alias: str, customer_id: UUID, valid_from: datetime | None, valid_until: datetime | None
-) -> list[UsageEvent]:
-    """Set the customer of stored events of an alias; return those that count from now on."""
-    with bulk_cursor() as cursor:
-        cursor.execute(
-            "UPDATE metering_usageevent SET customer_id = %b, xact_id = pg_current_xact_id()"
-            " WHERE tenant_id = current_tenant_id() AND subject = %b AND customer_id IS NULL"
-            " AND (%b::timestamptz IS NULL OR occurred_at >= %b::timestamptz)"
-            " AND (%b::timestamptz IS NULL OR occurred_at < %b::timestamptz)"
-            " RETURNING source, source_event_id, type, subject, occurred_at, data, quarantine",
-            [customer_id, alias, valid_from, valid_from, valid_until, valid_until],
-        )
-        return [
-            UsageEvent(row[0], row[1], row[2], row[3], row[4], orjson.loads(row[5]))
-            for row in cursor.fetchall()
-            if not row[6]
-        ]

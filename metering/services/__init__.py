@@ -1,0 +1,109 @@
+"""Take in usage, attribute it, measure it."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+
+from metering.models import Meter, UsageReading
+from metering.selectors import ReadingRequest, measure, meter_definition
+from metering.services.recording import record_usage_events
+from metering.stores import corrections, deltas
+from metering.stores import postgres as store
+from monetization.events.services import append_event
+from monetization.kernel.errors import Refusal
+
+__all__ = (
+    "MeterKeyTaken",
+    "attribute_alias",
+    "create_meter",
+    "fold_usage",
+    "record_usage_events",
+    "take_readings",
+)
+
+
+class MeterKeyTaken(Refusal):
+    """Another meter has this key."""
+
+
+@transaction.atomic
+def attribute_alias(
+    *, alias: str, customer_id: UUID, valid_from: datetime | None, valid_until: datetime | None
+) -> int:
+    """Give stored events without a customer to the one who holds their alias; count them.
+
+    They become visible to later snapshots only, so a reading taken before knows them as late.
+    """
+    store.wait_for_batches()  # those that did not know the alias yet
+    return corrections.attribute(alias, customer_id, valid_from, valid_until, store.read_meters())
+
+
+@transaction.atomic
+def take_readings(*, requests: Sequence[ReadingRequest], now: datetime) -> list[UsageReading]:
+    """Measure many windows as of one snapshot and keep what was found, in the same order."""
+    if not requests:
+        return []
+    quantities, snapshot = measure(requests)
+    asked = Meter.objects.filter(id__in={request.meter_id for request in requests})
+    versions = dict(asked.values_list("id", "version"))
+    return UsageReading.objects.bulk_create(
+        UsageReading(
+            meter_id=request.meter_id,
+            meter_version=versions[request.meter_id],
+            customer_id=request.customer_id,
+            window_start=request.window_start,
+            window_end=request.window_end,
+            quantity=found.quantity,
+            event_count=found.event_count,
+            snapshot=snapshot,
+            taken_at=now,
+        )
+        for request, found in zip(requests, quantities, strict=True)
+    )
+
+
+@transaction.atomic
+def create_meter(
+    *,
+    key: str,
+    name: str,
+    event_type: str,
+    aggregation: str,
+    now: datetime,
+    unit: str = "units",
+    value_property: str = "",
+    filters: Mapping[str, Any] | None = None,
+) -> Meter:
+    """Define what is counted; events that are already there count too.
+
+    :raises MeterKeyTaken: if the key is in use.
+    """
+    store.keep_batches_waiting()
+    if Meter.objects.filter(key=key).exists():
+        raise MeterKeyTaken(f"a meter with the key {key!r} exists; choose another")
+    meter = Meter.objects.create(
+        key=key,
+        name=name,
+        unit=unit,
+        event_type=event_type,
+        aggregation=aggregation,
+        value_property=value_property,
+        filters=dict(filters or {}),
+    )
+    deltas.rebuild_rollup(meter_definition(meter))
+    append_event(
+        type="meter.created",
+        subject=f"meter/{meter.id}",
+        data={"meter_id": str(meter.id), "key": key},
+        occurred_at=now,
+    )
+    return meter
+
+
+@transaction.atomic
+def fold_usage() -> int:
+    """Fold waiting deltas into the roll-up; return how many were folded."""
+    return deltas.fold_deltas()

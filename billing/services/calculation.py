@@ -13,11 +13,12 @@ from billing.models import BillingPeriod, Invoice, InvoiceLine, Recalculation
 from billing.selectors import charge_period
 from billing.services.assertions import check
 from billing.services.earlier import EarlierLines, measured_before
+from billing.services.measuring import detail_usage
 from metering.models import Meter, UsageReading
 from metering.selectors import ReadingRequest, measure
 from metering.services import take_readings
 from monetization.kernel.money import Money, total
-from monetization.pricing.estimate import PricedLine, price_periods
+from monetization.pricing.estimate import Measured, PricedLine, price_periods
 from monetization.pricing.terms import OrderTerms, terms_from_data
 from monetization.pricing.timeline import ChargePeriod
 from monetization.tenancy.context import current_actor
@@ -44,6 +45,7 @@ class _Work:
     periods: list[BillingPeriod] = field(default_factory=list)
     charges: list[ChargePeriod] = field(default_factory=list)
     readings: dict[tuple[str, date], UsageReading] = field(default_factory=dict)
+    measured: dict[tuple[str, date], Measured] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +148,7 @@ def _measure(works: Sequence[_Work], now: datetime, *, keep: bool = True) -> Non
     """
     meters = dict(Meter.objects.values_list("key", "id"))
     requests: list[ReadingRequest] = []
-    places: list[tuple[_Work, BillingPeriod]] = []
+    places: list[tuple[_Work, BillingPeriod, ChargePeriod]] = []
     for work in works:
         for row, charge in zip(work.periods, work.charges, strict=True):
             if row.kind != BillingPeriod.Kind.ITEM:
@@ -159,19 +161,36 @@ def _measure(works: Sequence[_Work], now: datetime, *, keep: bool = True) -> Non
                     work.invoice.customer_id, meters[item.meter], row.starts_at, row.ends_at
                 )
             )
-            places.append((work, row))
+            places.append((work, row, charge))
     readings = take_readings(requests=requests, now=now) if keep else _unkept(requests)
-    for (work, row), reading in zip(places, readings, strict=True):
+    measured = detail_usage(
+        [
+            (work.terms, charge, read)
+            for (work, _, charge), read in zip(places, readings, strict=True)
+        ]
+    )
+    for (work, row, _), reading, units in zip(places, readings, measured, strict=True):
         work.readings[row.item_key, row.service_start] = reading
+        work.measured[row.item_key, row.service_start] = units
 
 
 def _unkept(requests: Sequence[ReadingRequest]) -> list[UsageReading]:
     if not requests:
         return []
     quantities, snapshot = measure(requests)
+    meters = Meter.objects.in_bulk({request.meter_id for request in requests})
     return [
-        UsageReading(quantity=found.quantity, event_count=found.event_count, snapshot=snapshot)
-        for found in quantities
+        UsageReading(
+            meter=meters[request.meter_id],
+            meter_version=meters[request.meter_id].version,
+            customer_id=request.customer_id,
+            window_start=request.window_start,
+            window_end=request.window_end,
+            quantity=found.quantity,
+            event_count=found.event_count,
+            snapshot=snapshot,
+        )
+        for request, found in zip(requests, quantities, strict=True)
     ]
 
 
@@ -190,8 +209,7 @@ def _outcome(work: _Work, existing: list[InvoiceLine], memory: EarlierLines) -> 
     """Compute one invoice's lines and compare; manual ones stay."""
     invoice = work.invoice
     earlier = memory.before(invoice)
-    quantities = measured_before(work.terms, earlier)
-    quantities |= {place: reading.quantity for place, reading in work.readings.items()}
+    quantities = {**measured_before(work.terms, earlier), **work.measured}
     priced = price_periods(work.terms, work.charges, quantities, earlier)
     memory.remember(invoice, priced)
     rows = {(row.kind, row.item_key, row.service_start): row for row in work.periods}

@@ -146,8 +146,10 @@ def _explain_modifiers(
     if item.pricing_unit is not None:
         unit = item.pricing_unit
         explanation["pricing_unit"] = {"code": unit.code, "rate": plain(unit.rate)}
-    if isinstance(quantity, Usage) and quantity.parts and isinstance(item.model, BY_EVENT):
-        explanation["parts"] = parts_data(compacted(item.model, quantity))
+    if isinstance(item.model, BY_EVENT) and isinstance(quantity, Usage) and quantity.parts:
+        # Corrections beyond what was used are clamped: then no part of them is charged.
+        kept = compacted(item.model, quantity) if measured_total(quantity) >= 0 else Usage(ZERO)
+        explanation |= {"parts": parts_data(kept)} if kept.parts else {}
     if isinstance(item.model, Seat):
         _explain_seats(explanation, item, period, quantity)
     if context.caps:

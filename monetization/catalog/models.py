@@ -27,6 +27,8 @@ class Product(TenantModel):
     description = models.TextField(blank=True)
     kind = models.CharField(max_length=5, choices=Kind)
     recognition = models.CharField(max_length=13, choices=Recognition)
+    # What it costs to deliver, in percent of its list price; for margins on quotes.
+    cost_percent = models.DecimalField(max_digits=9, decimal_places=6, null=True, blank=True)
     is_archived = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -37,6 +39,11 @@ class Product(TenantModel):
                 name="product_usage_is_recognized_as_used",
                 condition=Q(kind="usage", recognition="usage")
                 | (~Q(kind="usage") & ~Q(recognition="usage")),
+            ),
+            models.CheckConstraint(
+                name="product_cost_in_range",
+                condition=Q(cost_percent__isnull=True)
+                | Q(cost_percent__gte=0, cost_percent__lte=999),
             ),
         ]
         triggers = [audited()]

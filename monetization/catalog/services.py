@@ -1,6 +1,7 @@
 """Products, prices and their immutable versions."""
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -27,7 +28,13 @@ class NoDraftVersion(Refusal):
 
 @transaction.atomic
 def create_product(
-    *, code: str, name: str, kind: str, description: str = "", recognition: str = ""
+    *,
+    code: str,
+    name: str,
+    kind: str,
+    description: str = "",
+    recognition: str = "",
+    cost_percent: Decimal | None = None,
 ) -> Product:
     """Add a product; usage is recognized as used, the rest straight-line unless said otherwise.
 
@@ -42,7 +49,17 @@ def create_product(
         kind=kind,
         description=description,
         recognition=recognition or default,
+        cost_percent=cost_percent,
     )
+
+
+@transaction.atomic
+def set_product_cost(*, product_id: UUID, cost_percent: Decimal | None) -> Product:
+    """Say what a product costs to deliver, in percent of its list price; None: not known."""
+    product: Product = Product.objects.select_for_update(of=("self",)).get(id=product_id)
+    product.cost_percent = cost_percent
+    product.save(update_fields=["cost_percent"])
+    return product
 
 
 @transaction.atomic

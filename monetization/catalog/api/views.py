@@ -16,6 +16,7 @@ from monetization.catalog.models import Price, PriceVersion, Product
 from monetization.interface.fields import (
     ChargeModelField,
     CurrencyField,
+    ExactField,
     InputSerializer,
     ReferenceField,
 )
@@ -32,6 +33,13 @@ class ProductSerializer(InputSerializer):
     description = serializers.CharField(max_length=5000, default="", allow_blank=True)
     kind = serializers.ChoiceField(choices=Product.Kind.choices)
     recognition = serializers.ChoiceField(choices=Product.Recognition.choices, required=False)
+    cost_percent = ExactField(
+        places=6,
+        at_most=999,
+        required=False,
+        allow_null=True,
+        help_text="What it costs to deliver, in percent of its list price; for margins on quotes.",
+    )
     is_archived = serializers.BooleanField(read_only=True)
     created_at = serializers.DateTimeField(read_only=True)
 
@@ -47,7 +55,8 @@ class ProductSerializer(InputSerializer):
 class ProductPatchSerializer(InputSerializer):
     """What may change of a product; signed contracts are not touched."""
 
-    is_archived = serializers.BooleanField()
+    is_archived = serializers.BooleanField(required=False)
+    cost_percent = ExactField(places=6, at_most=999, required=False, allow_null=True)
 
 
 class DraftVersionSerializer(InputSerializer):
@@ -139,10 +148,18 @@ class ProductViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ApiViewSe
 
     @extend_schema(request=ProductPatchSerializer, responses={200: ProductSerializer})
     def partial_update(self, request: Request, pk: str) -> Response:
-        """Take a product off sale, or put it back."""
+        """Take a product off sale or put it back; say what it costs to deliver."""
         product = self.get_object()
         body = self.read(ProductPatchSerializer)
-        return self.show(services.archive_product(product_id=product.id, **body), ProductSerializer)
+        if "is_archived" in body:
+            product = services.archive_product(
+                product_id=product.id, is_archived=body["is_archived"]
+            )
+        if "cost_percent" in body:
+            product = services.set_product_cost(
+                product_id=product.id, cost_percent=body["cost_percent"]
+            )
+        return self.show(product, ProductSerializer)
 
 
 class PriceViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ApiViewSet):

@@ -31,6 +31,24 @@ class ProductFilterForm(PageForm):
         return {"search": found.pop("q"), **found}
 
 
+def cost_field() -> forms.DecimalField:
+    return forms.DecimalField(
+        required=False,
+        min_value=0,
+        max_value=999,
+        max_digits=9,
+        decimal_places=6,
+        label="Cost in % of list",
+        help_text="What it costs to deliver; quotes show their margin where it is known.",
+    )
+
+
+class ProductCostForm(PageForm):
+    """What a product costs to deliver."""
+
+    cost_percent = cost_field()
+
+
 class ProductForm(PageForm):
     """A product."""
 
@@ -45,6 +63,7 @@ class ProductForm(PageForm):
         label="Revenue is recognized",
         help_text="Usage always as used; fees and seats by day unless you choose otherwise.",
     )
+    cost_percent = cost_field()
     description = forms.CharField(
         max_length=2000, required=False, widget=forms.Textarea(attrs={"rows": 3})
     )

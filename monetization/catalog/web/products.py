@@ -12,9 +12,9 @@ from django.views.decorators.http import require_GET, require_POST
 from monetization.catalog import selectors, services
 from monetization.catalog.models import Price, Product
 from monetization.catalog.web.describing import summary
-from monetization.catalog.web.forms import ProductFilterForm, ProductForm
+from monetization.catalog.web.forms import ProductCostForm, ProductFilterForm, ProductForm
 from monetization.interface.exports import csv_response
-from monetization.interface.htmx import done
+from monetization.interface.htmx import done, refused
 from monetization.kernel.errors import Refusal
 from monetization.pricing.codec import price_from_data
 from monetization.users.decorators import member_required
@@ -98,8 +98,22 @@ def product_detail(request: HttpRequest, product_id: UUID) -> HttpResponse:
         "product": product,
         "rows": [price_row(price) for price in product.prices.all()],
         "may_write": request.principal.may("catalog:write"),  # type: ignore[attr-defined]
+        "cost_form": ProductCostForm(initial={"cost_percent": product.cost_percent}),
     }
     return render(request, "catalog/product.html", context)
+
+
+@require_POST
+@member_required("catalog:write")
+def product_cost(request: HttpRequest, product_id: UUID) -> HttpResponse:
+    """Say what a product costs to deliver."""
+    product = get_object_or_404(Product, id=product_id)
+    to = reverse("catalog:product-detail", args=[product.id])
+    form = ProductCostForm(request.POST)
+    if not form.is_valid():
+        return refused(request, Refusal(f"Cost: {form.errors['cost_percent'][0]}"), to)
+    services.set_product_cost(product_id=product.id, **form.cleaned_data)
+    return done(request, f"The cost of {product.name} is noted.", to)
 
 
 @require_POST

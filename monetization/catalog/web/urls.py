@@ -9,6 +9,7 @@ urlpatterns = [
     path("products/new", products.product_create, name="product-create"),
     path("products/<uuid:product_id>", products.product_detail, name="product-detail"),
     path("products/<uuid:product_id>/archive", products.product_archive, name="product-archive"),
+    path("products/<uuid:product_id>/cost", products.product_cost, name="product-cost"),
     path("products/<uuid:product_id>/prices/new", pricing.price_create, name="price-create"),
     path("prices/<uuid:price_id>", pricing.price_detail, name="price-detail"),
     path("prices/<uuid:price_id>/calculate", pricing.price_calculate, name="price-calculate"),

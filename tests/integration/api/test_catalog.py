@@ -41,6 +41,15 @@ class TestCatalog:
         assert api.get("products", {"is_archived": "false"}).json()["results"] == []
         assert fields_of(api.call("patch", path, {"name": "New"})) == {"name", "is_archived"}
 
+    def test_the_cost_of_a_product_is_noted_and_taken_back(self, api: Api, platform: Any) -> None:
+        path = f"products/{platform['product']}"
+
+        noted = api.made(path, {"cost_percent": "22.5"}, method="patch", status=200)
+        unknown = api.made(path, {"cost_percent": None}, method="patch", status=200)
+
+        assert (noted["cost_percent"], unknown["cost_percent"]) == ("22.5", None)
+        assert fields_of(api.call("patch", path, {"cost_percent": "-1"})) == {"cost_percent"}
+
     def test_a_code_is_used_once(self, api: Api, platform: Any) -> None:
         answer = api.post("products", {"code": "platform", "name": "Again", "kind": "fixed"})
 

@@ -10,8 +10,6 @@ from monetization.customers.models import Customer
 from monetization.documents.models import Document
 from monetization.tenancy.models import LegalEntity, TenantForeignKey, TenantModel
 
-APPEND_ONLY = pgtrigger.Update | pgtrigger.Delete
-
 
 class QuoteSequence(TenantModel):
     """The next quote number; a locked counter, so numbers have no gaps."""
@@ -28,7 +26,15 @@ class QuoteSequence(TenantModel):
 class Quote(TenantModel):
     """An offer to a customer. Its versions carry the terms; its status is its latest version's."""
 
+    class Kind(models.TextChoices):
+        NEW = "new", "New agreement"
+        AMENDMENT = "amendment", "Amendment"
+        RENEWAL = "renewal", "Renewal"
+
     number = models.CharField(max_length=20)
+    kind = models.CharField(max_length=9, choices=Kind, default=Kind.NEW)
+    # The signed order form it amends or renews.
+    amends = TenantForeignKey("quotes.OrderForm", null=True, blank=True, related_name="+")
     customer = TenantForeignKey(Customer, related_name="quotes")
     legal_entity = TenantForeignKey(LegalEntity, related_name="+")
     title = models.CharField(max_length=200)
@@ -52,8 +58,11 @@ class QuoteVersion(TenantModel):
 
     class Status(models.TextChoices):
         DRAFT = "draft", "Draft"
+        IN_APPROVAL = "in_approval", "In approval"
+        APPROVED = "approved", "Approved"
         SENT = "sent", "Sent"
         VIEWED = "viewed", "Viewed"
+        PARTIALLY_SIGNED = "partially_signed", "Partially signed"
         ACCEPTED = "accepted", "Accepted"
         DECLINED = "declined", "Declined"
         EXPIRED = "expired", "Expired"
@@ -74,6 +83,14 @@ class QuoteVersion(TenantModel):
     special_terms = models.TextField(blank=True)
     signer_name = models.CharField(max_length=200, blank=True)
     signer_email = models.EmailField(blank=True)
+    # Who signs after the first signer, in order: name, email, side (customer or seller).
+    further_signers = models.JSONField(default=list, blank=True)
+    renewal_months = models.PositiveSmallIntegerField(default=12)
+    renewal_uplift_percent = models.DecimalField(max_digits=9, decimal_places=6, default=0)
+    renewal_notice_days = models.PositiveSmallIntegerField(default=60)  # to end it, before the end
+    # When an amendment holds from, within a period already begun; empty for other quotes.
+    change_rule = models.CharField(max_length=14, blank=True)  # terms.CHANGE_RULES
+    asks_email_code = models.BooleanField(default=False)  # a signer proves the mailbox is theirs
     # Frozen when sent:
     terms = models.JSONField(null=True, blank=True)  # monetization.pricing.terms
     terms_sha256 = models.CharField(max_length=64, blank=True)
@@ -95,8 +112,7 @@ class QuoteVersion(TenantModel):
             ),
             models.CheckConstraint(
                 name="quote_version_sent_is_frozen",
-                condition=Q(status="draft")
-                | Q(status="superseded")
+                condition=Q(status__in=["draft", "in_approval", "approved", "superseded"])
                 | (Q(terms__isnull=False) & ~Q(terms_sha256="") & ~Q(document_sha256="")),
             ),
         ]
@@ -137,6 +153,7 @@ class QuotePhase(TenantModel):
     name = models.CharField(max_length=80)
     kind = models.CharField(max_length=8, choices=Kind, default=Kind.STANDARD)
     months = models.PositiveSmallIntegerField(null=True, blank=True)  # null: open-ended, last only
+    end_on = models.DateField(null=True, blank=True)  # exclusive; co-termed, instead of months
     minimum_amount = models.DecimalField(max_digits=19, decimal_places=4, null=True, blank=True)
     minimum_frequency = models.CharField(max_length=11, blank=True)
     discount_percent = models.DecimalField(max_digits=9, decimal_places=6, default=0)
@@ -176,6 +193,9 @@ class QuoteLine(TenantModel):
     timing = models.CharField(max_length=10)
     proration = models.CharField(max_length=16, default="daily")
     discount_percent = models.DecimalField(max_digits=9, decimal_places=6, default=0)
+    # An optional line is offered beside the price; the customer chooses it on the signing page.
+    is_optional = models.BooleanField(default=False)
+    is_chosen = models.BooleanField(default=False)
 
     class Meta:
         constraints = [
@@ -190,55 +210,3 @@ class QuoteLine(TenantModel):
 
     def __str__(self) -> str:
         return self.item_key
-
-
-class SigningLink(TenantModel):
-    """A secret address at which one person may sign one version. Stored hashed."""
-
-    version = TenantForeignKey(QuoteVersion, on_delete=models.CASCADE, related_name="links")
-    token_sha256 = models.CharField(max_length=64)
-    signer_name = models.CharField(max_length=200)
-    signer_email = models.EmailField()
-    expires_at = models.DateTimeField()
-    created_at = models.DateTimeField(auto_now_add=True)
-    first_viewed_at = models.DateTimeField(null=True, blank=True)
-    revoked_at = models.DateTimeField(null=True, blank=True)
-    used_at = models.DateTimeField(null=True, blank=True)
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["tenant", "token_sha256"], name="signing_link_once")
-        ]
-
-    def __str__(self) -> str:
-        return self.signer_email
-
-
-class OrderForm(TenantModel):
-    """The signed document and its frozen terms, with the evidence of the signature. Immutable."""
-
-    number = models.CharField(max_length=20)  # the quote's number and version
-    version = TenantForeignKey(QuoteVersion, related_name="order_forms")
-    customer = TenantForeignKey(Customer, related_name="order_forms")
-    legal_entity = TenantForeignKey(LegalEntity, related_name="+")
-    terms = models.JSONField()
-    terms_sha256 = models.CharField(max_length=64)
-    document = TenantForeignKey(Document, related_name="+")  # what was shown to the signer
-    document_sha256 = models.CharField(max_length=64)
-    signed_document = TenantForeignKey(Document, null=True, related_name="+")  # with evidence page
-    signer_name = models.CharField(max_length=200)
-    signer_email = models.EmailField()
-    signer_title = models.CharField(max_length=120, blank=True)
-    consent_text = models.TextField()
-    ip_address = models.GenericIPAddressField(null=True)
-    user_agent = models.CharField(max_length=500, blank=True)
-    signed_at = models.DateTimeField()
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["tenant", "version"], name="order_form_once")
-        ]
-        triggers = [pgtrigger.Protect(name="order_form_immutable", operation=APPEND_ONLY)]
-
-    def __str__(self) -> str:
-        return self.number

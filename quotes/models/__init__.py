@@ -1,0 +1,23 @@
+"""Offers, their versions, who agreed to them, and what was signed."""
+
+from quotes.models.approvals import ApprovalDeputy, ApprovalRule, ApprovalStep
+from quotes.models.notes import QuoteComment, QuoteTemplate
+from quotes.models.quotes import Quote, QuoteLine, QuotePhase, QuoteSequence, QuoteVersion
+from quotes.models.signing import OrderForm, SignatureEvidence, Signer, SigningLink
+
+__all__ = [
+    "ApprovalDeputy",
+    "ApprovalRule",
+    "ApprovalStep",
+    "OrderForm",
+    "Quote",
+    "QuoteComment",
+    "QuoteLine",
+    "QuotePhase",
+    "QuoteSequence",
+    "QuoteTemplate",
+    "QuoteVersion",
+    "SignatureEvidence",
+    "Signer",
+    "SigningLink",
+]

@@ -32,6 +32,8 @@ def run(root: Path, arguments: list[str]) -> int:
     started = time.monotonic()
     var = _var(root)
     signal.signal(signal.SIGTERM, _interrupt)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # not under nohup
+        signal.signal(signal.SIGHUP, _interrupt)  # its terminal was closed
     with ExitStack() as stack, _interrupted_once():
         stack.enter_context(only_one(var / "demo.lock", "a demo"))
         processes = Processes(var)
@@ -64,8 +66,8 @@ def _interrupted_once() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        for again in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(again, signal.SIG_IGN)
         say("stopping")
 
 

@@ -6,10 +6,10 @@ from random import Random
 from typing import Any
 from uuid import UUID
 
-from billing.models import BillingSchedule, Invoice
+from billing.models import Invoice
 from billing.services.collections import open_amount, record_payment
 from billing.services.corrections import credit_invoice, void_invoice
-from billing.services.invoicing import advance_schedule, issue_invoice, recalculate_invoices
+from billing.services.invoicing import issue_invoice
 from billing.services.schedules import activate_schedule, create_schedule
 from monetization.config.demo.contracts import Deal
 from monetization.config.demo.customers import Company
@@ -78,16 +78,6 @@ def sign_up(customer: Customer, company: Company, deal: Deal) -> UUID:
     schedule = create_schedule(order_form_id=form.id, now=at)
     activate_schedule(schedule_id=schedule.id, now=at)
     return schedule.id
-
-
-def open_invoices(schedule_ids: list[UUID], now: datetime) -> int:
-    """Open and calculate every invoice up to now; returns how many."""
-    opened: list[UUID] = []
-    for schedule_id in schedule_ids:
-        opened += advance_schedule(schedule_id=schedule_id, now=now)
-    for start in range(0, len(opened), 200):
-        recalculate_invoices(invoice_ids=opened[start : start + 200], now=now)
-    return len(opened)
 
 
 def close_past_month(month: date, payers: dict[UUID, str], random: Random) -> int:
@@ -180,11 +170,3 @@ def correct_some(month: date, now: datetime) -> dict[str, Any]:
         now=now,
     )
     return {"void": found[0].number, "credit_note": note.number}
-
-
-def live_schedules() -> list[UUID]:
-    return list(
-        BillingSchedule.objects.filter(
-            status__in=[BillingSchedule.Status.ACTIVE, BillingSchedule.Status.PENDING]
-        ).values_list("id", flat=True)
-    )

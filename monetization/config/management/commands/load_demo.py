@@ -125,9 +125,6 @@ class Loader:
         self._step(f"{len(rows)} contracts")
 
     def _bill(self) -> None:
-        with tenant_context(self._tenant.id):
-            opened = history.open_invoices(history.live_schedules(), self._now)
-        self._step(f"{opened:,} invoices drafted")
         issued = 0
         month = self._first
         last = add_months(self._this_month, -1, anchor_day=1)

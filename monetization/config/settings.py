@@ -50,6 +50,7 @@ INSTALLED_APPS = [
     "monetization.events",
     "monetization.ledger",
     "monetization.users",
+    "monetization.webhooks",
     "monetization.mail",
     "monetization.customers",
     "monetization.catalog",
@@ -128,6 +129,10 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 20.0,
     },
     "send-queued-mail": {"task": "monetization.mail.tasks.send_queued_mail", "schedule": 20.0},
+    "send-due-webhooks": {
+        "task": "monetization.webhooks.tasks.send_due_webhooks",
+        "schedule": 10.0,
+    },
     "fold-usage": {"task": "metering.tasks.fold_usage", "schedule": 15.0},
     "advance-billing": {"task": "billing.tasks.advance_billing", "schedule": 300.0},
     "send-reminders": {"task": "billing.tasks.send_reminders", "schedule": 3600.0},
@@ -224,6 +229,8 @@ SPECTACULAR_SETTINGS = {
         "PhaseKind": "quotes.models.QuotePhase.Kind",
         "PushKind": "integrations.models.Push.Kind",
         "PushStatus": "integrations.models.Push.Status",
+        "WebhookEndpointStatus": "monetization.webhooks.models.WebhookEndpoint.Status",
+        "WebhookDeliveryStatus": "monetization.webhooks.models.WebhookDelivery.Status",
         "ConnectionStatus": "integrations.models.Connection.Status",
     },
     "POSTPROCESSING_HOOKS": [
@@ -262,6 +269,9 @@ else:
 
 # --- Integrations ------------------------------------------------------------------------------
 XERO_API_URL = env.str("XERO_API_URL", default="")  # empty: the built-in simulator
+# Networks that are not the public internet and may be sent to all the same, over http too:
+# a receiver on the operator's own network.
+WEBHOOK_PRIVATE_NETWORKS = env.list("WEBHOOK_PRIVATE_NETWORKS", default=[])
 PROBLEM_BASE_URL = "/docs/problems#"
 
 LOGGING = {

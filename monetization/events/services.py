@@ -18,6 +18,7 @@ MAX_ATTEMPTS = 8
 FIRST_RETRY = timedelta(seconds=5)
 
 _handlers: dict[str, dict[str, Handler]] = {}
+_watchers: dict[str, tuple[Callable[[str], bool], Handler]] = {}
 
 
 def subscribe(event_type: str, name: str, handler: Handler) -> None:
@@ -29,8 +30,23 @@ def subscribe(event_type: str, name: str, handler: Handler) -> None:
     _handlers.setdefault(event_type, {})[name] = handler
 
 
+def watch(name: str, handler: Handler, *, wants: Callable[[str], bool]) -> None:
+    """Run ``handler`` for events of whatever type somebody wants. Called from ``AppConfig.ready``.
+
+    :param wants: is asked for every event, in its transaction: it must be cheap.
+    """
+    _watchers[name] = (wants, handler)
+
+
 def handler_named(event_type: str, name: str) -> Handler:
+    if name in _watchers:
+        return _watchers[name][1]
     return _handlers[event_type][name]
+
+
+def _interested(event_type: str) -> list[str]:
+    watching = [name for name, (wants, _) in _watchers.items() if wants(event_type)]
+    return [*_handlers.get(event_type, {}), *watching]
 
 
 @transaction.atomic
@@ -65,7 +81,7 @@ def append_event(
     )
     deliveries = EventDelivery.objects.bulk_create(
         EventDelivery(event=event, handler=name, next_attempt_at=occurred_at + FIRST_RETRY)
-        for name in _handlers.get(type, {})
+        for name in _interested(type)
     )
     tenant_id = current_tenant_id()
     for delivery in deliveries:

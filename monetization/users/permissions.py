@@ -35,6 +35,8 @@ _TABLE: dict[str, set[Role]] = {
     "events:read": {Role.FINANCE, Role.ENGINEER},
     "mail:read": {Role.FINANCE, Role.REVOPS},
     "mail:write": {Role.FINANCE, Role.REVOPS},
+    "webhooks:read": {Role.FINANCE, Role.ENGINEER},
+    "webhooks:write": {Role.ENGINEER},
     "settings:read": _READERS,
     "settings:write": set(),
     "members:write": set(),

@@ -26,8 +26,17 @@ _NEEDED = (
     ("catalog_", "catalog:read"),
     ("metering_", "usage:read"),
     ("integrations_", "integrations:read"),
+    ("webhooks_", "webhooks:read"),
 )
-_HIDDEN = {"id", "tenant_id", "created_at", "updated_at", "credentials"}
+_HIDDEN = {
+    "id",
+    "tenant_id",
+    "created_at",
+    "updated_at",
+    "credentials",
+    "secret",
+    "previous_secret",
+}
 _NAMES = ("number", "name", "title", "alias", "email", "reference", "provider", "key", "code")
 _LONGEST = 90
 _EMPTY = (None, "", [], {}, "(,)")  # the last is a range without ends

@@ -95,9 +95,12 @@ def update_customer(*, customer_id: UUID, **details: Any) -> Customer:
 def add_contact(
     *, customer_id: UUID, name: str, email: str, is_primary: bool = False
 ) -> BillingContact:
-    """Add somebody who receives documents; the first one is the primary."""
+    """Add somebody who receives documents; the first one is the primary.
+
+    Adding an address that is there already renames it; the primary stays until another takes over.
+    """
     customer = Customer.objects.select_for_update(of=("self",)).get(id=customer_id)
-    primary = is_primary or not customer.contacts.exists()
+    primary = is_primary or not customer.contacts.exclude(email=email).filter(is_primary=True)
     if primary:
         customer.contacts.filter(is_primary=True).update(is_primary=False)
     contact, _ = BillingContact.objects.update_or_create(

@@ -21,7 +21,7 @@ _TABLE: dict[str, set[Role]] = {
     "schedules:read": {Role.FINANCE, Role.REVOPS},
     "schedules:write": {Role.FINANCE, Role.REVOPS},
     "usage:read": _READERS,
-    "usage:write": {Role.ENGINEER},
+    "usage:write": {Role.FINANCE, Role.ENGINEER},
     "invoices:read": {Role.FINANCE, Role.REVOPS},
     "invoices:write": {Role.FINANCE},
     "payments:read": {Role.FINANCE},

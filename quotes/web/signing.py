@@ -94,7 +94,7 @@ def client_address(request: HttpRequest) -> str | None:
     write the rest of them.
     """
     address = request.META.get("REMOTE_ADDR", "")
-    proxies = int(getattr(settings, "TRUSTED_PROXY_COUNT", 0))
+    proxies = settings.TRUSTED_PROXY_COUNT
     forwarded = request.headers.get("X-Forwarded-For", "").split(",")
     if proxies and len(forwarded) >= proxies:
         address = forwarded[-proxies].strip()

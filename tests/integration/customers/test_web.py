@@ -306,6 +306,16 @@ class TestContactsAndAliases:
         with tenant_context(company.id):
             assert BillingContact.objects.get().is_primary
 
+    def test_adding_the_primary_contact_again_renames_it_and_keeps_it_primary(
+        self, company: Any
+    ) -> None:
+        customer = customer_of(company)
+        with tenant_context(company.id):
+            add_contact(customer_id=customer.id, name="Ada", email="ada@example.com")
+            add_contact(customer_id=customer.id, name="Accounts", email="ap@example.com")
+            primary = BillingContact.objects.get(is_primary=True)
+        assert (primary.name, primary.email) == ("Accounts", "ap@example.com")
+
     def test_changes_a_contact_but_not_to_anothers_address(self, company: Any) -> None:
         customer = customer_of(company)
         with tenant_context(company.id):

@@ -1,13 +1,13 @@
 """Whether an event counts in a meter, and with which value. Pure."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from metering.domain.events import UsageEvent, stored_text
+from metering.domain.events import stored_text
 from monetization.kernel.decimals import NotExact, exact_decimal
 
 # Text that counts as a number. One pattern for Python and Postgres, so that the hourly sums
@@ -15,6 +15,7 @@ from monetization.kernel.decimals import NotExact, exact_decimal
 NUMBER = r"-?(0|[1-9][0-9]{0,37})(\.[0-9]{1,12})?"
 _NUMBER = re.compile(NUMBER)
 
+Counter = Callable[[Mapping[str, Any]], Decimal | int | None]
 ADDITIVE = frozenset({"count", "sum", "average"})  # these can be kept as hourly sums
 
 
@@ -38,16 +39,41 @@ class MeterDefinition:
         return self.aggregation in ADDITIVE
 
 
-def counted_value(meter: MeterDefinition, event: UsageEvent) -> Decimal | None:
-    """Return what an event adds to an additive meter; None if it does not count.
+def counter(meter: MeterDefinition) -> Counter:
+    """Return the function that says what the measurements of an event of its type add.
 
-    An event without the value, or with one that is no number, does not count.
+    None: the event does not count. One without the value, or with one that is no number,
+    does not count in a sum.
     """
-    if event.type != meter.event_type or not _passes(meter.filters, event):
-        return None
-    if meter.aggregation == "count":
-        return Decimal(1)
-    return counted_number(event.data.get(meter.value_property))
+    value_of = _one if meter.aggregation == "count" else _number_of(meter.value_property)
+    if not meter.filters:
+        return value_of
+    filters = [
+        (name, frozenset(str(one) for one in allowed)) for name, allowed in meter.filters.items()
+    ]
+
+    def filtered(data: Mapping[str, Any]) -> Decimal | int | None:
+        for name, allowed in filters:
+            value = data.get(name)
+            if (value if type(value) is str else stored_text(value)) not in allowed:
+                return None
+        return value_of(data)
+
+    return filtered
+
+
+def _one(_data: Mapping[str, Any]) -> int:
+    return 1
+
+
+def _number_of(name: str) -> Counter:
+    def value_of(data: Mapping[str, Any]) -> Decimal | int | None:
+        value = data.get(name)
+        if type(value) is str and value.isdigit() and value.isascii() and len(value) <= 38:
+            return int(value) if value[0] != "0" or value == "0" else None
+        return counted_number(value)
+
+    return value_of
 
 
 def counted_number(value: object) -> Decimal | None:
@@ -62,11 +88,3 @@ def counted_number(value: object) -> Decimal | None:
         return exact_decimal(value)
     except NotExact:
         return None
-
-
-def _passes(filters: Mapping[str, Any], event: UsageEvent) -> bool:
-    data = event.data
-    return all(
-        name in data and stored_text(data[name]) in [str(one) for one in allowed]
-        for name, allowed in filters.items()
-    )

@@ -79,7 +79,8 @@ def payload_bytes(event: UsageEvent, data: bytes) -> bytes:
 
     :param data: of ``data_json(event.data)``.
     """
-    head = orjson.dumps([event.type, event.subject, event.time.astimezone(UTC).isoformat()])
+    time = event.time if event.time.tzinfo is UTC else event.time.astimezone(UTC)
+    head = orjson.dumps((event.type, event.subject, time))
     corrects = b"" if event.corrects is None else b"," + orjson.dumps(tuple(event.corrects))
     return sha256(b"%b,%b%b]" % (head[:-1], data, corrects)).digest()
 

@@ -1,16 +1,17 @@
 """What events add to the hourly sums: rows that commit with the events, folded later."""
 
 from collections.abc import Iterable, Sequence
-from decimal import Decimal
+from typing import Any
 
-from metering.domain.counting import MeterDefinition, counted_value
+from metering.domain.counting import Counter, MeterDefinition, counter
 from metering.domain.events import UsageEvent
 from metering.stores import arrays
 from metering.stores.postgres import LIVE, bulk_cursor, counting_sql, value_parameters, value_sql
 
 HOUR_MICROS = 3_600_000_000
 Counting = tuple[bytes, int, UsageEvent]  # customer id, microseconds of its time, the event
-_Sums = dict[tuple[bytes, int], tuple[Decimal, int]]  # by customer and hour
+# Quantity and number of events by customer and hour.
+_Sums = dict[tuple[bytes, int], list[Any]]
 
 
 def write_deltas(
@@ -20,20 +21,28 @@ def write_deltas(
 
     :param sign: -1 takes away what was added before.
     """
-    by_type: dict[str, list[tuple[MeterDefinition, _Sums]]] = {}
+    by_type: dict[str, list[tuple[Counter, _Sums]]] = {}
     found: list[tuple[bytes, _Sums]] = []
     for meter in meters:
         if meter.is_additive:
             sums: _Sums = {}
             found.append((meter.rollup.bytes, sums))
-            by_type.setdefault(meter.event_type, []).append((meter, sums))
+            by_type.setdefault(meter.event_type, []).append((counter(meter), sums))
     for customer_id, moment, event in counted:
+        counters = by_type.get(event.type)
+        if counters is None:
+            continue
         place = (customer_id, moment // HOUR_MICROS)
-        for meter, sums in by_type.get(event.type, ()):
-            value = counted_value(meter, event)
-            if value is not None:
-                known = sums.get(place)
-                sums[place] = (known[0] + value, known[1] + 1) if known else (value, 1)
+        for value_of, sums in counters:
+            value = value_of(event.data)
+            if value is None:
+                continue
+            known = sums.get(place)
+            if known is None:
+                sums[place] = [value, 1]
+            else:
+                known[0] += value
+                known[1] += 1
     rows = [
         (meter_id, customer_id, hour, quantity, events)
         for meter_id, sums in found

@@ -4,7 +4,7 @@ The figures are those the invoices would have if their periods ended now: the sa
 same computation, over usage as of one snapshot. Nothing is stored.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
@@ -173,7 +173,7 @@ def _as_opened(schedule: BillingSchedule, row: BillingPeriod) -> Invoice:
 
 
 def _bill(
-    schedules: dict[UUID, BillingSchedule],
+    schedules: Mapping[UUID | None, BillingSchedule],
     found: ComputedInvoice,
     stored: set[UUID],
     now: datetime,

@@ -41,8 +41,8 @@ def break_down(requests: Sequence[BreakdownRequest]) -> list[Usage]:
     for (_, _, snapshot, by), places in groups.items():
         readings = [requests[place].reading for place in places]
         meter = definition_of_reading(readings[0])
-        for place, part in _read(meter, by, snapshot, readings):
-            found[places[place]].append(part)
+        for index, part in _read(meter, by, snapshot, readings):
+            found[places[index]].append(part)
     return [Usage.of(parts) for parts in found]
 
 

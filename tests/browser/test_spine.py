@@ -56,7 +56,7 @@ def seller(make_tenant: Callable[..., Any], xero: Simulator) -> Any:
         )
         platform = create_product(code="platform", name="Platform", kind="fixed")
         calls = create_product(code="calls", name="API calls", kind="usage")
-        common = {"currency": "USD", "frequency": "monthly", "now": now}
+        common: dict[str, Any] = {"currency": "USD", "frequency": "monthly", "now": now}
         create_price(
             product_id=platform.id,
             code="platform",

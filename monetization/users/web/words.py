@@ -39,7 +39,7 @@ _HIDDEN = {
 }
 _NAMES = ("number", "name", "title", "alias", "email", "reference", "provider", "key", "code")
 _LONGEST = 90
-_EMPTY = (None, "", [], {}, "(,)")  # the last is a range without ends
+_EMPTY: tuple[Any, ...] = (None, "", [], {}, "(,)")  # the last is a range without ends
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,6 +79,7 @@ class TestAccrued:
         schedule = billed(deal(PLATFORM, CALLS), now=MARCH)
         use(1200, "a")
         live = running(schedule)
+        assert live.invoice_id
 
         recalculate_invoices(invoice_ids=[live.invoice_id], now=MARCH)
 

@@ -220,7 +220,7 @@ def test_only_finance_changes_invoices(
     tenant: Any, client: Client, books: dict[str, Any], role: str
 ) -> None:
     client.force_login(make_member(tenant, role))
-    invoice = Invoice.objects.first()
+    invoice = Invoice.objects.all()[0]
     act = reverse("billing:invoice-action", args=[invoice.id])
     assert client.post(act, {"action": "recalculate"}).status_code == 403
     expected = 403 if role == "engineer" else 200

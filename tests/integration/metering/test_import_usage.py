@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -265,7 +264,7 @@ class TestPreview:
 
 
 @pytest.fixture
-def company(transactional_db: None, make_tenant: Any) -> Iterator[Tenant]:
+def company(transactional_db: None, make_tenant: Any) -> Tenant:
     tenant: Tenant = make_tenant("Northwind", slug="northwind")
     with tenant_context(tenant.id):
         make_customer()

@@ -119,7 +119,8 @@ class _Form(HTMLParser):
 
     def __init__(self, form_id: str) -> None:
         super().__init__()
-        self.form_id, self.fields = form_id, {}
+        self.form_id = form_id
+        self.fields: dict[str, Any] = {}
         self._inside = False
         self._select = self._area = ""
 

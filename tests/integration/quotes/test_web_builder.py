@@ -390,5 +390,5 @@ class TestAccess:
         other = make_tenant("Stranger")
         with tenant_context(other.id, actor="test"):
             make_catalog()
-            price = PriceVersion.objects.first()
+            price = PriceVersion.objects.all()[0]
         assert builder.press("add-line:0", phases__0__add=str(price.id)).status_code == 400

@@ -48,7 +48,7 @@ def test_a_fee_of_one_day_is_one_off() -> None:
 
 
 def test_each_reason_is_named() -> None:
-    cases = {
+    cases: dict[str, tuple[dict[str, Any], str]] = {
         "price": ({"model": {"model": "flat", "amount": "2"}}, "600"),
         "discount": ({"discounts": [{"percent": "10", "label": "x"}]}, "450"),
         "period": ({"factor": [1, 2]}, "250"),
@@ -128,14 +128,14 @@ def test_usage_price_and_discount_changes_are_told_apart_and_add_up() -> None:
 
 
 def test_what_a_new_phase_agreed_is_the_phase_and_not_the_price() -> None:
-    seats = {"model": {"model": "per_unit", "unit_price": "50"}, "is_usage": False}
-    ramped = {"model": {"model": "per_unit", "unit_price": "45"}, "is_usage": False}
+    seats: dict[str, Any] = {"model": {"model": "per_unit", "unit_price": "50"}, "is_usage": False}
+    ramped: dict[str, Any] = {"model": {"model": "per_unit", "unit_price": "45"}, "is_usage": False}
     [found] = differences([priced("10", **seats)], [priced("20", phase="p2", **ramped)], "USD")
     assert dict(found.parts) == {"phase": Decimal(400)}
 
 
 def test_added_seats_are_seats() -> None:
-    seats = {"model": {"model": "per_unit", "unit_price": "50"}, "is_usage": False}
+    seats: dict[str, Any] = {"model": {"model": "per_unit", "unit_price": "50"}, "is_usage": False}
     [found] = differences([priced("10", **seats)], [priced("12", **seats)], "USD")
     assert dict(found.parts) == {"quantity": Decimal(100)}
 

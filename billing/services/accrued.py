@@ -173,12 +173,13 @@ def _as_opened(schedule: BillingSchedule, row: BillingPeriod) -> Invoice:
 
 
 def _bill(
-    schedules: Mapping[UUID | None, BillingSchedule],
+    schedules: Mapping[UUID, BillingSchedule],
     found: ComputedInvoice,
     stored: set[UUID],
     now: datetime,
 ) -> AccruedBill:
     invoice = found.invoice
+    assert invoice.schedule_id is not None  # noqa: S101 - a one-off invoice accrues nothing
     schedule = schedules[invoice.schedule_id]
     return AccruedBill(
         schedule=schedule,

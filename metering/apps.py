@@ -17,5 +17,10 @@ class MeteringConfig(AppConfig):
             "Usage imported from a file",
             required=("job_id", "filename", "rows", "created"),
         )
+        register_event_type(
+            "usage.repaired",
+            "Usage that waited was settled",
+            required=("action", "events", "reason"),
+        )
         register_job_kind(IMPORT)
         subscribe("alias.mapped", "metering.attribute_alias", handlers.on_alias_mapped)

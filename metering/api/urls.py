@@ -9,6 +9,7 @@ router.register("meters", views.MeterViewSet, basename="meter")
 urlpatterns = [
     path("usage-events", views.UsageEventsView.as_view(), name="usage-events"),
     path("usage-events/unmatched", views.UnmatchedView.as_view(), name="usage-unmatched"),
+    path("usage-events/<uuid:event_id>", views.UsageEventView.as_view(), name="usage-event"),
     path("usage", views.UsageView.as_view(), name="usage"),
     *router.urls,
 ]

@@ -8,7 +8,7 @@ from django.http import HttpResponse
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import mixins, serializers, status, viewsets
-from rest_framework.exceptions import ValidationError
+from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -20,6 +20,7 @@ from metering.ingest.body import read_body
 from metering.ingest.limits import limiter
 from metering.ingest.parser import Invalid, read_time
 from metering.models import Meter
+from metering.selectors import history
 from monetization.customers.models import Customer
 from monetization.interface.idempotency import IdempotentMixin
 from monetization.tenancy.context import current_tenant_id
@@ -34,6 +35,12 @@ class UsageEventSerializer(serializers.Serializer[Any]):
     customer = serializers.CharField(max_length=200, help_text="The customer's alias.")
     time = serializers.CharField(help_text="RFC 3339 with an offset.")
     data = serializers.DictField(required=False)
+    supersedes = serializers.CharField(
+        required=False, help_text="The id of the event this one takes the place of."
+    )
+    voids = serializers.CharField(
+        required=False, help_text="The id of the event that is taken back."
+    )
 
 
 class VerdictSerializer(serializers.Serializer[Any]):
@@ -61,6 +68,20 @@ class StoredEventSerializer(serializers.Serializer[Any]):
     recorded_at = serializers.DateTimeField()
     data = serializers.DictField()
     quarantine = serializers.CharField()
+    retired = serializers.BooleanField(source="is_retired")
+    retired_by = serializers.UUIDField(allow_null=True)
+
+
+class StepSerializer(serializers.Serializer[Any]):
+    at = serializers.DateTimeField()
+    what = serializers.CharField()
+    other = serializers.UUIDField(allow_null=True)
+    detail = serializers.CharField()
+    actor = serializers.CharField()
+
+
+class StoredEventWithHistorySerializer(StoredEventSerializer):
+    history = StepSerializer(many=True)
 
 
 class UsageEventsView(APIView):
@@ -106,6 +127,25 @@ class UsageEventsView(APIView):
             quarantined=query.get("quarantined") == "true",
         )
         return Response({"results": StoredEventSerializer(rows, many=True).data})
+
+
+class UsageEventView(APIView):
+    """One usage event, and what happened to it."""
+
+    permission_resource = "usage"
+
+    @extend_schema(
+        operation_id="usage_events_retrieve", responses={200: StoredEventWithHistorySerializer}
+    )
+    def get(self, request: Request, event_id: UUID) -> Response:
+        event = selectors.find_event(event_id)
+        if event is None:
+            raise NotFound("No such resource.")
+        event_history = history.event_history(
+            event.id, source=event.source, source_event_id=event.source_event_id
+        )
+        data: Any = StoredEventSerializer(event).data
+        return Response({**data, "history": StepSerializer(event_history, many=True).data})
 
 
 def _moment(text: str | None, field: str) -> datetime | None:

@@ -119,17 +119,22 @@ class Conflict:
 
     recorded_at: datetime
     data: dict[str, Any]
+    id: UUID
+    resolution: str  # empty while it is open, else accepted or kept_first
 
 
 def conflicts_of(event_id: UUID) -> list[Conflict]:
     """Return the contents that were refused because the event's first one is kept."""
     with bulk_cursor() as cursor:
         cursor.execute(
-            "SELECT recorded_at, data FROM metering_usageconflict"
+            "SELECT recorded_at, data, id, resolution FROM metering_usageconflict"
             " WHERE tenant_id = current_tenant_id() AND event_id = %b ORDER BY id LIMIT 50",
             [event_id],
         )
-        return [Conflict(row[0], orjson.loads(row[1])) for row in cursor.fetchall()]
+        return [
+            Conflict(at, orjson.loads(data), id, resolution)
+            for at, data, id, resolution in cursor.fetchall()
+        ]
 
 
 def count_unmatched(alias: str) -> int:

@@ -10,6 +10,12 @@ from django.db import transaction
 from metering.models import Meter, UsageReading
 from metering.selectors import ReadingRequest, measure, meter_definition
 from metering.services.recording import record_usage_events
+from metering.services.repairs import (
+    RepairNeedsReason,
+    discard_events,
+    release_events,
+    resolve_conflicts,
+)
 from metering.stores import corrections, deltas
 from metering.stores import postgres as store
 from monetization.events.services import append_event
@@ -17,10 +23,14 @@ from monetization.kernel.errors import Refusal
 
 __all__ = (
     "MeterKeyTaken",
+    "RepairNeedsReason",
     "attribute_alias",
     "create_meter",
+    "discard_events",
     "fold_usage",
     "record_usage_events",
+    "release_events",
+    "resolve_conflicts",
     "take_readings",
 )
 

@@ -1,11 +1,12 @@
 """Usage: nothing vanishes, the roll-up is what the events say, readings can be taken again."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from metering.domain.counting import MeterDefinition
 from metering.models import Meter
 from metering.selectors import meter_definition
-from metering.stores.postgres import aggregate_sql, bulk_cursor, counting_sql
+from metering.stores.postgres import LIVE, aggregate_sql, bulk_cursor, counting_sql
 from monetization.config.verify.base import SAMPLES, Books, Found, check, listed, rows, violations
 
 
@@ -41,14 +42,14 @@ def _recount_hours(meter: MeterDefinition) -> tuple[int, int, list[str]]:
             SELECT customer_id, date_trunc('hour', occurred_at, 'UTC') AS hour,
                    {value} AS quantity, count(*) AS events
               FROM metering_usageevent e
-             WHERE customer_id IS NOT NULL AND quarantine = '' AND {where}
+             WHERE customer_id IS NOT NULL AND {LIVE} AND {where}
              GROUP BY 1, 2),
         pairs AS (
             SELECT customer_id, hour, COALESCE(k.quantity, 0) AS kept, COALESCE(k.events, 0) AS n,
                    COALESCE(r.quantity, 0) AS again, COALESCE(r.events, 0) AS m
               FROM kept k FULL JOIN recount r USING (customer_id, hour))
     """
-    bound = [meter.id, meter.id, *value_parameters, *parameters]
+    bound = [meter.rollup, meter.rollup, *value_parameters, *parameters]
     with bulk_cursor() as cursor:
         cursor.execute(f"{pairs} SELECT count(*), COALESCE(sum(m), 0) FROM pairs", bound)
         total = cursor.fetchone() or (0, 0)
@@ -75,13 +76,31 @@ def _meters() -> Iterator[MeterDefinition]:
 def readings_measure_again(books: Books) -> Found:
     compared, off = 0, []
     for meter in Meter.objects.order_by("key"):
-        counted, different = _recount_readings(meter_definition(meter))
-        compared += counted
-        off += [f"{meter.key}: {sentence}" for sentence in different]
+        for version, definition in _definitions(meter).items():
+            counted, different = _recount_readings(definition, version)
+            compared += counted
+            off += [f"{meter.key}: {sentence}" for sentence in different]
     return listed(off, of="readings", compared=compared)
 
 
-def _recount_readings(meter: MeterDefinition) -> tuple[int, list[str]]:
+def _definitions(meter: Meter) -> dict[int, MeterDefinition]:
+    """Return what a meter counted by version; a reading is taken by the one of its time."""
+    found = {
+        version.number: replace(meter_definition(version), id=meter.id)
+        for version in meter.versions.all()
+    }
+    return found | {meter.version: meter_definition(meter)}
+
+
+def _seen_by_reading(column: str) -> str:
+    """Return the condition that the snapshot of reading ``r`` sees a transaction."""
+    return (
+        f"(pg_visible_in_snapshot({column}, r.snapshot::pg_snapshot)"
+        f" OR COALESCE({column} = pg_current_xact_id_if_assigned(), false))"
+    )
+
+
+def _recount_readings(meter: MeterDefinition, version: int) -> tuple[int, list[str]]:
     value, value_parameters = aggregate_sql(meter)
     where, parameters = counting_sql(meter)
     average = "round(again / NULLIF(m, 0), 12)" if meter.aggregation == "average" else "again"
@@ -91,17 +110,17 @@ def _recount_readings(meter: MeterDefinition) -> tuple[int, list[str]]:
               FROM metering_usagereading r
               JOIN metering_usageevent e ON e.customer_id = r.customer_id
                AND e.occurred_at >= r.window_start AND e.occurred_at < r.window_end
-             WHERE r.meter_id = %b AND e.quarantine = '' AND {where}
-               AND (pg_visible_in_snapshot(e.xact_id, r.snapshot::pg_snapshot)
-                    OR COALESCE(e.xact_id = pg_current_xact_id_if_assigned(), false))
+             WHERE r.meter_id = %b AND r.meter_version = %b AND e.quarantine = '' AND {where}
+               AND {_seen_by_reading("e.xact_id")}
+               AND (e.retired_xact IS NULL OR NOT {_seen_by_reading("e.retired_xact")})
              GROUP BY r.id),
         pairs AS (
             SELECT r.id, r.window_start, r.quantity, r.event_count AS n,
                    COALESCE({average}, 0) AS again, COALESCE(m, 0) AS m
               FROM metering_usagereading r LEFT JOIN recount USING (id)
-             WHERE r.meter_id = %b)
+             WHERE r.meter_id = %b AND r.meter_version = %b)
     """
-    bound = [*value_parameters, meter.id, *parameters, meter.id]
+    bound = [*value_parameters, meter.id, version, *parameters, meter.id, version]
     with bulk_cursor() as cursor:
         cursor.execute(f"{pairs} SELECT count(*) FROM pairs", bound)
         count = cursor.fetchone() or (0,)
@@ -149,22 +168,26 @@ def identities_are_events(books: Books) -> Found:
     )
 
 
-@check("I15.1", "Events received = attributed + unmatched + in quarantine; none waits by mistake")
+@check(
+    "I15.1",
+    "Events received = attributed + unmatched + quarantined + taken back; none waits by mistake",
+)
 def events_are_accounted_for(books: Books) -> Found:
-    received, attributed, unmatched, quarantined = rows(
-        """
-        SELECT (SELECT count(*) FROM metering_usagekey),
-               count(*) FILTER (WHERE quarantine = '' AND customer_id IS NOT NULL),
-               count(*) FILTER (WHERE quarantine = '' AND customer_id IS NULL),
-               count(*) FILTER (WHERE quarantine <> '')
-          FROM metering_usageevent
+    received, attributed, unmatched, quarantined, retired = rows(
+        f"""
+        SELECT (SELECT count(*) FROM metering_usagekey WHERE payload_hash <> ''),
+               count(*) FILTER (WHERE {LIVE} AND customer_id IS NOT NULL),
+               count(*) FILTER (WHERE {LIVE} AND customer_id IS NULL),
+               count(*) FILTER (WHERE quarantine <> '' AND retired_xact IS NULL),
+               count(*) FILTER (WHERE retired_xact IS NOT NULL)
+          FROM metering_usageevent e
         """
     )[0]
     off = []
-    if received != attributed + unmatched + quarantined:
+    if received != attributed + unmatched + quarantined + retired:
         off.append(
             f"{received} received, {attributed} attributed, {unmatched} unmatched,"
-            f" {quarantined} in quarantine"
+            f" {quarantined} in quarantine, {retired} corrected or discarded"
         )
     # An alias that was just mapped waits for its delivery.
     off += [
@@ -182,7 +205,10 @@ def events_are_accounted_for(books: Books) -> Found:
             """
         )
     ]
-    note = f"{attributed:,} attributed, {unmatched:,} unmatched, {quarantined:,} in quarantine"
+    note = (
+        f"{attributed:,} attributed, {unmatched:,} unmatched, {quarantined:,} in quarantine,"
+        f" {retired:,} corrected or discarded"
+    )
     return listed(off, of="events", compared=received, notes=[note, *_late_note()])
 
 
@@ -199,9 +225,7 @@ def _late_note() -> list[str]:
                   JOIN metering_usagereading r ON r.id = l.reading_id AND r.meter_id = %b
                   JOIN metering_usageevent e ON e.customer_id = r.customer_id
                    AND e.occurred_at >= r.window_start AND e.occurred_at < r.window_end
-                 WHERE e.quarantine = '' AND {where}
-                   AND NOT pg_visible_in_snapshot(e.xact_id, r.snapshot::pg_snapshot)
-                   AND NOT COALESCE(e.xact_id = pg_current_xact_id_if_assigned(), false)
+                 WHERE {LIVE} AND {where} AND NOT {_seen_by_reading("e.xact_id")}
                 """,
                 [meter.id, *parameters],
             )

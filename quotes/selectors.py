@@ -80,6 +80,7 @@ def _line(line: QuoteLine) -> DraftLine:
         proration=line.proration,
         discount_percent=line.discount_percent,
         price_version_id=str(line.price_version_id) if line.price_version_id else None,
+        modifiers=line.modifiers,
     )
 
 

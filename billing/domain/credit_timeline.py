@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from billing.domain.credits import Grant, burn
 from monetization.kernel.money import ZERO
 from monetization.pricing.changes import step
+from monetization.pricing.credits import Grant, burn
 from monetization.pricing.recurrence import Cadence, steps_until
 
 

@@ -3,7 +3,6 @@
 from billing.models.desk import (
     AssertionFailure,
     AssertionRule,
-    CalculationMark,
     CustomerBilling,
     InvoiceComment,
     Reminder,
@@ -24,7 +23,6 @@ __all__ = [
     "AssertionRule",
     "BillingPeriod",
     "BillingSchedule",
-    "CalculationMark",
     "CreditNote",
     "CreditNoteLine",
     "CustomerBilling",

@@ -36,8 +36,8 @@ def break_down(requests: Sequence[BreakdownRequest]) -> list[Usage]:
     groups: dict[tuple[Any, ...], list[int]] = defaultdict(list)
     for index, request in enumerate(requests):
         reading = request.reading
-        place = (reading.meter_id, reading.meter_version, reading.snapshot, request.by)
-        groups[place].append(index)
+        group = (reading.meter_id, reading.meter_version, reading.snapshot, request.by)
+        groups[group].append(index)
     for (_, _, snapshot, by), places in groups.items():
         readings = [requests[place].reading for place in places]
         meter = definition_of_reading(readings[0])

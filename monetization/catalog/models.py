@@ -97,6 +97,7 @@ class PriceVersion(TenantModel):
     number = models.PositiveIntegerField()
     status = models.CharField(max_length=9, choices=Status, default=Status.DRAFT)
     model = models.JSONField()  # monetization.pricing.codec
+    modifiers = models.JSONField(default=dict, blank=True)  # monetization.pricing.terms.modifiers
     published_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 

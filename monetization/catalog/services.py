@@ -11,7 +11,10 @@ from metering.models import Meter
 from monetization.catalog.models import Price, PriceVersion, Product
 from monetization.events.services import append_event
 from monetization.kernel.errors import Refusal
+from monetization.kernel.period import Frequency
 from monetization.pricing.codec import price_from_data, price_to_data
+from monetization.pricing.estimate import check_price
+from monetization.pricing.terms.modifiers import modifiers_from_data, modifiers_to_data
 
 
 class CodeTaken(Refusal):
@@ -84,6 +87,7 @@ def create_price(
     now: datetime,
     meter_id: UUID | None = None,
     proration: str = "daily",
+    modifiers: Any = None,
     publish: bool = True,
 ) -> Price:
     """Add a price with its first version.
@@ -107,27 +111,32 @@ def create_price(
         proration=proration,
         meter=Meter.objects.get(id=meter_id) if meter_id else None,
     )
-    draft_version(price_id=price.id, model=model)
+    draft_version(price_id=price.id, model=model, modifiers=modifiers)
     if publish:
         publish_version(price_id=price.id, now=now)
     return price
 
 
 @transaction.atomic
-def draft_version(*, price_id: UUID, model: Any) -> PriceVersion:
+def draft_version(*, price_id: UUID, model: Any, modifiers: Any = None) -> PriceVersion:
     """Write the draft of a price's next version; an existing draft is replaced.
 
-    :raises PriceError: naming the field of the model.
+    :param modifiers: what the price says beside its charge model; nothing by default.
+    :raises PriceError: naming the field of the model, or of the modifiers.
     """
-    data = price_to_data(price_from_data(model))
-    price = Price.objects.select_for_update(of=("self",)).get(id=price_id)
+    charge, beside = price_from_data(model), modifiers_from_data(modifiers)
+    data, beside_data = price_to_data(charge), modifiers_to_data(beside)
+    price = Price.objects.select_for_update(of=("self",)).select_related("product").get(id=price_id)
+    check_price(charge, beside, kind=price.product.kind, frequency=Frequency(price.frequency))
     draft = price.versions.filter(status=PriceVersion.Status.DRAFT).first()
     if draft is not None:
-        draft.model = data
-        draft.save(update_fields=["model"])
+        draft.model, draft.modifiers = data, beside_data
+        draft.save(update_fields=["model", "modifiers"])
         return draft
     last = price.versions.order_by("-number").values_list("number", flat=True).first() or 0
-    return PriceVersion.objects.create(price=price, number=last + 1, model=data)
+    return PriceVersion.objects.create(
+        price=price, number=last + 1, model=data, modifiers=beside_data
+    )
 
 
 @transaction.atomic

@@ -14,8 +14,6 @@ from rest_framework.fields import get_attribute
 from monetization.kernel.decimals import NotExact, exact_decimal, plain
 from monetization.kernel.money import Money, MoneyError, minor_unit
 from monetization.kernel.period import time_zones
-from monetization.pricing.codec import MODEL_NAMES, price_from_data, price_to_data
-from monetization.pricing.prices import PriceError
 
 FIRST_DAY, LAST_DAY = date(1970, 1, 1), date(2199, 12, 31)
 
@@ -168,58 +166,6 @@ class ReferenceField(serializers.UUIDField):
             name = self.model._meta.verbose_name
             raise serializers.ValidationError(f"there is no {name} with this id")
         return found
-
-
-@extend_schema_field(
-    {
-        "type": "object",
-        "description": (
-            "A charge model. `model` is flat {amount}, per_unit {unit_price}, graduated, volume "
-            "or stair_step {tiers: [{up_to, unit_price, flat_fee}], flat_fee_at_zero}, or "
-            "package {size, package_price, free_units, at_least_one}. Numbers are strings; "
-            "the last tier's `up_to` is null."
-        ),
-        "properties": {
-            "model": {
-                "type": "string",
-                "enum": list(MODEL_NAMES),
-            }
-        },
-        "required": ["model"],
-        "additionalProperties": True,
-        "example": {"model": "per_unit", "unit_price": "0.25"},
-    }
-)
-class ChargeModelField(serializers.Field[Any, Any, Any, Any]):
-    """A charge model as data; errors name the field inside it."""
-
-    def to_internal_value(self, data: Any) -> dict[str, Any]:
-        try:
-            model = price_to_data(price_from_data(data))
-            _check_size(model, "")
-            return model
-        except PriceError as error:
-            field, colon, message = str(error).partition(": ")
-            if not colon:
-                raise serializers.ValidationError(str(error)) from None
-            detail: Any = message if field == "value" else {field: message}
-            raise serializers.ValidationError(detail) from None
-
-    def to_representation(self, value: Any) -> Any:
-        return value
-
-
-def _check_size(value: Any, path: str) -> None:
-    """Refuse numbers that no amount could hold: more than 15 digits before the point."""
-    if isinstance(value, dict):
-        for name, part in value.items():
-            if name != "model":
-                _check_size(part, f"{path}.{name}" if path else name)
-    elif isinstance(value, list):
-        for index, part in enumerate(value):
-            _check_size(part, f"{path}[{index}]")
-    elif isinstance(value, str) and len(value.partition(".")[0]) > 15:
-        raise PriceError(f"{path}: must have at most 15 digits before the point")
 
 
 class InputSerializer(serializers.Serializer[Any]):

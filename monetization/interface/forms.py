@@ -30,7 +30,7 @@ class PageForm(forms.Form):
         kwargs.setdefault("label_suffix", "")
         super().__init__(*args, **kwargs)
         for field in self.fields.values():
-            _dress(field.widget)
+            dress(field.widget)
 
     def refuse(self, error: Exception) -> None:
         """Show a refusal at the field it names ("field: reason"), else above the form."""
@@ -41,7 +41,7 @@ class PageForm(forms.Form):
             self.add_error(None, sentence(str(error)))
 
 
-def _dress(widget: forms.Widget) -> None:
+def dress(widget: forms.Widget) -> None:
     kind = getattr(widget, "input_type", "")
     if kind in ("hidden", "radio"):
         return

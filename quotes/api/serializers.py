@@ -11,13 +11,13 @@ from monetization.catalog.models import Price
 from monetization.customers.models import Customer
 from monetization.interface.fields import (
     AmountField,
-    ChargeModelField,
     DayField,
     ExactField,
     InputSerializer,
     ReferenceField,
     TimeZoneField,
 )
+from monetization.interface.price_fields import ChargeModelField, ModifiersField
 from monetization.pricing.proration import METHODS
 from quotes.models import QuotePhase, QuoteVersion
 
@@ -41,6 +41,9 @@ class QuoteLineSerializer(InputSerializer):
     )
     description = serializers.CharField(max_length=300, **_TEXT)
     model = ChargeModelField(required=False, help_text="The agreed price, if not the list price.")
+    modifiers = ModifiersField(
+        required=False, help_text="Beside the price; those of the list price by default."
+    )
     quantity = ExactField(help_text="Of fixed and seat lines.", **_OPTIONAL)
     expected_quantity = ExactField(help_text="Assumed usage per billing period.", **_OPTIONAL)
     meter_key = serializers.CharField(max_length=60, **_TEXT)

@@ -17,6 +17,11 @@ from monetization.pricing.terms import (
     OrderTerms,
     PhaseTerms,
 )
+from monetization.pricing.terms.modifiers import (
+    LineTerms,
+    modifiers_from_data,
+    with_modifiers,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +51,7 @@ class DraftLine:
     proration: str = "daily"
     discount_percent: Decimal = Decimal(0)
     price_version_id: str | None = None
+    modifiers: Any = None  # data; monetization.pricing.terms.modifiers
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +116,9 @@ def assemble(header: DraftHeader, phases: Sequence[DraftPhase]) -> OrderTerms:
 
 
 def _phase(phase: DraftPhase, key: str, start: date, end: date | None, path: str) -> PhaseTerms:
-    items = tuple(
-        _item(line, f"{path}.items[{position}]") for position, line in enumerate(phase.lines)
-    )
-    discounts = [
+    lines = [_line(line, f"{path}.items[{position}]") for position, line in enumerate(phase.lines)]
+    discounts = [discount for line in lines for discount in line.discounts]
+    discounts += [
         DiscountTerms(line.discount_percent, "Discount", (line.item_key,))
         for line in phase.lines
         if line.discount_percent
@@ -132,10 +137,17 @@ def _phase(phase: DraftPhase, key: str, start: date, end: date | None, path: str
         kind=phase.kind,
         start_on=start,
         end_on=end,
-        items=items,
+        items=tuple(line.item for line in lines),
         discounts=tuple(discounts),
         minimum=minimum,
+        further_minimums=tuple(line.minimum for line in lines if line.minimum),
+        caps=tuple(line.cap for line in lines if line.cap),
     )
+
+
+def _line(line: DraftLine, path: str) -> LineTerms:
+    at = f"{path}.modifiers"
+    return with_modifiers(_item(line, path), modifiers_from_data(line.modifiers, at), at)
 
 
 def _item(line: DraftLine, path: str) -> ItemTerms:

@@ -184,6 +184,7 @@ class QuoteLine(TenantModel):
     price_version = TenantForeignKey(PriceVersion, null=True, blank=True, related_name="+")  # list
     description = models.CharField(max_length=300, blank=True)
     model = models.JSONField()  # the agreed numbers; monetization.pricing.codec
+    modifiers = models.JSONField(default=dict, blank=True)  # monetization.pricing.terms.modifiers
     quantity = models.DecimalField(max_digits=24, decimal_places=12, null=True, blank=True)
     expected_quantity = models.DecimalField(  # assumed usage per billing period
         max_digits=24, decimal_places=12, null=True, blank=True

@@ -10,6 +10,7 @@ from monetization.catalog.models import PriceVersion, Product
 from monetization.customers.models import Customer
 from monetization.pricing.estimate import estimate
 from monetization.pricing.prices import PriceError
+from monetization.pricing.terms.modifiers import modifiers_from_data, modifiers_to_data
 from monetization.tenancy.context import current_actor
 from quotes.domain import lifecycle
 from quotes.domain.assembly import number
@@ -157,6 +158,7 @@ def _save_line(
         price_version=listed,
         description=str(row.get("description") or "")[:300],
         model=row.get("model") or (listed.model if listed else {}),
+        modifiers=_modifiers(row, listed, f"{path}.modifiers"),
         quantity=number(row.get("quantity"), f"{path}.quantity"),
         expected_quantity=number(row.get("expected_quantity"), f"{path}.expected_quantity"),
         meter_key=str(row.get("meter_key") or meter),
@@ -165,6 +167,17 @@ def _save_line(
         proration=str(row.get("proration") or (price.proration if price else "daily")),
         discount_percent=percent or 0,
     )
+
+
+def _modifiers(row: dict[str, Any], listed: PriceVersion | None, path: str) -> dict[str, Any]:
+    """Read what a line says beside its charge model; what the list price says if it is silent.
+
+    :raises PriceError: naming the field.
+    """
+    given = row.get("modifiers")
+    if given is None:
+        return dict(listed.modifiers) if listed else {}
+    return modifiers_to_data(modifiers_from_data(given, path))
 
 
 def _list_price(value: Any, product: Product, path: str) -> PriceVersion | None:

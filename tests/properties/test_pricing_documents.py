@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from billing.domain.credit_notes import LineCredit, credit_line
 from billing.domain.credit_timeline import GrantPlan, Recurrence, Reset, Use, run
-from billing.domain.credits import NEVER, Grant, burn, burn_key, pay_lines, unwind
 from billing.domain.documents import DocumentDiscount, DocumentLine, spread, total_document
 from billing.domain.tax import METHODS, TaxedBase, TaxRate, tax_document
 from monetization.kernel.money import Money, minor_unit, total
 from monetization.kernel.period import Frequency
+from monetization.pricing.credits import NEVER, Grant, burn, burn_key, pay_lines, unwind
 from monetization.pricing.estimate import PricedLine, price_periods, rerate
 from monetization.pricing.prices import ChargeModel, Graduated, Package, PerUnit, Tier, Volume
 from monetization.pricing.quantities import Conversion

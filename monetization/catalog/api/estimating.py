@@ -1,63 +1,23 @@
 """Price anything for given quantities, by the functions that bill; nothing is stored."""
 
-from decimal import Decimal
-from fractions import Fraction
 from typing import Any
 
 from drf_spectacular.utils import extend_schema
-from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from monetization.interface.fields import (
-    ChargeModelField,
-    CurrencyField,
-    ExactField,
-    InputSerializer,
+from monetization.catalog.api.estimate_fields import (
+    REQUEST_EXAMPLES,
+    EstimateAnswerSerializer,
+    EstimateRequestSerializer,
+    grants_of,
+    uses_of,
 )
 from monetization.kernel.decimals import plain
 from monetization.kernel.money import Money, total
-from monetization.pricing.arithmetic import exact_sum
-from monetization.pricing.codec import price_from_data
-from monetization.pricing.rating import Charge, rate
-
-MAX_ITEMS = 1000
-
-
-class EstimateItemSerializer(InputSerializer):
-    """A charge model, inline as in the catalog, and a quantity."""
-
-    model = ChargeModelField()
-    quantity = ExactField(default=Decimal(1))
-
-
-class EstimateRequestSerializer(InputSerializer):
-    currency = CurrencyField()
-    items = EstimateItemSerializer(many=True, max_length=MAX_ITEMS)  # type: ignore[call-arg]
-
-
-class EstimateStepSerializer(serializers.Serializer[Any]):
-    """One tier, unit or package, exact: only the line is rounded."""
-
-    key = serializers.CharField()
-    label = serializers.CharField()
-    quantity = serializers.CharField()
-    unit_price = serializers.CharField()
-    exact = serializers.CharField()
-
-
-class EstimatedLineSerializer(serializers.Serializer[Any]):
-    quantity = serializers.CharField()
-    exact = serializers.CharField(help_text="Before rounding.")
-    amount = serializers.CharField(help_text="Rounded once, half away from zero.")
-    steps = EstimateStepSerializer(many=True)
-
-
-class EstimateAnswerSerializer(serializers.Serializer[Any]):
-    currency = serializers.CharField()
-    total = serializers.CharField()
-    lines = EstimatedLineSerializer(many=True)
+from monetization.pricing.credits import PaidLine, pay_lines
+from monetization.pricing.estimate import Component, PricedLine, price_once
 
 
 class EstimateView(APIView):
@@ -70,34 +30,67 @@ class EstimateView(APIView):
         operation_id="pricing_estimate",
         request=EstimateRequestSerializer,
         responses={200: EstimateAnswerSerializer},
+        examples=REQUEST_EXAMPLES,
     )
     def post(self, request: Request) -> Response:
-        """Price any set of charge models for given quantities; stores nothing."""
+        """Price one whole billing period of any set of prices together; stores nothing.
+
+        Percentages of other lines, minimums, caps and credits look at the whole set. Each line
+        is rounded once, and comes with the steps it adds up from.
+        """
         serializer = EstimateRequestSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
-        currency = serializer.validated_data["currency"]
-        lines, amounts = [], []
-        for item in serializer.validated_data["items"]:
-            charges = rate(price_from_data(item["model"]), item["quantity"])
-            exact = exact_sum(charge.amount for charge in charges)
-            amounts.append(Money.rounded(Fraction(exact), currency))
-            lines.append(
-                {
-                    "quantity": plain(item["quantity"]),
-                    "exact": plain(exact),
-                    "amount": str(amounts[-1].amount),
-                    "steps": [_step(charge) for charge in charges],
-                }
-            )
-        whole = total(amounts, currency)
-        return Response({"currency": currency, "total": str(whole.amount), "lines": lines})
+        asked = serializer.validated_data
+        currency = asked["currency"]
+        uses = uses_of(asked["items"])
+        lines = price_once(uses, currency, asked["time_zone"])
+        shown = [line for line in lines if line.kind == "item" or line.amount]
+        whole = total((line.amount for line in shown), currency)
+        answer: dict[str, Any] = {
+            "currency": currency,
+            "total": str(whole.amount),
+            "lines": [_line(line) for line in shown],
+        }
+        if asked.get("credits"):
+            answer |= _paid(asked["credits"], shown, currency)
+        return Response(answer)
 
 
-def _step(charge: Charge) -> dict[str, str]:
+def _line(line: PricedLine) -> dict[str, Any]:
     return {
-        "key": charge.key,
-        "label": charge.label,
-        "quantity": plain(charge.quantity),
-        "unit_price": plain(charge.unit_price),
-        "exact": plain(charge.amount),
+        "key": line.item_key,
+        "kind": line.kind,
+        "quantity": None if line.quantity is None else plain(line.quantity),
+        "exact": plain(line.exact),
+        "amount": str(line.amount.amount),
+        "steps": [_step(component) for component in line.components],
     }
+
+
+def _step(part: Component) -> dict[str, Any]:
+    return {
+        "key": part.key,
+        "label": part.label,
+        "quantity": None if part.quantity is None else plain(part.quantity),
+        "unit_price": None if part.unit_price is None else plain(part.unit_price),
+        "exact": plain(part.exact),
+    }
+
+
+def _paid(rows: list[dict[str, Any]], lines: list[PricedLine], currency: str) -> dict[str, Any]:
+    """Let credits pay the lines, in burn order."""
+    grants = grants_of(rows)
+    balances = {grant.id: grant.amount for grant in grants}
+    paid, left = pay_lines(
+        grants, balances, [(line.item_key, line.amount.amount) for line in lines]
+    )
+    due = total((Money(line.due, currency) for line in paid), currency)
+    return {
+        "credits": [_use(line, taken) for line in paid for taken in line.consumptions],
+        "balances": {grant_id: plain(balance) for grant_id, balance in left.items()},
+        "amount_due": str(due.amount),
+    }
+
+
+def _use(line: PaidLine, taken: Any) -> dict[str, str]:
+    return {"credit": taken.grant_id, "line": line.key, "amount": plain(taken.amount)}

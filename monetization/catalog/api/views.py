@@ -14,12 +14,12 @@ from metering.models import Meter
 from monetization.catalog import services
 from monetization.catalog.models import Price, PriceVersion, Product
 from monetization.interface.fields import (
-    ChargeModelField,
     CurrencyField,
     ExactField,
     InputSerializer,
     ReferenceField,
 )
+from monetization.interface.price_fields import ChargeModelField, ModifiersField
 from monetization.interface.viewsets import ApiViewSet
 from monetization.pricing.proration import METHODS
 
@@ -61,6 +61,7 @@ class ProductPatchSerializer(InputSerializer):
 
 class DraftVersionSerializer(InputSerializer):
     model = ChargeModelField()
+    modifiers = ModifiersField(required=False)
 
 
 class PriceVersionSerializer(serializers.Serializer[Any]):
@@ -70,6 +71,7 @@ class PriceVersionSerializer(serializers.Serializer[Any]):
     number = serializers.IntegerField()
     status = serializers.ChoiceField(choices=PriceVersion.Status.choices)
     model = ChargeModelField()
+    modifiers = ModifiersField()
     published_at = serializers.DateTimeField(allow_null=True)
     created_at = serializers.DateTimeField()
 
@@ -108,6 +110,7 @@ class PriceCreateSerializer(InputSerializer):
     proration = serializers.ChoiceField(choices=METHODS, default="daily")
     meter = ReferenceField(Meter, required=False, help_text="What measures a usage price.")
     model = ChargeModelField()
+    modifiers = ModifiersField(required=False, help_text="What the price says beside its model.")
     publish = serializers.BooleanField(default=True, help_text="Else the version stays a draft.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -203,9 +206,8 @@ class PriceViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ApiViewSet)
     def draft_version(self, request: Request, pk: str) -> Response:
         """Write the draft of the next version; a draft already there is replaced."""
         price = self.get_object()
-        version = services.draft_version(
-            price_id=price.id, model=self.read(DraftVersionSerializer)["model"]
-        )
+        body = self.read(DraftVersionSerializer)
+        version = services.draft_version(price_id=price.id, **body)
         return self.show(version, PriceVersionSerializer, status.HTTP_201_CREATED)
 
     @extend_schema(

@@ -1,92 +1,73 @@
-"""The numbers of a price as a form: the fields of its charge model, and rows of tiers.
+"""The numbers of a price as a form: the fields of its charge model, rows, and what is beside it.
 
 Adding and removing a row are submit buttons, so that the form works without scripts.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django import forms
 
-from monetization.interface.forms import ExactNumberField, PageForm, sentence
-from monetization.kernel.decimals import plain
+from monetization.catalog.web.charge_fields import RowForm, SpecForm, read_values
+from monetization.interface import charging
+from monetization.interface.charging import Spec, TypedWrong
+from monetization.interface.charging.fields import DISCOUNT_COLUMNS
+from monetization.interface.forms import sentence
+from monetization.kernel.period import Frequency
 from monetization.pricing.codec import price_from_data
+from monetization.pricing.estimate import check_price
 from monetization.pricing.prices import PriceError
+from monetization.pricing.terms.modifiers import modifiers_from_data
 
-MODELS = (
-    ("flat", "Flat: an amount per period"),
-    ("per_unit", "Per unit: quantity × unit price"),
-    ("graduated", "Graduated: each slice at its own tier"),
-    ("volume", "Volume: the whole quantity at the tier it reaches"),
-    ("stair_step", "Stair step: the tier's fee only"),
-    ("package", "Package: started packages of a fixed size"),
-)
-TIERED = ("graduated", "volume", "stair_step")
-MAX_TIERS = 40
-_FIELDS = {
-    "flat": ("amount",),
-    "per_unit": ("unit_price",),
-    "graduated": ("flat_fee_at_zero",),
-    "volume": ("flat_fee_at_zero",),
-    "stair_step": ("flat_fee_at_zero",),
-    "package": ("size", "package_price", "free_units", "at_least_one", "whole_only"),
-}
-_TIER_FIELD = re.compile(r"tiers\[(\d+)\]\.(\w+): (.*)", re.DOTALL)
+MAX_TIERS, MAX_DISCOUNTS = 40, 8
+_RHYTHMS = tuple(one.value for one in Frequency)
+_LAYOUT_FIELDS = ("seat_price", "dimensions", "units")  # what they say decides other fields
 
 
-class ModelForm(PageForm):
-    """The charge model and its numbers, without tiers."""
+class ModelForm(SpecForm):
+    """The charge model and its numbers, without rows."""
 
-    model = forms.ChoiceField(choices=MODELS, label="Charge model")
-    amount = ExactNumberField(label="Amount per period")
-    unit_price = ExactNumberField(label="Price per unit")
-    size = ExactNumberField(label="Units in a package", above_zero=True)
-    package_price = ExactNumberField(label="Price per package")
-    free_units = ExactNumberField(label="Free units", required=False)
-    at_least_one = forms.BooleanField(
-        label="At least one package, without usage too", required=False
-    )
-    whole_only = forms.BooleanField(label="Only full packages are charged", required=False)
-    flat_fee_at_zero = forms.BooleanField(
-        label="The first tier's fee is due without usage too", required=False, initial=True
-    )
+    model = forms.ChoiceField(label="Charge model")
 
-    def __init__(self, *args: Any, chosen: str, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        for name in list(self.fields):
-            if name != "model" and name not in _FIELDS[chosen]:
-                del self.fields[name]
-
-
-class TierForm(PageForm):
-    """One tier."""
-
-    up_to = ExactNumberField(required=False, whole=15, label="Up to, included")
-    unit_price = ExactNumberField(required=False, label="Price per unit")
-    flat_fee = ExactNumberField(required=False, label="Flat fee")
-    block_size = ExactNumberField(required=False, label="In blocks of", above_zero=True)
+    def __init__(self, *args: Any, kind: str, specs: Sequence[Spec], **kwargs: Any) -> None:
+        super().__init__(*args, specs=specs, **kwargs)
+        choices: Any = self.fields["model"]
+        choices.choices = charging.models_for(kind)
 
 
 class ChargeForm:
     """Everything a person says about how a price charges."""
 
-    def __init__(self, data: Mapping[str, Any] | None = None, *, initial: Any = None) -> None:
-        """Read what was sent, else start from a charge model as data."""
-        self.is_bound = data is not None
-        start = initial or {"model": "flat"}
-        sent = dict(data.items()) if data is not None else _as_sent(start)
+    def __init__(
+        self,
+        data: Mapping[str, Any] | None = None,
+        *,
+        kind: str,
+        initial: Any = None,
+        modifiers: Any = None,
+    ) -> None:
+        """Read what was sent, else start from a charge model and modifiers as data."""
+        self.is_bound, self.kind = data is not None, kind
+        sent = dict(data.items()) if data is not None else _as_sent(initial, modifiers)
+        known = dict(charging.models_for(kind))
         chosen = str(sent.get("model", ""))
-        self.chosen = chosen if chosen in _FIELDS else "flat"
-        self.shown = str(sent.get("shown_model", chosen))
+        self.chosen = chosen if chosen in known else next(iter(known))
+        self.layout = layout_of(self.chosen, sent)
+        self.shown = str(sent.get("shown_model", self.layout))
         self.action = str(sent.get("action", "save"))
-        if self.wants_saving and not self.shown == chosen == self.chosen:
+        if self.wants_saving and not (self.shown == self.layout and chosen == self.chosen):
             self.action = "refresh"  # the numbers on the page were those of another model
-        self._rows = _rows(sent)
+        self._specs = charging.fields_of(self.chosen, sent)
+        self._columns = charging.columns_of(self.chosen, sent)
+        self._beside = charging.modifier_fields(self.chosen, kind)
+        self._rows = _rows(sent, "tiers", MAX_TIERS)
+        self._discounts = _rows(sent, "discounts", MAX_DISCOUNTS)
         self._change_rows()
         self._sent = sent
-        self.model, self.tiers = self._forms(bound=self.is_bound and self.wants_saving)
+        self._make_forms(bound=self.is_bound and self.wants_saving)
         self.value: dict[str, Any] = {}
+        self.modifiers: dict[str, Any] = {}
 
     @property
     def wants_saving(self) -> bool:
@@ -94,119 +75,182 @@ class ChargeForm:
         return self.action == "save"
 
     @property
-    def is_tiered(self) -> bool:
-        return self.chosen in TIERED
+    def has_rows(self) -> bool:
+        return bool(self._columns)
 
     @property
-    def has_unit_price(self) -> bool:
-        return self.chosen != "stair_step"
+    def layout_fields(self) -> Sequence[str]:
+        return _LAYOUT_FIELDS
+
+    @property
+    def beside_words(self) -> str:
+        """Return what the form offers beside the charge model."""
+        words = ["conversion"] if "convert" in self.beside.fields else []
+        words += (
+            ["included units", "accumulation"] if "included_units" in self.beside.fields else []
+        )
+        words += ["overage"] if "overage_frequency" in self.beside.fields else []
+        text = ", ".join([*words, "discounts", "minimum", "cap", "pricing unit"])
+        return f"Beside the price: {text}"
+
+    @property
+    def columns(self) -> Sequence[Spec]:
+        return self._columns
+
+    @property
+    def row_word(self) -> str:
+        return charging.row_word(self.chosen)
 
     @property
     def can_add(self) -> bool:
         return len(self._rows) < MAX_TIERS
 
     @property
+    def can_add_discount(self) -> bool:
+        return len(self._discounts) < MAX_DISCOUNTS
+
+    @property
     def tier_count(self) -> int:
         return len(self.tiers)
 
+    @property
+    def is_beside_open(self) -> bool:
+        """Return whether anything beside the charge model is said, or wrong."""
+        said = {name: self.beside[name].value() for name in self.beside.fields}
+        usual = ("", None, False, "none", "per_period")
+        return bool(self.discounts or self.beside.errors) or any(
+            value not in usual for value in said.values()
+        )
+
     def _change_rows(self) -> None:
+        verb, _, number = self.action.rpartition("-")
         if self.action == "add-tier" and self.can_add:
             self._rows.append({})
-        elif self.action.startswith("remove-tier-"):
-            number = self.action.removeprefix("remove-tier-")
-            if number.isascii() and number.isdigit() and len(self._rows) > 1:
-                self._rows = [row for at, row in enumerate(self._rows) if str(at) != number]
+        elif self.action == "add-discount" and self.can_add_discount:
+            self._discounts.append({})
+        elif verb == "remove-tier" and len(self._rows) > 1:
+            self._rows = [row for at, row in enumerate(self._rows) if str(at) != number]
+        elif verb == "remove-discount":
+            self._discounts = [row for at, row in enumerate(self._discounts) if str(at) != number]
         if not self._rows:
-            self._rows = [{}, {}]
+            self._rows = [{}, {}] if self._columns and self._columns[0].name == "up_to" else [{}]
 
-    def _forms(self, *, bound: bool) -> tuple[ModelForm, list[TierForm]]:
+    def _make_forms(self, *, bound: bool) -> None:
         named = dict(self._sent, model=self.chosen)
-        if bound:
-            model = ModelForm(named, chosen=self.chosen)
-        else:
-            for flag in ("at_least_one", "whole_only"):
-                named[flag] = bool(self._sent.get(flag))
-            if self.is_bound and self.shown in TIERED:
-                named["flat_fee_at_zero"] = bool(self._sent.get("flat_fee_at_zero"))
-            else:
-                named["flat_fee_at_zero"] = self._sent.get("flat_fee_at_zero", True)
-            model = ModelForm(initial=named, chosen=self.chosen)
-        tiers = []
-        for number, row in enumerate(self._rows if self.is_tiered else ()):
-            sent = {f"tiers-{number}-{name}": value for name, value in row.items()}
-            prefix = f"tiers-{number}"
-            tiers.append(
-                TierForm(sent, prefix=prefix) if bound else TierForm(prefix=prefix, initial=row)
-            )
-        return model, tiers
+        if self.shown.partition(":")[0] != self.chosen:
+            named.setdefault("flat_fee_at_zero", "on")
+        data = named if bound else None
+        self.model = ModelForm(data, initial=named, kind=self.kind, specs=self._specs)
+        self.beside = SpecForm(data, initial=named, specs=self._beside)
+        self.tiers = _row_forms(self._rows if self._columns else [], "tiers", self._columns, bound)
+        self.discounts = _row_forms(self._discounts, "discounts", DISCOUNT_COLUMNS, bound)
 
-    def is_valid(self) -> bool:
-        """Check everything; ``value`` is then the charge model as data."""
-        valid = [self.model.is_valid(), *(tier.is_valid() for tier in self.tiers)]
+    def is_valid(self, frequency: str) -> bool:
+        """Check everything; ``value`` and ``modifiers`` are then data.
+
+        :param frequency: of the price: what is billed once has no minimum and no cap.
+        """
+        every = [self.model, self.beside, *self.tiers, *self.discounts]
+        valid = [form.is_valid() for form in every]  # each shows what is wrong with it
         if not all(valid):
             return False
-        self.value = self._data()
+        values = read_values(self.model)
         try:
-            price_from_data(self.value)
+            rows = [read_values(row) for row in self.tiers]
+            self.value = charging.model_from_typed(self.chosen, values, rows)
+        except TypedWrong as wrong:
+            self._refuse(wrong, self.model, self.tiers)
+            return False
+        try:
+            found = [read_values(row) for row in self.discounts]
+            self.modifiers = charging.modifiers_from_typed(read_values(self.beside), found)
+        except TypedWrong as wrong:
+            self._refuse(wrong, self.beside, self.discounts)
+            return False
+        return self._fits(frequency, values)
+
+    def _fits(self, frequency: str, values: Mapping[str, Any]) -> bool:
+        try:
+            check_price(
+                price_from_data(self.value),
+                modifiers_from_data(self.modifiers),
+                kind=self.kind,
+                frequency=Frequency(frequency) if frequency in _RHYTHMS else Frequency.MONTHLY,
+            )
         except PriceError as error:
-            self._refuse(str(error))
+            path, _, message = str(error).partition(": ")
+            if path.startswith("modifiers"):
+                wrong = TypedWrong(*_placed(charging.modifier_place(path), message))
+                self._refuse(wrong, self.beside, self.discounts)
+            else:
+                self.model.add_error("model", sentence(message or str(error)))
             return False
         return True
 
-    def _data(self) -> dict[str, Any]:
-        cleaned = self.model.cleaned_data
-        data: dict[str, Any] = {"model": self.chosen}
-        for name in _FIELDS[self.chosen]:
-            value = cleaned[name]
-            if isinstance(value, bool):
-                data[name] = value
-            elif value is not None:
-                data[name] = plain(value)
-        if self.is_tiered:
-            data["tiers"] = [_tier_data(tier.cleaned_data) for tier in self.tiers]
-        return data
+    def _refuse(self, wrong: TypedWrong, form: SpecForm, rows: Sequence[RowForm]) -> None:
+        message = sentence(wrong.message)
+        at: SpecForm = form
+        if wrong.row is not None and wrong.row < len(rows):
+            at = rows[wrong.row]
+        if wrong.name in at.fields:
+            at.add_error(wrong.name, message)
+        else:
+            self.model.add_error(None, message)
 
-    def _refuse(self, message: str) -> None:
-        found = _TIER_FIELD.fullmatch(message)
-        if found is None:
-            self.model.refuse(PriceError(message))
-            return
-        number, field, reason = int(found[1]), found[2], found[3]
-        if "must be unbounded" in reason:
-            reason = "leave it empty: the last tier has no upper bound"
-        elif "only the last tier" in reason:
-            reason = "say where the tier ends; only the last one is open"
-        self.tiers[number].add_error(field, sentence(reason))
+
+def _placed(place: tuple[str, int | None], message: str) -> tuple[str, str, int | None]:
+    return place[0], message, place[1]
+
+
+def _row_forms(
+    rows: Sequence[Mapping[str, Any]],
+    prefix: str,
+    columns: Sequence[Spec],
+    bound: bool,  # noqa: FBT001
+) -> list[RowForm]:
+    found = []
+    for number, row in enumerate(rows):
+        at = f"{prefix}-{number}"
+        sent = {f"{at}-{name}": value for name, value in row.items()}
+        data = sent if bound else None
+        found.append(RowForm(data, prefix=at, initial=dict(row), specs=columns))
+    return found
+
+
+def layout_of(chosen: str, sent: Mapping[str, Any]) -> str:
+    """Return what decides the fields on the page: the model, and the columns it has now."""
+    columns = charging.columns_of(chosen, sent)
+    if chosen in ("matrix", "capacity"):
+        return f"{chosen}:{len(columns)}"
+    return f"{chosen}:{charging.fields.seat_price(sent)}" if chosen == "seat" else chosen
 
 
 def is_editable(model: Mapping[str, Any]) -> bool:
-    """Return whether the form has every field of a charge model; the others come by the API."""
-    return model.get("model") in _FIELDS
+    """Return whether the form can say a charge model exactly; the others come by the API."""
+    return charging.typed_model(model) is not None
 
 
-def _tier_data(cleaned: dict[str, Any]) -> dict[str, Any]:
-    block = cleaned.get("block_size")
-    return {
-        "up_to": None if cleaned["up_to"] is None else plain(cleaned["up_to"]),
-        "unit_price": plain(cleaned["unit_price"]) if cleaned["unit_price"] is not None else "0",
-        "flat_fee": plain(cleaned["flat_fee"]) if cleaned["flat_fee"] is not None else "0",
-        **({} if block is None else {"block_size": plain(block)}),
-    }
-
-
-def _as_sent(model: Mapping[str, Any]) -> dict[str, Any]:
-    """Write a charge model as a browser would send it."""
-    sent = {name: value for name, value in model.items() if name != "tiers"}
-    for number, tier in enumerate(model.get("tiers", ())):
-        sent |= {f"tiers-{number}-{name}": value for name, value in tier.items()}
+def _as_sent(model: Any, modifiers: Any) -> dict[str, Any]:
+    """Write a price as a browser would send it."""
+    sent: dict[str, Any] = {"model": (model or {}).get("model", "")}
+    typed = charging.typed_model(model) if model else None
+    beside = charging.typed_modifiers(modifiers)
+    if typed is None:
+        sent["flat_fee_at_zero"] = "on"
+    for prefix, one in (("tiers", typed), ("discounts", beside)):
+        if one is None:
+            continue
+        sent |= one.values
+        for number, row in enumerate(one.rows):
+            sent |= {f"{prefix}-{number}-{name}": value for name, value in row.items()}
     return sent
 
 
-def _rows(sent: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the rows of tiers in order; the numbers in their names may have gaps."""
+def _rows(sent: Mapping[str, Any], prefix: str, most: int) -> list[dict[str, Any]]:
+    """Return rows in order; the numbers in their names may have gaps."""
     rows: dict[int, dict[str, Any]] = {}
     for name, value in sent.items():
-        found = re.fullmatch(r"tiers-([0-9]{1,3})-(up_to|unit_price|flat_fee|block_size)", name)
+        found = re.fullmatch(rf"{prefix}-([0-9]{{1,3}})-([a-z_0-9]{{1,20}})", name)
         if found:
             rows.setdefault(int(found[1]), {})[found[2]] = value
-    return [rows[number] for number in sorted(rows)][:MAX_TIERS]
+    return [rows[number] for number in sorted(rows)][:most]

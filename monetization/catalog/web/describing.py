@@ -27,16 +27,21 @@ from monetization.pricing.prices import (
     Window,
 )
 from monetization.pricing.rating import tier_label
+from monetization.pricing.terms import DiscountTerms
+from monetization.pricing.terms.modifiers import Commitment, PriceModifiers
 
-_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun", "Mon")
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _SEAT_MODES = {
     "prorate_increments": "Added seats by the day; removed ones wait for the next period",
     "prorate_all": "Added and removed seats by the day",
     "peak": "The highest number in the period, at full price",
     "period_start": "The number the period starts with",
 }
+_WINDOWS = {
+    "over_contract_year": "per contract year",
+    "over_contract": "over the whole term",
+}
 OF_MONEY = (Percentage, GraduatedPercentage, Dynamic, CostPlus, PercentOf)
-OF_EVENTS = (Matrix, TimeOfUse, Capacity)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +148,7 @@ def facts(model: ChargeModel, currency: str, unit: str) -> list[tuple[str, str]]
             ]
             return [*cells, ("Everything else", unit_price(model.default_unit_price, currency))]
         case TimeOfUse():
-            windows = [(_span(one), unit_price(one.unit_price, currency)) for one in model.windows]
+            windows = [(span(one), unit_price(one.unit_price, currency)) for one in model.windows]
             return [*windows, ("Any other time", unit_price(model.default_unit_price, currency))]
         case Capacity():
             return [
@@ -162,6 +167,52 @@ def facts(model: ChargeModel, currency: str, unit: str) -> list[tuple[str, str]]
             return [("Price", summary(model, currency))]
         case _:
             assert_never(model)
+
+
+def modifier_facts(modifiers: PriceModifiers, currency: str, unit: str) -> list[tuple[str, str]]:
+    """Return what a price says beside its charge model, label by label."""
+    rows: list[tuple[str, str]] = []
+    conversion = modifiers.conversion
+    if conversion is not None:
+        sign = "×" if conversion.operation == "multiply" else "÷"
+        text = f"Measured ones {sign} {quantity(conversion.factor)}"
+        if conversion.rounding != "none":
+            places = f" to {conversion.precision} places" if conversion.precision else ""
+            text += f", rounded {conversion.rounding.replace('_', ' ')}{places}"
+        rows.append(("Units", text))
+    if modifiers.included is not None:
+        per = _WINDOWS.get(modifiers.accumulation, "per billing period")
+        part = "; a part of a period has a part" if modifiers.included.is_prorated else ""
+        rows.append(("Included", f"{quantity(modifiers.included.units)} {unit} {per}{part}"))
+    if modifiers.accumulation in _WINDOWS:
+        rows.append(("Tiers count", _WINDOWS[modifiers.accumulation]))
+    rows += [(one.label, _off(one, currency, unit)) for one in modifiers.discounts]
+    for label, rule in (("At most", modifiers.cap), ("At least", modifiers.minimum)):
+        if rule is not None:
+            rows.append((label, _commitment(rule, currency)))
+    if modifiers.pricing_unit is not None:
+        own = modifiers.pricing_unit
+        rows.append(("Priced in", f"{own.code}; one is {unit_price(own.rate, currency)}"))
+    if modifiers.overage_frequency is not None:
+        rhythm = modifiers.overage_frequency.value.replace("_", "-")
+        rows.append(("Beyond the minimum", f"Billed {rhythm}"))
+    return rows
+
+
+def _off(discount: DiscountTerms, currency: str, unit: str) -> str:
+    if discount.amount is not None:
+        return f"{unit_price(discount.amount, currency)} off"
+    if discount.free_units is not None:
+        return f"{quantity(discount.free_units)} {unit} free"
+    return f"{percent(discount.percent)} off"
+
+
+def _commitment(rule: Commitment, currency: str) -> str:
+    per = _WINDOWS.get(rule.window, "per billing period")
+    text = f"{unit_price(rule.amount, currency)} {per}"
+    if rule.overage_factor is not None:
+        text += f"; beyond it {quantity(rule.overage_factor)} times"
+    return text if rule.is_prorated else f"{text}; whole in a part of one"
 
 
 def _package_facts(model: Package, currency: str, unit: str) -> list[tuple[str, str]]:
@@ -191,10 +242,12 @@ def _percentage_facts(model: Percentage, currency: str) -> list[tuple[str, str]]
     return rows
 
 
-def _span(window: Window) -> str:
-    return f"{_moment(window.start_minute)} – {_moment(window.end_minute)}"
+def span(window: Window) -> str:
+    return f"{_moment(window.start_minute)} – {_moment(window.end_minute, is_end=True)}"
 
 
-def _moment(minute: int) -> str:
+def _moment(minute: int, *, is_end: bool = False) -> str:
     day, rest = divmod(minute, 24 * 60)
+    if is_end and not rest:
+        day, rest = day - 1, 24 * 60  # what ends at midnight ends at 24:00 of its day
     return f"{_DAYS[day]} {rest // 60:02d}:{rest % 60:02d}"

@@ -5,8 +5,11 @@ from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
 from typing import Any
 
+from monetization.catalog.web.sampling import Sample
 from monetization.interface.templatetags.money import quantity
-from monetization.kernel.money import ZERO, Money
+from monetization.kernel.money import ZERO
+from monetization.pricing.arithmetic import exact_sum
+from monetization.pricing.estimate import Component
 from monetization.pricing.prices import (
     ChargeModel,
     Graduated,
@@ -18,7 +21,6 @@ from monetization.pricing.prices import (
     Tier,
     Volume,
 )
-from monetization.pricing.rating import Charge, rate, rated_amount
 
 POINTS = 40
 MAX_ROWS = 16
@@ -36,11 +38,11 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One charge of a calculation."""
+    """One part of a calculation: a tier, a discount, what a minimum adds."""
 
     label: str
-    units: Decimal
-    unit_price: Decimal
+    units: Decimal | None
+    unit_price: Decimal | None
     flat_fee: Decimal
     amount: Decimal  # exact
 
@@ -60,22 +62,27 @@ class Calculation:
         return any(step.flat_fee for step in self.steps)
 
 
-def calculate(model: ChargeModel, units: Decimal, currency: str) -> Calculation:
-    """Rate a quantity and show how it adds up."""
-    charges = rate(model, units)
-    exact = sum((charge.amount for charge in charges), start=ZERO)
+def calculate(sample: Sample, units: Decimal) -> Calculation:
+    """Price a quantity and show how it adds up."""
+    lines = [line for line in sample.priced(units) if line.kind == "item" or line.amount]
+    exact = exact_sum(line.exact for line in lines)
+    in_currency = sample.modifiers.pricing_unit is None
     return Calculation(
         quantity=units,
-        steps=tuple(_step(charge) for charge in charges),
+        steps=tuple(
+            _step(part, in_currency=in_currency) for line in lines for part in line.components
+        ),
         exact=exact,
-        total=Money.rounded(exact, currency).amount,
+        total=exact_sum(line.amount.amount for line in lines),
         per_unit=_per_unit(exact, units),
     )
 
 
-def _step(charge: Charge) -> Step:
-    flat_fee = charge.amount - charge.quantity * charge.unit_price
-    return Step(charge.label, charge.quantity, charge.unit_price, flat_fee, charge.amount)
+def _step(part: Component, *, in_currency: bool) -> Step:
+    flat_fee = ZERO
+    if part.key.startswith("tier-") and in_currency and part.unit_price is not None:
+        flat_fee = part.exact - (part.quantity or ZERO) * part.unit_price
+    return Step(part.label, part.quantity, part.unit_price, flat_fee, part.exact)
 
 
 def _per_unit(exact: Decimal, units: Decimal) -> Decimal | None:
@@ -87,8 +94,13 @@ def _per_unit(exact: Decimal, units: Decimal) -> Decimal | None:
     return value.quantize(Decimal(1).scaleb(max(value.adjusted() - _UNIT_PLACES + 1, -12)))
 
 
-def default_range(model: ChargeModel) -> Decimal:
-    """Return how far to draw: half as far again as the last bound of a tier or ten packages."""
+def default_range(model: ChargeModel, included: Decimal = ZERO) -> Decimal:
+    """Return how far to draw: half as far again as the last bound of a tier or ten packages.
+
+    :param included: units that are included before the price begins; they come on top.
+    """
+    if included:
+        return included + default_range(model)
     match model:
         case Seat():
             return default_range(model.price)
@@ -107,29 +119,30 @@ def _bounds(tiers: Sequence[Tier | PercentTier]) -> list[Decimal]:
     return [tier.up_to for tier in tiers if tier.up_to is not None]
 
 
-def even_points(model: ChargeModel, up_to: Decimal, currency: str) -> tuple[Point, ...]:
+def even_points(sample: Sample, up_to: Decimal) -> tuple[Point, ...]:
     """Return points at even distances from zero, whole units where the range allows."""
     step = up_to / POINTS
     if up_to >= POINTS:
         step = step.to_integral_value(ROUND_CEILING)
-    return tuple(_point(model, step * number, currency) for number in range(POINTS + 1))
+    return tuple(_point(sample, step * number) for number in range(POINTS + 1))
 
 
-def table_points(model: ChargeModel, up_to: Decimal, currency: str) -> tuple[Point, ...]:
+def table_points(sample: Sample, up_to: Decimal) -> tuple[Point, ...]:
     """Return the quantities worth reading: round ones, and both sides of every bound."""
     wanted = {ZERO, up_to, *(up_to * part / 4 for part in (1, 2, 3))}
-    model = model.price if isinstance(model, Seat) else model
+    model = sample.model.price if isinstance(sample.model, Seat) else sample.model
     if isinstance(model, Graduated | Volume | StairStep | GraduatedPercentage):
         bounds = [bound for bound in _bounds(model.tiers) if bound <= up_to]
         wanted = {ZERO, up_to}
         for bound in bounds[: MAX_ROWS // 2 - 1]:
             wanted |= {bound, bound + 1}
-    return tuple(_point(model, units, currency) for units in sorted(wanted))
+    return tuple(_point(sample, units) for units in sorted(wanted))
 
 
-def _point(model: ChargeModel, units: Decimal, currency: str) -> Point:
-    exact = rated_amount(model, units)
-    return Point(units, Money.rounded(exact, currency).amount, _per_unit(exact, units))
+def _point(sample: Sample, units: Decimal) -> Point:
+    lines = sample.priced(units)
+    exact = exact_sum(line.exact for line in lines)
+    return Point(units, exact_sum(line.amount.amount for line in lines), _per_unit(exact, units))
 
 
 def charts(points: Sequence[Point], currency: str, unit: str) -> tuple[dict[str, Any], ...]:

@@ -15,6 +15,7 @@ from monetization.catalog.models import Price, PriceVersion, Product
 from monetization.catalog.web import describing, drawing
 from monetization.catalog.web.charge_form import ChargeForm, is_editable
 from monetization.catalog.web.forms import CalculatorForm, PriceForm
+from monetization.catalog.web.sampling import Sample
 from monetization.interface.forms import CURRENCIES
 from monetization.interface.htmx import done, refused
 from monetization.kernel.errors import Refusal
@@ -30,10 +31,11 @@ def price_create(request: HttpRequest, product_id: UUID) -> HttpResponse:
     """Add a price to a product, with the numbers of its first version."""
     product = get_object_or_404(Product, id=product_id)
     sent = request.POST if request.method == "POST" else None
-    charge = ChargeForm(sent, initial=_usual_model(product))
+    charge = ChargeForm(sent, kind=product.kind, initial=_usual_model(product))
     saving = sent is not None and charge.wants_saving
     form = _price_form(request, product, bound=saving)
-    if saving and form.is_valid() & charge.is_valid():
+    frequency = str(request.POST.get("frequency", "monthly"))
+    if saving and form.is_valid() & charge.is_valid(frequency):
         try:
             price = services.create_price(
                 product_id=product.id,
@@ -45,6 +47,7 @@ def price_create(request: HttpRequest, product_id: UUID) -> HttpResponse:
                 proration=form.cleaned_data["proration"],
                 meter_id=getattr(form.cleaned_data.get("meter"), "id", None),
                 model=charge.value,
+                modifiers=charge.modifiers,
                 publish="publish" in request.POST,
                 now=timezone.now(),
             )
@@ -63,7 +66,7 @@ def price_create(request: HttpRequest, product_id: UUID) -> HttpResponse:
     return render(request, "catalog/price_form.html", context, status=422 if saving else 200)
 
 
-def _usual_model(product: Product) -> dict[str, str]:
+def _usual_model(product: Product) -> dict[str, Any]:
     return {"model": {"fixed": "flat", "seat": "per_unit"}.get(product.kind, "graduated")}
 
 
@@ -120,37 +123,39 @@ def _chosen_version(versions: list[Any], wanted: str) -> Any:
 
 
 def _drawn(request: HttpRequest, price: Price, version: PriceVersion) -> dict[str, Any]:
-    model = price_from_data(version.model)
+    sample = Sample(price, version, request.GET)
+    model, modifiers, unit = sample.model, sample.modifiers, _unit(price)
     form = CalculatorForm(request.GET or None)
     form.is_valid()
     asked = form.cleaned_data if form.is_bound else {}
-    up_to: Decimal = asked.get("up_to") or drawing.default_range(model)
+    included = modifiers.included.units if modifiers.included else Decimal(0)
+    up_to: Decimal = asked.get("up_to") or drawing.default_range(model, included)
     found: dict[str, Any] = {
         "model_label": version.model["model"].replace("_", " ").capitalize(),
         "model": version.model,
         "is_flat": isinstance(model, Flat),
         "tiers": describing.tier_rows(model, price.currency),
-        "facts": describing.facts(model, price.currency, _unit(price)),
-        "depends_on_events": isinstance(model, describing.OF_EVENTS),
-        "unit": price.currency if isinstance(model, describing.OF_MONEY) else _unit(price),
+        "facts": describing.facts(model, price.currency, unit),
+        "beside": describing.modifier_facts(modifiers, price.currency, unit),
+        "choosers": sample.choosers,
+        "unit": price.currency if isinstance(model, describing.OF_MONEY) else unit,
         "form": form,
         "up_to": up_to,
-        **_calculated(price, version, asked.get("quantity")),
+        **_calculated(sample, asked.get("quantity")),
     }
     if not found["is_flat"]:
-        points = drawing.even_points(model, up_to, price.currency)
+        points = drawing.even_points(sample, up_to)
         found["total_chart"], found["unit_chart"] = drawing.charts(
             points, price.currency, found["unit"]
         )
-        found["points"] = drawing.table_points(model, up_to, price.currency)
+        found["points"] = drawing.table_points(sample, up_to)
     return found
 
 
-def _calculated(price: Price, version: PriceVersion, units: Decimal | None) -> dict[str, Any]:
+def _calculated(sample: Sample, units: Decimal | None) -> dict[str, Any]:
     if units is None:
         return {"calculation": None}
-    model = price_from_data(version.model)
-    return {"calculation": drawing.calculate(model, units, price.currency)}
+    return {"calculation": drawing.calculate(sample, units)}
 
 
 @require_GET
@@ -164,7 +169,7 @@ def price_calculate(request: HttpRequest, price_id: UUID) -> HttpResponse:
     asked = form.cleaned_data.get("quantity") if form.is_valid() else None
     context = {"price": price, "unit": _unit(price), "form": form, "calculation": None}
     if version is not None:
-        context |= _calculated(price, version, asked)
+        context |= _calculated(Sample(price, version, request.GET), asked)
     return render(request, "catalog/_calculation.html", context)
 
 
@@ -177,11 +182,18 @@ def price_draft(request: HttpRequest, price_id: UUID) -> HttpResponse:
         refusal = Refusal("The numbers of this kind of price are written through the API.")
         return refused(request, refusal, reverse("catalog:price-detail", args=[price.id]))
     sent = request.POST if request.method == "POST" else None
-    charge = ChargeForm(sent, initial=latest.model if latest else None)
+    charge = ChargeForm(
+        sent,
+        kind=price.product.kind,
+        initial=latest.model if latest else _usual_model(price.product),
+        modifiers=latest.modifiers if latest else None,
+    )
     saving = sent is not None and charge.wants_saving
-    if saving and charge.is_valid():
+    if saving and charge.is_valid(price.frequency):
         try:
-            version = services.draft_version(price_id=price.id, model=charge.value)
+            version = services.draft_version(
+                price_id=price.id, model=charge.value, modifiers=charge.modifiers
+            )
         except (Refusal, PriceError) as error:
             charge.model.refuse(error)
         else:

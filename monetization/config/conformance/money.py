@@ -8,7 +8,6 @@ from typing import Any
 
 from billing.domain.credit_notes import credit_unused
 from billing.domain.credit_timeline import GrantPlan, Recurrence, Reset, Use, run
-from billing.domain.credits import NEVER, Grant, burn, pay_lines
 from billing.domain.documents import (
     DocumentDiscount,
     DocumentLine,
@@ -30,6 +29,7 @@ from monetization.config.conformance.registry import (
 from monetization.config.conformance.timing import served
 from monetization.kernel.money import Money, total
 from monetization.pricing.changes import prorated
+from monetization.pricing.credits import NEVER, Grant, burn, pay_lines
 from monetization.pricing.modifiers import (
     AmountOff,
     Discount,

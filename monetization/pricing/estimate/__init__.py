@@ -7,6 +7,7 @@ from monetization.pricing.estimate.items import (
     price_charge_period,
 )
 from monetization.pricing.estimate.lines import Component, PricedLine, line_key
+from monetization.pricing.estimate.once import PriceUse, SeatDays, check_price, price_once
 from monetization.pricing.estimate.periods import price_minimum, price_periods
 from monetization.pricing.estimate.whole import Estimate, estimate
 
@@ -14,12 +15,16 @@ __all__ = [
     "Component",
     "Estimate",
     "Measured",
+    "PriceUse",
     "PricedLine",
     "SeatBalances",
+    "SeatDays",
+    "check_price",
     "estimate",
     "line_key",
     "price_charge_period",
     "price_minimum",
+    "price_once",
     "price_periods",
     "rerate",
 ]

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from billing.domain.credit_notes import LineCredit, credit_line
-from billing.domain.credits import Grant, burn
 from billing.domain.documents import DocumentDiscount, DocumentLine, total_document
 from billing.domain.tax import TaxRate
 from metering.domain.aggregation import Delta, Sample, aggregate, by_property, weighted_sum
@@ -22,6 +21,7 @@ from monetization.kernel.period import Period
 from monetization.pricing.arithmetic import exact_sum
 from monetization.pricing.changes import change_by_rule, change_with_cycles, midnight, prorated
 from monetization.pricing.codec import price_from_data
+from monetization.pricing.credits import Grant, burn
 from monetization.pricing.estimate import price_periods, rerate
 from monetization.pricing.proration import prorate_factor
 from monetization.pricing.rating_events import rate_usage

@@ -7,10 +7,10 @@ import pytest
 
 from billing.domain.credit_notes import LineCredit, MoreThanInvoiced, credit_line
 from billing.domain.credit_timeline import GrantPlan, Recurrence, Reset, Standing, Use, run
-from billing.domain.credits import Grant, burn, top_up_due, unwind
 from billing.domain.documents import DocumentDiscount, DocumentLine, total_document
 from billing.domain.tax import TaxRate, tax_document
 from monetization.kernel.money import Money
+from monetization.pricing.credits import Grant, burn, top_up_due, unwind
 from monetization.pricing.recurrence import CADENCES
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -65,6 +65,9 @@ def _register_events() -> None:
         required=("invoice_id", "rules", "reason"),
     )
     register_event_type(
+        "credit_note.sent", "Credit note sent", required=("credit_note_id", "number")
+    )
+    register_event_type(
         "credit_note.issued",
         "Credit note issued",
         required=("credit_note_id", "invoice_id", "number"),

@@ -16,6 +16,7 @@ from billing.models.documents import (
     PaymentAllocation,
 )
 from billing.models.invoices import BillingPeriod, Invoice, InvoiceLine, Recalculation
+from billing.models.paper import DocumentFile, DocumentRecipient, MailText
 from billing.models.schedules import BillingSchedule, Phase
 
 __all__ = [
@@ -26,10 +27,13 @@ __all__ = [
     "CreditNote",
     "CreditNoteLine",
     "CustomerBilling",
+    "DocumentFile",
+    "DocumentRecipient",
     "DocumentSequence",
     "Invoice",
     "InvoiceComment",
     "InvoiceLine",
+    "MailText",
     "Payment",
     "PaymentAllocation",
     "Phase",

@@ -22,6 +22,8 @@ class DocumentSequence(TenantModel):
     legal_entity = TenantForeignKey(LegalEntity, related_name="+")
     series = models.CharField(max_length=12, choices=Series)
     next_number = models.PositiveIntegerField(default=1)
+    prefix = models.CharField(max_length=20, blank=True)  # empty: the entity's code and the kind
+    digits = models.PositiveSmallIntegerField(default=6)  # at least; longer numbers are not cut
 
     class Meta:
         constraints = [

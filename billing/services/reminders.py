@@ -3,18 +3,17 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.template.loader import render_to_string
 
 from billing.domain.dunning import due_step, read_steps
 from billing.models import CustomerBilling, Invoice, Reminder, ReminderPlan
 from billing.selectors.receivables import SETTLED
 from billing.services.collections import open_amount
 from billing.services.delivery import ensure_document
-from monetization.customers.models import BillingContact, Customer
+from billing.services.mail_texts import mail_about
+from monetization.customers.models import Customer
 from monetization.documents.services import PdfUnavailable
 from monetization.events.services import append_event
 from monetization.kernel.errors import Refusal
@@ -121,12 +120,14 @@ def send_reminder(*, invoice_id: UUID, days: int, today: date, now: datetime) ->
     if not contacts:
         raise NobodyToRemind(f"{invoice.customer.name} has no billing contact")
     late = (today - invoice.due_on).days
+    kind = "reminder_late" if late > 0 else "reminder_before"
+    mail_text = mail_about(kind, invoice, contact_name=contacts[0].name, days_late=late)
     mail = queue_mail(
         dedupe_key=f"reminder/{invoice.id}/{days}",
         to=contacts[0].email,
         cc=[contact.email for contact in contacts[1:]],
-        subject=_subject(invoice, late),
-        text=_text(invoice, contacts[0], late),
+        subject=mail_text.subject,
+        text=mail_text.text,
         attachment_id=_attachment(invoice),
         subject_ref=f"invoice/{invoice.id}",
         now=now,
@@ -139,22 +140,6 @@ def send_reminder(*, invoice_id: UUID, days: int, today: date, now: datetime) ->
         occurred_at=now,
     )
     return reminder
-
-
-def _subject(invoice: Invoice, late: int) -> str:
-    if late > 0:
-        return f"Reminder: invoice {invoice.number} is {late} day{'s' if late > 1 else ''} late"
-    return f"Invoice {invoice.number} is due on {invoice.due_on:%d %b %Y}"
-
-
-def _text(invoice: Invoice, contact: BillingContact, late: int) -> str:
-    context: dict[str, Any] = {
-        "invoice": invoice,
-        "contact": contact,
-        "late": late,
-        "open_amount": open_amount(invoice),
-    }
-    return render_to_string("billing/emails/reminder.txt", context)
 
 
 def _attachment(invoice: Invoice) -> UUID | None:

@@ -13,11 +13,12 @@ from django.views.decorators.http import require_POST
 from billing import selectors
 from billing.models import CustomerBilling, Invoice, Reminder
 from billing.services import reminders
+from billing.services.paper import statement_context
 from billing.web import filters
 from billing.web.documents import pdf_response
 from billing.web.forms import CustomerBillingForm, ReminderPlanForm
 from monetization.customers.models import Customer
-from monetization.documents.services import PdfUnavailable, render_pdf
+from monetization.documents.services import PdfTooLarge, PdfUnavailable, render_pdf
 from monetization.interface.htmx import done, refused
 from monetization.kernel.errors import Refusal
 from monetization.kernel.period import add_months
@@ -43,8 +44,10 @@ def statement(request: HttpRequest, customer_id: UUID) -> HttpResponse:
     context: dict[str, Any] = {"customer": customer, "statement": found, "today": today}
     if request.GET.get("format") == "pdf":
         try:
-            content = render_pdf("billing/statement_print.html", context)
-        except PdfUnavailable as refusal:
+            content = render_pdf(
+                "billing/statement_print.html", statement_context(customer, found, today)
+            )
+        except (PdfUnavailable, PdfTooLarge) as refusal:
             to = reverse("billing:statement", args=[customer.id])
             return refused(request, refusal, to)
         return pdf_response(content, f"statement-{until}.pdf")

@@ -251,6 +251,31 @@ def events_in_reading(
     return _events_of(reading, COUNTED_AS_OF, 2, after=after, limit=limit)
 
 
+def days_of_reading(reading: UsageReading, *, zone: str) -> list[tuple[date, Decimal]]:
+    """Return the quantity per local day of exactly the events a reading counted."""
+    meter = definition_of_reading(reading)
+    value, value_parameters = aggregate_sql(meter)
+    where, parameters = counting_sql(meter)
+    with bulk_cursor() as cursor:
+        cursor.execute(
+            f"SELECT (e.occurred_at AT TIME ZONE %b)::date AS day, {value}"
+            " FROM metering_usageevent e WHERE e.customer_id = %b AND e.occurred_at >= %b"
+            f" AND e.occurred_at < %b AND {COUNTED_AS_OF} AND {where}"
+            " GROUP BY day ORDER BY day",
+            [
+                zone,
+                *value_parameters,
+                reading.customer_id,
+                reading.window_start,
+                reading.window_end,
+                reading.snapshot,
+                reading.snapshot,
+                *parameters,
+            ],
+        )
+        return [(day, quantity) for day, quantity in cursor.fetchall()]
+
+
 def late_events(
     reading: UsageReading, *, after: UUID | None = None, limit: int = 50
 ) -> list[EventRow]:

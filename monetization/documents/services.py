@@ -5,42 +5,63 @@ import hashlib
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
 from django.template.loader import render_to_string
 
-from monetization.documents.models import Document
-from monetization.kernel.errors import Refusal
+from monetization.documents.logos import checked_logo
+from monetization.documents.models import Document, DocumentTemplate
+from monetization.documents.renderer import (
+    PDF_A3,
+    PDF_UA,
+    EmbeddedFile,
+    PdfTooLarge,
+    PdfUnavailable,
+    lay_out,
+)
+from monetization.documents.stationery import PLAIN, Stationery
+
+__all__ = [
+    "PDF_A3",
+    "EmbeddedFile",
+    "PdfTooLarge",
+    "PdfUnavailable",
+    "document_html",
+    "put_logo",
+    "render_pdf",
+    "stationery_of",
+    "store_document",
+    "template_of",
+]
 
 
-class PdfUnavailable(Refusal):
-    """Pango, which lays out the PDF, is not installed on this machine."""
-
-
-def render_pdf(template_name: str, context: dict[str, Any]) -> bytes:
+def render_pdf(
+    template_name: str,
+    context: dict[str, Any],
+    *,
+    variant: str = PDF_UA,
+    files: tuple[EmbeddedFile, ...] = (),
+    xmp: str = "",
+) -> bytes:
     """Render a print template to a tagged PDF without a time stamp; nothing is ever fetched.
 
     Only ``data:`` addresses load: a tenant's text or logo can reach neither the network nor
-    the disk.
+    the disk. A process of its own lays it out, within 20 seconds and 512 MB.
 
+    :param context: its ``paper`` is the stationery; without, documents are plain and English.
     :raises PdfUnavailable: if the machine has no Pango; docs/operations.md says how to get it.
+    :raises PdfTooLarge: past the limits.
     """
-    html = render_to_string(template_name, {**context, "print_font": _font_data_uri()})
-    try:
-        from weasyprint import HTML
-        from weasyprint.urls import URLFetcher
-    except OSError as error:
-        raise PdfUnavailable(
-            "PDFs need the Pango library, which this machine lacks; "
-            "docs/operations.md says how to install it"
-        ) from error
-    # The identifier comes from the content, so that the same document is the same bytes.
-    identifier = hashlib.sha256(html.encode()).digest()[:16]
-    pdf: bytes = HTML(string=html, url_fetcher=URLFetcher(allowed_protocols={"data"})).write_pdf(
-        pdf_identifier=identifier, pdf_tags=True
+    return lay_out(document_html(template_name, context), variant=variant, files=files, xmp=xmp)
+
+
+def document_html(template_name: str, context: dict[str, Any]) -> str:
+    """Return the HTML a document is laid out from; also what a preview shows."""
+    return render_to_string(
+        template_name, {"paper": PLAIN, **context, "print_font": _font_data_uri()}
     )
-    return pdf
 
 
 @lru_cache(maxsize=1)
@@ -62,4 +83,46 @@ def store_document(
         content=content,
         content_type=content_type,
         sha256=hashlib.sha256(content).hexdigest(),
+    )
+
+
+def template_of(legal_entity_id: UUID) -> DocumentTemplate:
+    """Return a legal entity's template; one that says nothing where none was saved."""
+    found = (
+        DocumentTemplate.objects.select_related("logo")
+        .filter(legal_entity_id=legal_entity_id)
+        .first()
+    )
+    return found or DocumentTemplate(legal_entity_id=legal_entity_id)
+
+
+def stationery_of(template: DocumentTemplate, language: str = "") -> Stationery:
+    """Return how a template's documents look, in its own or another language."""
+    logo = ""
+    if template.logo is not None:
+        encoded = base64.b64encode(bytes(template.logo.content)).decode()
+        logo = f"data:{template.logo.content_type};base64,{encoded}"
+    found = Stationery(
+        language=template.language,
+        number_format=template.number_format,
+        date_style=template.date_style,
+        accent_color=template.accent_color,
+        page_size=template.page_size,
+        logo=logo,
+    )
+    return found.in_language(language)
+
+
+@transaction.atomic
+def put_logo(template: DocumentTemplate, content: bytes | None) -> None:
+    """Give a template a logo, or take it away; documents made before keep theirs.
+
+    :raises LogoNotUsable: if it is no PNG or JPEG of at most 500 kB and 4,000 pixels a side.
+    """
+    if content is None:
+        template.logo = None
+        return
+    logo = checked_logo(content)
+    template.logo = store_document(
+        filename=f"logo.{logo.extension}", content=logo.content, content_type=logo.content_type
     )

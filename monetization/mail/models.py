@@ -52,3 +52,21 @@ class OutgoingMail(TenantModel):
 
     def __str__(self) -> str:
         return f"{self.subject} to {self.to}"
+
+
+class MailAttachment(TenantModel):
+    """A further file of a mail, after ``attachment``."""
+
+    mail = TenantForeignKey(OutgoingMail, on_delete=models.CASCADE, related_name="more_attachments")
+    document = TenantForeignKey(Document, related_name="+")
+    position = models.PositiveSmallIntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "mail", "position"], name="mail_attachment_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.document_id} of {self.mail_id}"

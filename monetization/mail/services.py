@@ -9,7 +9,8 @@ from uuid import UUID
 from django.core.mail import EmailMultiAlternatives, get_connection
 from django.db import transaction
 
-from monetization.mail.models import OutgoingMail
+from monetization.documents.models import Document
+from monetization.mail.models import MailAttachment, OutgoingMail
 
 MAX_ATTEMPTS = 8
 FIRST_RETRY = timedelta(seconds=30)
@@ -32,12 +33,13 @@ def queue_mail(
     attachment_id: UUID | None = None,
     subject_ref: str = "",
     cc: Sequence[str] = (),
+    more_attachment_ids: Sequence[UUID] = (),
 ) -> OutgoingMail:
     """Put one mail into the outbox, in the transaction of what it is about.
 
     :param dedupe_key: what this mail is ("invoice/<id>/v1"); a repeat returns the first.
     """
-    mail, _ = OutgoingMail.objects.get_or_create(
+    mail, is_new = OutgoingMail.objects.get_or_create(
         dedupe_key=dedupe_key,
         defaults={
             "to": to,
@@ -50,6 +52,11 @@ def queue_mail(
             "next_attempt_at": now,
         },
     )
+    if is_new:
+        MailAttachment.objects.bulk_create(
+            MailAttachment(mail=mail, document_id=document_id, position=position)
+            for position, document_id in enumerate(more_attachment_ids, start=1)
+        )
     return mail
 
 
@@ -91,7 +98,14 @@ def expire_claims(*, now: datetime) -> int:
     )
 
 
-def hand_over(mail: OutgoingMail) -> None:
+def files_of(mail: OutgoingMail) -> list[Document]:
+    """Return a mail's files in order, loaded."""
+    more = mail.more_attachments.select_related("document").order_by("position")
+    first = [] if mail.attachment is None else [mail.attachment]
+    return [*first, *(each.document for each in more)]
+
+
+def hand_over(mail: OutgoingMail, files: Sequence[Document]) -> None:
     """Give a mail to the configured server. Called outside any transaction.
 
     :raises OutcomeUnknown: if the line broke while the server may have been taking it.
@@ -108,12 +122,8 @@ def hand_over(mail: OutgoingMail) -> None:
     )
     if mail.html:
         message.attach_alternative(mail.html, "text/html")
-    if mail.attachment is not None:
-        message.attach(
-            mail.attachment.filename,
-            bytes(mail.attachment.content),
-            mail.attachment.content_type,
-        )
+    for file in files:
+        message.attach(file.filename, bytes(file.content), file.content_type)
     connection.open()  # what fails here was never on its way
     try:
         message.send()

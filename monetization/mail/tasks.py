@@ -36,9 +36,9 @@ def send_one(tenant_id: UUID, mail_id: UUID) -> None:
         mail = services.claim_mail(mail_id=mail_id, now=timezone.now())
         if mail is None:
             return
-        _ = mail.attachment  # loaded here: outside there is no tenant
+        files = services.files_of(mail)  # loaded here: outside there is no tenant
     try:
-        services.hand_over(mail)
+        services.hand_over(mail, files)
     except services.OutcomeUnknown as error:
         logger.warning("mail %s may have been sent: %s", mail_id, error)
         with tenant_context(tenant_id):

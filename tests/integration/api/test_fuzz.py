@@ -199,6 +199,7 @@ def calls_to_make(api: Api, inside: Any, platform: Any, calls: Any) -> dict[str,
         f"post {paid}/reinstate": {"reinstated_on": "2026-02-02"},
         f"post {paid}/remind": {},
         **desk_calls(api, str(who), other["id"]),
+        **webhook_calls(api),
         "post invoices/bulk": {
             "action": "issue",
             "issued_on": "2026-02-02",
@@ -226,6 +227,23 @@ def calls_to_make(api: Api, inside: Any, platform: Any, calls: Any) -> dict[str,
         "post revenue/recognize": month,
         "post revenue/close": month,
         "post revenue/reopen": {**month, "reason": "r"},
+    }
+
+
+def webhook_calls(api: Api) -> dict[str, Any]:
+    """Where the stream is sent to."""
+    good = {"url": "https://example.com/x", "event_types": ["*"], "description": "d"}
+    path = f"webhook-endpoints/{api.made('webhook-endpoints', good)['id']}"
+    gone = f"webhook-endpoints/{api.made('webhook-endpoints', good)['id']}"
+    delivery = api.made(f"{path}/test", {})["id"]
+    return {
+        "post webhook-endpoints": good,
+        f"patch {path}": {**good, "is_on": True},
+        f"delete {gone}": {},
+        f"post {path}/rotate-secret": {},
+        f"post {path}/test": {},
+        f"post {path}/redeliver-failed": {},
+        f"post webhook-deliveries/{delivery}/redeliver": {},
     }
 
 

@@ -58,6 +58,7 @@ INSTALLED_APPS = [
     "metering",
     "quotes",
     "billing",
+    "alerts",
     "revrec",
     "integrations",
 ]
@@ -134,6 +135,8 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 10.0,
     },
     "fold-usage": {"task": "metering.tasks.fold_usage", "schedule": 15.0},
+    "watch-arrivals": {"task": "alerts.tasks.watch_arrivals", "schedule": 10.0},
+    "watch-everybody": {"task": "alerts.tasks.watch_everybody", "schedule": 600.0},
     "advance-billing": {"task": "billing.tasks.advance_billing", "schedule": 300.0},
     "send-reminders": {"task": "billing.tasks.send_reminders", "schedule": 3600.0},
     "expire-quotes": {"task": "quotes.tasks.expire_quotes", "schedule": 3600.0},

@@ -24,6 +24,7 @@ _API = (
     "metering",
     "quotes",
     "billing",
+    "alerts",
     "revrec",
     "integrations",
 )
@@ -41,6 +42,7 @@ _WEB = {
     "quotes/": ("quotes",),
     "usage/": ("metering",),
     "billing/": ("billing",),
+    "alerts/": ("alerts",),
     "revenue/": ("revrec",),
     "integrations/": ("integrations",),
 }

@@ -27,6 +27,7 @@ _NAV = (
     ("Quotes", "quotes:list", "quote"),
     ("Schedules", "billing:schedule-list", "calendar"),
     ("Usage", "metering:usage", "activity"),
+    ("Alerts", "alerts:list", "bell"),
     ("Invoices", "billing:invoice-list", "invoice"),
     ("Payments", "billing:payment-list", "payment"),
     ("Revenue", "revrec:waterfall", "chart"),

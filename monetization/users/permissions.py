@@ -35,6 +35,8 @@ _TABLE: dict[str, set[Role]] = {
     "events:read": {Role.FINANCE, Role.ENGINEER},
     "mail:read": {Role.FINANCE, Role.REVOPS},
     "mail:write": {Role.FINANCE, Role.REVOPS},
+    "alerts:read": _READERS,
+    "alerts:write": _READERS,
     "webhooks:read": {Role.FINANCE, Role.ENGINEER},
     "webhooks:write": {Role.ENGINEER},
     "settings:read": _READERS,

@@ -32,6 +32,7 @@ TABS = {
     "usage": ("Usage", "usage:read"),
     "contracts": ("Contracts", "schedules:read"),
     "invoices": ("Invoices", "invoices:read"),
+    "alerts": ("Alerts", "alerts:read"),
     "activity": ("Activity", "customers:read"),
 }
 

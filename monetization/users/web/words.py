@@ -27,6 +27,7 @@ _NEEDED = (
     ("metering_", "usage:read"),
     ("integrations_", "integrations:read"),
     ("webhooks_", "webhooks:read"),
+    ("alerts_", "alerts:read"),
 )
 _HIDDEN = {
     "id",

@@ -200,6 +200,7 @@ def calls_to_make(api: Api, inside: Any, platform: Any, calls: Any) -> dict[str,
         f"post {paid}/remind": {},
         **desk_calls(api, str(who), other["id"]),
         **webhook_calls(api),
+        **alert_calls(api, str(who)),
         "post invoices/bulk": {
             "action": "issue",
             "issued_on": "2026-02-02",
@@ -227,6 +228,28 @@ def calls_to_make(api: Api, inside: Any, platform: Any, calls: Any) -> dict[str,
         "post revenue/recognize": month,
         "post revenue/close": month,
         "post revenue/reopen": {**month, "reason": "r"},
+    }
+
+
+def alert_calls(api: Api, customer: str) -> dict[str, Any]:
+    """What people want to be told of."""
+    good = {
+        "name": "n",
+        "metric": "spend",
+        "basis": "amount",
+        "threshold": "5",
+        "currency": "USD",
+        "direction": "up",
+        "customer": customer,
+        "meter": None,
+        "emails": ["a@example.com"],
+        "is_active": True,
+    }
+    rule, gone = (api.made("alert-rules", good)["id"] for _ in range(2))
+    return {
+        "post alert-rules": good,
+        f"patch alert-rules/{rule}": good,
+        f"delete alert-rules/{gone}": {},
     }
 
 

@@ -170,7 +170,7 @@ class TestPermissions:
         customer = customer_of(company)
         answer = signed_in(company, "engineer").get(f"/customers/{customer.id}?tab=invoices")
         assert answer.context["tab"] == "overview"
-        assert list(answer.context["tabs"]) == ["overview", "usage", "activity"]
+        assert list(answer.context["tabs"]) == ["overview", "usage", "alerts", "activity"]
 
     def test_a_stranger_signs_in_first(self, company: Any) -> None:
         answer = Client().get("/customers/")

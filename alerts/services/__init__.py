@@ -1,0 +1,1 @@
+"""Rules, the figures they look at, and the alerts they trigger."""

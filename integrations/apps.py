@@ -6,6 +6,13 @@ class IntegrationsConfig(AppConfig):
 
     def ready(self) -> None:
         from integrations import handlers
+        from integrations.dropbox_sign.methods import register
         from monetization.events.services import subscribe
 
+        register()
         subscribe("invoice.issued", "integrations.push_invoice", handlers.on_invoice_issued)
+        subscribe("quote.sent", "integrations.open_signature", handlers.on_quote_sent)
+        for happened in ("superseded", "expired", "declined"):
+            subscribe(
+                f"quote.{happened}", "integrations.withdraw_signature", handlers.on_quote_withdrawn
+            )

@@ -1,15 +1,19 @@
 """What is connected to the outside, and one row per thing handed over."""
 
+import pgtrigger
 from django.db import models
 from django.db.models import Q
 from encrypted_fields.fields import EncryptedTextField
 
 from monetization.audit.models import audited
+from monetization.documents.models import Document
 from monetization.tenancy.models import TenantForeignKey, TenantModel
+from quotes.models import QuoteVersion
 
 
 class Provider(models.TextChoices):
     XERO = "xero", "Xero"
+    DROPBOX_SIGN = "dropbox_sign", "Dropbox Sign"
 
 
 class Connection(TenantModel):
@@ -118,3 +122,134 @@ class Push(TenantModel):
     @property
     def subject_id(self) -> str:
         return str(self.subject_ref).partition("/")[2]
+
+
+class SignatureRequest(TenantModel):
+    """An order form at a signature service: what we want of it, and what the service last said.
+
+    ``state`` is only ever taken from the service's own answer, never from a callback's body.
+    ``due_at`` is when the worker looks next; null when there is nothing left to do, or when a
+    person must act (``needs_attention``).
+    """
+
+    class Wanted(models.TextChoices):
+        OPEN = "open", "To be signed"
+        CANCELED = "canceled", "To be canceled"
+
+    class State(models.TextChoices):
+        NEW = "new", "Being sent"
+        SENT = "sent", "Waits for its signer"
+        VIEWED = "viewed", "Opened by its signer"
+        PARTLY_SIGNED = "partly_signed", "Partly signed"
+        SIGNED = "signed", "Signed, file awaited"
+        COMPLETE = "complete", "Signed"
+        DECLINED = "declined", "Declined"
+        EXPIRED = "expired", "Expired"
+        CANCELED = "canceled", "Canceled"
+        FAILED = "failed", "Failed there"
+        GONE = "gone", "No longer there"
+
+    provider = models.CharField(max_length=20, choices=Provider, default=Provider.DROPBOX_SIGN)
+    version = TenantForeignKey(QuoteVersion, related_name="+")
+    label = models.CharField(max_length=200)  # the quote's number, version and title
+    is_embedded = models.BooleanField(default=False)
+    is_test = models.BooleanField(default=False)  # not legally binding
+    wanted = models.CharField(max_length=8, choices=Wanted, default=Wanted.OPEN)
+    state = models.CharField(max_length=13, choices=State, default=State.NEW)
+    external_id = models.CharField(max_length=80, blank=True)
+    signatures = models.JSONField(default=list)  # mapping.Signature of each signer, as answered
+    signed_document = TenantForeignKey(Document, null=True, blank=True, related_name="+")
+    evidence = models.JSONField(default=dict)  # the service's last answer when it was complete
+    needs_attention = models.BooleanField(default=False)
+    last_error = models.TextField(blank=True)
+    strays = models.JSONField(default=list)  # ids said to be ours that are not external_id
+    wants_reminder = models.BooleanField(default=False)
+    was_asked_for = models.BooleanField(default=False)  # a create may have arrived there
+    attempts = models.PositiveIntegerField(default=0)  # without a usable answer, in a row
+    claims = models.PositiveIntegerField(default=0)  # ever; the fence of a lease
+    due_at = models.DateTimeField(null=True, blank=True)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    checked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "version"], name="signature_request_once"),
+            models.UniqueConstraint(
+                fields=["tenant", "provider", "external_id"],
+                condition=~Q(external_id=""),
+                name="signature_request_external_once",
+            ),
+            models.CheckConstraint(
+                name="signature_request_complete_has_its_file",
+                condition=~Q(state="complete") | Q(signed_document__isnull=False),
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["tenant", "due_at"],
+                condition=Q(due_at__isnull=False),
+                name="signature_request_due",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.label} {self.state}"
+
+    @property
+    def is_over(self) -> bool:
+        return self.state in ("complete", "declined", "expired", "canceled", "failed", "gone")
+
+
+class SignatureLogEntry(TenantModel):
+    """What was said between us and the service about one request. Append-only."""
+
+    class Kind(models.TextChoices):
+        CALL = "call", "We asked"
+        CALLBACK = "callback", "They called"
+        STATE = "state", "State"
+        PROBLEM = "problem", "Problem"
+
+    request = TenantForeignKey(
+        SignatureRequest, on_delete=models.CASCADE, related_name="log_entries"
+    )
+    kind = models.CharField(max_length=8, choices=Kind)
+    text = models.CharField(max_length=500)
+    data = models.JSONField(default=dict)
+    occurred_at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["tenant", "request"], name="signature_log_by_request")]
+        triggers = [pgtrigger.Protect(name="signature_log_kept", operation=pgtrigger.Update)]
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class InboundWebhook(TenantModel):
+    """A callback as it arrived, once. It says that something may be new, nothing more."""
+
+    class Outcome(models.TextChoices):
+        NOTED = "noted", "The request is looked up"
+        TEST = "test", "A test"
+        NOT_OURS = "not_ours", "About nothing of ours"
+
+    provider = models.CharField(max_length=20, choices=Provider)
+    dedupe_key = models.CharField(max_length=64)
+    event_type = models.CharField(max_length=60)
+    event_time = models.DateTimeField()
+    external_id = models.CharField(max_length=80, blank=True)
+    payload = models.JSONField()
+    outcome = models.CharField(max_length=8, choices=Outcome)
+    times = models.PositiveIntegerField(default=1)  # how often it was delivered
+    received_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "provider", "dedupe_key"], name="inbound_webhook_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.provider} {self.event_type}"

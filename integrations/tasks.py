@@ -7,6 +7,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from integrations import selectors, services
+from integrations.dropbox_sign import work
 from integrations.errors import Refused, Unavailable
 from integrations.models import Push
 from integrations.xero.gateway import Credentials, Gateway, Recorded
@@ -26,6 +27,17 @@ def push_due(**_future: object) -> None:
             push_tenant(tenant_id)
         except Exception:  # one tenant must not stop the others
             logger.exception("pushes of tenant %s stopped", tenant_id)
+
+
+@shared_task
+def advance_signatures(*, tenant_id: str = "", **_future: object) -> None:
+    """Take what is at Dropbox Sign a step further; for one tenant when it has called."""
+    tenants = [UUID(tenant_id)] if tenant_id else Tenant.objects.values_list("id", flat=True)
+    for one in tenants:
+        try:
+            work.advance_tenant(one)
+        except Exception:  # one tenant must not stop the others
+            logger.exception("signature requests of tenant %s stopped", one)
 
 
 def push_tenant(tenant_id: UUID) -> None:

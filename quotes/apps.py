@@ -7,7 +7,7 @@ class QuotesConfig(AppConfig):
     def ready(self) -> None:
         from monetization.events.schemas import register_event_type
 
-        for name in ("created", "sent", "viewed", "accepted", "declined", "expired"):
+        for name in ("created", "sent", "viewed", "accepted", "declined", "expired", "superseded"):
             register_event_type(
                 f"quote.{name}",
                 f"Quote {name}",

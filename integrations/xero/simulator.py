@@ -256,7 +256,7 @@ def organisation_id(client: str) -> str:
     return str(uuid5(NAMESPACE_URL, f"xero-simulator:{client}"))
 
 
-def serve(simulator: Simulator, port: int, host: str = "127.0.0.1") -> WSGIServer:
+def serve(simulator: Any, port: int, host: str = "127.0.0.1") -> WSGIServer:
     """Return a server bound to the port (0: any); ``serve_forever()`` runs it."""
     return make_server(host, port, simulator, server_class=_Server, handler_class=_Quiet)
 

@@ -140,6 +140,10 @@ CELERY_BEAT_SCHEDULE = {
     "advance-billing": {"task": "billing.tasks.advance_billing", "schedule": 300.0},
     "send-reminders": {"task": "billing.tasks.send_reminders", "schedule": 3600.0},
     "expire-quotes": {"task": "quotes.tasks.expire_quotes", "schedule": 3600.0},
+    "advance-signatures": {
+        "task": "integrations.tasks.advance_signatures",
+        "schedule": 20.0,
+    },
     "push-due": {"task": "integrations.tasks.push_due", "schedule": 20.0},
 }
 
@@ -279,6 +283,7 @@ XERO_API_URL = env.str("XERO_API_URL", default="")  # empty: the built-in simula
 # Networks that are not the public internet and may be sent to all the same, over http too:
 # a receiver on the operator's own network.
 WEBHOOK_PRIVATE_NETWORKS = env.list("WEBHOOK_PRIVATE_NETWORKS", default=[])
+DROPBOX_SIGN_API_URL = env.str("DROPBOX_SIGN_API_URL", default="")  # empty: the built-in simulator
 PROBLEM_BASE_URL = "/docs/problems#"
 
 LOGGING = {

@@ -64,6 +64,8 @@ urlpatterns = [
     path("accounts/", include("allauth.urls")),
     path("sign/", include("quotes.web.public_urls")),  # the signer's pages, outside sign-in
     path("compat/", include("metering.api.compat.urls")),  # the ingest calls of other vendors
+    path("sign/", include("integrations.web.public_urls")),
+    path("callbacks/", include("integrations.web.callback_urls")),
     path("admin/", admin.site.urls),
     path("api/v1/schema", SpectacularAPIView.as_view(), name="api-schema"),
     path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="api-schema"), name="api-docs"),

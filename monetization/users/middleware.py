@@ -18,9 +18,9 @@ from monetization.users.permissions import Principal, permissions_of
 SESSION_TENANT = "tenant_id"
 USE_NOTED_EVERY = timedelta(minutes=1)
 _SCHEMES = ("bearer ", "api-key ")
-# Pages whose secret address says which tenant they belong to, and dialects that write their own
+# Pages whose address says which tenant they belong to, and dialects that write their own
 # errors: who is signed in does not matter.
-_BIND_THEMSELVES = ("/sign/", "/compat/")
+_BIND_THEMSELVES = ("/sign/", "/compat/", "/callbacks/")
 
 
 class TenantMiddleware:

@@ -148,6 +148,7 @@ class QuoteVersionSerializer(serializers.Serializer[Any]):
     special_terms = serializers.CharField()
     signer_name = serializers.CharField()
     signer_email = serializers.CharField()
+    signature_method = serializers.CharField()
     total_contract_value = AmountField(allow_null=True)
     annual_contract_value = AmountField(allow_null=True)
     terms_sha256 = serializers.CharField(help_text="What a signature covers; once sent.")
@@ -213,7 +214,17 @@ class QuoteDetailSerializer(QuoteSerializer):
 class QuoteSentSerializer(QuoteDetailSerializer):
     """The quote, and the address at which its signer signs. It is a secret."""
 
-    signing_url = serializers.URLField()
+    signing_url = serializers.CharField(
+        help_text="Empty where a signature service invites the signer itself."
+    )
+
+
+class SendSerializer(InputSerializer):
+    """How the order form is to be signed; our own page unless told otherwise."""
+
+    signature_method = serializers.CharField(
+        max_length=30, required=False, help_text="link, dropbox_sign or dropbox_sign_embedded."
+    )
 
 
 class SignedElsewhereSerializer(InputSerializer):

@@ -32,10 +32,12 @@ from quotes.api.serializers import (
     QuoteSentSerializer,
     QuoteSerializer,
     QuoteVersionSerializer,
+    SendSerializer,
     SignedElsewhereSerializer,
     VersionDetailSerializer,
 )
 from quotes.models import Quote, QuoteVersion
+from quotes.ports import OWN_LINK
 
 _NUMBER = OpenApiParameter("number", OpenApiTypes.INT, OpenApiParameter.PATH)
 _VERSION = r"versions/(?P<number>[0-9]{1,6})"
@@ -113,12 +115,18 @@ class QuoteViewSet(mixins.ListModelMixin, ApiViewSet):
             self._save(quote, payload)
         return self._answer(quote)
 
-    @extend_schema(operation_id="quotes_send", request=None, responses={200: QuoteSentSerializer})
+    @extend_schema(
+        operation_id="quotes_send", request=SendSerializer, responses={200: QuoteSentSerializer}
+    )
     @action(detail=True, methods=["post"], filter_backends=[])
     def send(self, request: Request, pk: str) -> Response:
         """Freeze the draft, store its document and mail its signer a link."""
         quote = self.get_object()
-        address = services.send_version(version_id=details.latest_of(quote).id, now=timezone.now())
+        address = services.send_version(
+            version_id=details.latest_of(quote).id,
+            now=timezone.now(),
+            signature_method=self.read(SendSerializer).get("signature_method", OWN_LINK),
+        )
         return self._answer(quote, QuoteSentSerializer, signing_url=address)
 
     @extend_schema(

@@ -91,6 +91,7 @@ class QuoteVersion(TenantModel):
     # When an amendment holds from, within a period already begun; empty for other quotes.
     change_rule = models.CharField(max_length=14, blank=True)  # terms.CHANGE_RULES
     asks_email_code = models.BooleanField(default=False)  # a signer proves the mailbox is theirs
+    signature_method = models.CharField(max_length=30, default="link")  # quotes.ports
     # Frozen when sent:
     terms = models.JSONField(null=True, blank=True)  # monetization.pricing.terms
     terms_sha256 = models.CharField(max_length=64, blank=True)

@@ -2,9 +2,15 @@
 
 from quotes.services.common import VersionNotDraft
 from quotes.services.drafting import create_quote, revise_quote, save_draft
+from quotes.services.external import (
+    record_external_decline,
+    record_external_signature,
+    record_external_view,
+)
 from quotes.services.importing import import_order_form
 from quotes.services.sending import (
     DraftIncomplete,
+    SignatureMethodUnavailable,
     expire_versions,
     make_token,
     renew_link,
@@ -25,6 +31,7 @@ __all__ = [
     "CONSENT",
     "ConsentMissing",
     "DraftIncomplete",
+    "SignatureMethodUnavailable",
     "SigningLinkInvalid",
     "VersionNotDraft",
     "create_quote",
@@ -32,6 +39,9 @@ __all__ = [
     "expire_versions",
     "import_order_form",
     "make_token",
+    "record_external_decline",
+    "record_external_signature",
+    "record_external_view",
     "record_view",
     "renew_link",
     "revise_quote",

@@ -228,6 +228,7 @@ def revise_quote(*, quote_id: UUID, now: datetime) -> QuoteVersion:
     last.status = lifecycle.next_state(last.status, "supersede")
     last.save(update_fields=["status"])
     last.links.filter(revoked_at__isnull=True).update(revoked_at=now)
+    announce(quote, last, "quote.superseded", now)
     draft = QuoteVersion.objects.create(
         quote=quote,
         number=last.number + 1,

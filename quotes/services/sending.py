@@ -18,6 +18,7 @@ from monetization.pricing.terms import OrderTerms, terms_hash
 from monetization.tenancy.context import current_tenant_id
 from quotes.domain import lifecycle
 from quotes.models import QuoteVersion, SigningLink
+from quotes.ports import OWN_LINK, SignatureMethod, available_methods, signature_method
 from quotes.selectors import terms_of_draft
 from quotes.services.common import announce, freeze, locked_draft
 
@@ -26,13 +27,21 @@ class DraftIncomplete(Refusal):
     """Something is missing before the quote can be sent."""
 
 
+class SignatureMethodUnavailable(Refusal):
+    """The order form cannot be signed in this way."""
+
+
 @transaction.atomic
-def send_version(*, version_id: UUID, now: datetime) -> str:
+def send_version(*, version_id: UUID, now: datetime, signature_method: str = OWN_LINK) -> str:
     """Freeze a draft, store its document, and give its signer a link; returns the address.
 
+    :param signature_method: one of ``quotes.ports``; a service that invites the signer itself
+        learns of the version from the stream, and there is no link: the address is "".
     :raises DraftIncomplete: saying what is missing.
+    :raises SignatureMethodUnavailable: if the tenant cannot use that method now.
     """
     version = locked_draft(version_id)
+    method = _available_method(signature_method)
     terms = _complete_terms(version, now)
     priced = estimate(terms)
     digest = terms_hash(terms)
@@ -41,11 +50,19 @@ def send_version(*, version_id: UUID, now: datetime) -> str:
     document = store_document(filename=f"{version.quote.number}-v{version.number}.pdf", content=pdf)
     freeze(version, terms, document)
     version.status = lifecycle.next_state(version.status, "send")
-    version.sent_at = now
+    version.sent_at, version.signature_method = now, method.key
     version.save()
-    address = _make_link(version, now)
+    address = "" if method.invites_signer else _make_link(version, now)
     announce(version.quote, version, "quote.sent", now)
     return address
+
+
+def _available_method(key: str) -> SignatureMethod:
+    found = signature_method(key)
+    if found is None or not found.is_available():
+        known = ", ".join(one.key for one in available_methods())
+        raise SignatureMethodUnavailable(f"signature_method must be one of {known}")
+    return found
 
 
 @transaction.atomic
@@ -63,6 +80,9 @@ def renew_link(*, version_id: UUID, now: datetime) -> str:
         raise lifecycle.QuoteTransitionRefused(
             f"only a version that waits for its signature has a link, this one is {version.status}"
         )
+    method = signature_method(version.signature_method)
+    if method is not None and method.invites_signer:
+        raise SignatureMethodUnavailable(f"{method.name} invites the signer itself; remind there")
     version.links.filter(revoked_at__isnull=True).update(revoked_at=now)
     address = _make_link(version, now)
     announce(version.quote, version, "quote.sent", now)

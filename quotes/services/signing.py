@@ -14,7 +14,9 @@ from monetization.pricing.estimate import estimate
 from monetization.pricing.terms import terms_from_data, terms_hash
 from quotes.domain import lifecycle
 from quotes.models import OrderForm, QuoteVersion, SigningLink
+from quotes.ports import OWN_LINK
 from quotes.services.common import announce, announce_signature
+from quotes.services.sending import SignatureMethodUnavailable
 
 CONSENT = (
     "I have read this order form, I am authorized to sign for the customer, and I agree that my "
@@ -97,6 +99,8 @@ def sign_version(
     signed: OrderForm | None = OrderForm.objects.filter(version=version).first()
     if signed is not None:
         return signed
+    if version.signature_method != OWN_LINK:
+        raise SignatureMethodUnavailable("this order form is not signed here; follow the link")
     if not consent or not name.strip() or "@" not in email:
         raise ConsentMissing("give your name and e-mail address and tick the consent box")
     if terms_hash(terms_from_data(version.terms)) != version.terms_sha256:

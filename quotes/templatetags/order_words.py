@@ -24,6 +24,7 @@ _EVENTS = {
     "quote.accepted": "Accepted",
     "quote.declined": "Declined",
     "quote.expired": "Expired without a signature",
+    "quote.superseded": "Withdrawn for a new version",
     "order_form.signed": "Order form signed",
 }
 

@@ -17,6 +17,7 @@ from monetization.pricing.prices import PriceError
 from monetization.users.decorators import member_required
 from quotes import selectors, services
 from quotes.models import QuoteVersion
+from quotes.ports import OWN_LINK, available_methods
 from quotes.web.forms import SignedElsewhereForm
 from quotes.web.found import latest_or_404
 
@@ -32,11 +33,17 @@ def send(request: HttpRequest, quote_id: UUID) -> HttpResponse:
         return redirect(here)
     if request.method == "POST":
         try:
-            address = services.send_version(version_id=version.id, now=timezone.now())
+            address = services.send_version(
+                version_id=version.id,
+                now=timezone.now(),
+                signature_method=request.POST.get("signature_method", OWN_LINK),
+            )
         except Refusal as refusal:
             return refused(request, refusal, reverse("quotes:builder", args=[quote_id]))
+        if not address:
+            return done(request, f"Sent; {version.signer_email} is invited within seconds.", here)
         return _show_link(request, version, address)
-    context = {"version": version, "quote": version.quote}
+    context = {"version": version, "quote": version.quote, "methods": available_methods()}
     try:
         terms = selectors.terms_of(version)
         context |= {"terms": terms, "totals": selectors.totals_of(terms)}

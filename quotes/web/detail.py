@@ -18,6 +18,7 @@ from monetization.users.decorators import member_required
 from quotes import selectors
 from quotes.domain.comparison import Change, compare_versions
 from quotes.models import OrderForm, QuoteVersion
+from quotes.ports import signature_method
 from quotes.web.actions import SHOWN_ONCE
 from quotes.web.found import latest_or_404, version_or_404
 
@@ -36,6 +37,7 @@ def quote_detail(request: HttpRequest, quote_id: UUID) -> HttpResponse:
         ),
         "order_form": OrderForm.objects.filter(version=version).first(),
         "history": selectors.history_of(quote_id),
+        "has_link": _has_link(version),
         "signing_address": _shown_once(request, version),
         "can_write": request.principal.may("quotes:write"),  # type: ignore[attr-defined]
         "can_schedule": request.principal.may("schedules:write"),  # type: ignore[attr-defined]
@@ -48,6 +50,11 @@ def quote_detail(request: HttpRequest, quote_id: UUID) -> HttpResponse:
         context["incomplete"] = str(error)
     context |= _comparison(request, context["versions"])
     return render(request, "quotes/detail.html", context)
+
+
+def _has_link(version: QuoteVersion) -> bool:
+    method = signature_method(version.signature_method)
+    return method is None or not method.invites_signer
 
 
 def _shown_once(request: HttpRequest, version: QuoteVersion) -> str | None:

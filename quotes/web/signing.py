@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.middleware.csrf import CsrfViewMiddleware
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.cache import add_never_cache_headers
 from django.utils.decorators import decorator_from_middleware
@@ -24,6 +25,7 @@ from monetization.tenancy.context import current_tenant_id, tenant_context
 from monetization.users.models import Membership
 from quotes import selectors, services
 from quotes.models import OrderForm, QuoteVersion, SigningLink
+from quotes.ports import signature_method
 from quotes.web.forms import DeclineForm, SignForm
 
 READS_A_MINUTE = 120
@@ -44,13 +46,13 @@ class _CsrfWithoutOrigin(CsrfViewMiddleware):
         return verified or request.META.get("HTTP_ORIGIN") == "null"
 
     def _reject(self, request: HttpRequest, reason: str) -> HttpResponse:
-        return _sealed(render(request, "quotes/sign/stale.html", status=403))
+        return sealed(render(request, "quotes/sign/stale.html", status=403))
 
 
-_csrf_checked = decorator_from_middleware(_CsrfWithoutOrigin)
+csrf_checked = decorator_from_middleware(_CsrfWithoutOrigin)
 
 
-def _signer_page(view: Callable[..., HttpResponse]) -> PublicView:
+def signer_page(view: Callable[..., HttpResponse]) -> PublicView:
     """Bind the tenant a link belongs to and hand the view its open link.
 
     Every link that cannot be used gets the same page: unknown, expired, withdrawn, malformed.
@@ -58,27 +60,27 @@ def _signer_page(view: Callable[..., HttpResponse]) -> PublicView:
 
     @wraps(view)
     def opened(request: HttpRequest, token: str) -> HttpResponse:
-        if _is_too_fast(request):
-            return _sealed(render(request, "quotes/sign/busy.html", status=429))
+        if is_too_fast(request):
+            return sealed(render(request, "quotes/sign/busy.html", status=429))
         tenant_id = services.tenant_of_token(token)
         if tenant_id is None:
-            return _gone(request)
+            return gone(request)
         with tenant_context(tenant_id, actor="signer"):
             try:
                 link = services.valid_link(token=token, now=timezone.now())
             except services.SigningLinkInvalid:
-                return _gone(request)
+                return gone(request)
             with tenant_context(tenant_id, actor=f"{link.signer_email} (signer)"):
-                return _sealed(view(request, token, link))
+                return sealed(view(request, token, link))
 
-    return csrf_exempt(_csrf_checked(opened))
-
-
-def _gone(request: HttpRequest) -> HttpResponse:
-    return _sealed(render(request, "quotes/sign/gone.html", status=404))
+    return csrf_exempt(csrf_checked(opened))
 
 
-def _sealed(response: HttpResponse) -> HttpResponse:
+def gone(request: HttpRequest) -> HttpResponse:
+    return sealed(render(request, "quotes/sign/gone.html", status=404))
+
+
+def sealed(response: HttpResponse) -> HttpResponse:
     """Keep the secret address out of referrers, caches, search engines and our log."""
     response._has_been_logged = True  # type: ignore[attr-defined] # a 4xx is logged with its path
     response["Referrer-Policy"] = "no-referrer"
@@ -104,7 +106,7 @@ def client_address(request: HttpRequest) -> str | None:
         return None
 
 
-def _is_too_fast(request: HttpRequest) -> bool:
+def is_too_fast(request: HttpRequest) -> bool:
     kind, limit = (
         ("post", ATTEMPTS_A_MINUTE) if request.method == "POST" else ("get", READS_A_MINUTE)
     )
@@ -114,7 +116,7 @@ def _is_too_fast(request: HttpRequest) -> bool:
     return cache.incr(key) > limit
 
 
-@_signer_page
+@signer_page
 @require_http_methods(["GET", "HEAD", "POST"])
 def page(request: HttpRequest, token: str, link: SigningLink) -> HttpResponse:
     """Show the order form to its signer; a POST signs it."""
@@ -143,7 +145,7 @@ def page(request: HttpRequest, token: str, link: SigningLink) -> HttpResponse:
             now=now,
         )
     except services.SigningLinkInvalid:  # withdrawn while they were reading
-        return _gone(request)
+        return gone(request)
     except Refusal as refusal:
         return _page(request, token, link, form, status=409, refusal=str(refusal))
     return redirect("signing:page", token)
@@ -167,6 +169,9 @@ def _page(
 ) -> HttpResponse:
     context = {"token": token, "link": link, "form": form, "consent": services.CONSENT}
     context.setdefault("decline", DeclineForm())
+    method = signature_method(link.version.signature_method)
+    if method is not None and method.page_name:
+        context |= {"method": method, "signs_at": reverse(method.page_name, args=[token])}
     return render(
         request, "quotes/sign/page.html", {**_shown(link), **context, **extra}, status=status
     )
@@ -188,7 +193,7 @@ def _signed_page(request: HttpRequest, token: str, link: SigningLink) -> HttpRes
     return render(request, "quotes/sign/signed.html", context)
 
 
-@_signer_page
+@signer_page
 @require_POST
 def decline(request: HttpRequest, token: str, link: SigningLink) -> HttpResponse:
     """Record that the customer declines, with their reason."""
@@ -202,7 +207,7 @@ def decline(request: HttpRequest, token: str, link: SigningLink) -> HttpResponse
     return render(request, "quotes/sign/declined.html", {"quote": link.version.quote})
 
 
-@_signer_page
+@signer_page
 @require_http_methods(["GET", "HEAD"])
 def document(request: HttpRequest, token: str, link: SigningLink) -> HttpResponse:
     """Download the order form: the signed copy once there is one."""

@@ -1,0 +1,13 @@
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [("quotes", "0002_agreeing")]
+
+    operations = [
+        migrations.AddField(
+            model_name="quoteversion",
+            name="signature_method",
+            field=models.CharField(default="link", max_length=30),
+        ),
+    ]

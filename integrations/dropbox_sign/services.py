@@ -355,13 +355,13 @@ def _complete(
                 now=now,
             )
         request.signed_document = form.signed_document
-    except QuoteTransitionRefused as refusal:
+    except Refusal as refusal:
         name = f"{request.label.partition(':')[0]}-signed-but-withdrawn.pdf"
         request.signed_document = store_document(filename=name, content=signed_file)
         request.needs_attention = True
         request.last_error = (
-            f"It was signed at Dropbox Sign, but here we {refusal}. Agree with the customer"
-            " which of the two holds."
+            f"It was signed at Dropbox Sign, but here: {refusal}. The signed file is kept; agree"
+            " with the customer what holds."
         )
     _turn(request, State.COMPLETE, now)
 

@@ -204,7 +204,7 @@ def read_parts(call: Call) -> dict[str, Any]:
     parts: dict[str, Any] = {}
     for part in message.iter_parts():
         name = str(part.get_param("name", header="content-disposition"))
-        content = bytes(part.get_payload(decode=True) or b"")  # type: ignore[arg-type]
+        content = bytes(part.get_payload(decode=True) or b"")
         if part.get_filename() is not None:
             parts.setdefault("files", []).append(content)
             continue

@@ -6,6 +6,7 @@ from uuid import UUID
 from django.db import transaction
 
 from monetization.documents.services import store_document
+from monetization.kernel.errors import Refusal
 from monetization.mail.services import queue_mail
 from monetization.pricing.terms import terms_from_data, terms_hash
 from quotes.domain import lifecycle
@@ -13,7 +14,7 @@ from quotes.models import OrderForm, QuoteVersion
 from quotes.services.common import announce, announce_signature
 
 
-class TermsChanged(Exception):
+class TermsChanged(Refusal):
     """The stored terms are not those whose hash was frozen; nothing may be signed."""
 
 
@@ -56,13 +57,14 @@ def record_external_signature(
     :param content: the signed PDF with the service's audit trail, as it was downloaded.
     :param mail_copy: mail the signed copy, where the service does not.
     :raises QuoteTransitionRefused: if the version was withdrawn, declined or expired here.
+    :raises TermsChanged: if the stored terms fail their hash.
     """
     version = _locked(version_id)
     signed: OrderForm | None = OrderForm.objects.filter(version=version).first()
     if signed is not None:
         return signed
     if terms_hash(terms_from_data(version.terms)) != version.terms_sha256:
-        raise TermsChanged(f"version {version.id}")
+        raise TermsChanged("the stored terms are not those that were sent; nothing was signed")
     version.status = lifecycle.next_state(version.status, "accept")
     version.decided_at = signed_at
     version.save(update_fields=["status", "decided_at"])

@@ -14,9 +14,10 @@ from django.test import Client
 from django.utils import timezone
 
 from integrations import tasks
-from integrations.dropbox_sign import connecting
+from integrations.dropbox_sign import connecting, work
+from integrations.dropbox_sign.gateway import Gateway
 from integrations.dropbox_sign.simulator import Simulator, serve
-from integrations.models import SignatureRequest
+from integrations.models import Connection, SignatureRequest
 from monetization.customers.models import BillingContact
 from monetization.events.models import EventDelivery
 from monetization.events.services import deliver
@@ -129,7 +130,18 @@ class Signing:
     @property
     def status(self) -> str:
         with tenant_context(self.tenant.id):
-            return str(QuoteVersion.objects.order_by("number").last().status)
+            return str(QuoteVersion.objects.order_by("-number")[0].status)
+
+    def gateway(self) -> Gateway:
+        with tenant_context(self.tenant.id):
+            return work.open_gateway(self.connection.credentials)
+
+    @property
+    def connection(self) -> Connection:
+        with tenant_context(self.tenant.id):
+            found = connecting.connection()
+        assert found is not None
+        return found
 
     def counts(self) -> SimpleNamespace:
         from monetization.events.models import Event

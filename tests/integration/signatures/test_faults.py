@@ -9,7 +9,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from integrations.dropbox_sign import connecting, services, work
+from integrations.dropbox_sign import connecting, services
 from integrations.dropbox_sign.simulated_desk import callback
 from integrations.dropbox_sign.simulator import Fault
 from integrations.models import InboundWebhook, SignatureLogEntry, SignatureRequest
@@ -176,8 +176,7 @@ class TestOrder:
             SignatureRequest.objects.update(due_at=timezone.now())
             taken = services.claim(request_id=sent.row.id, now=timezone.now())
             assert taken is not None
-            gateway = work.open_gateway(connecting.connection().credentials)
-        found = gateway.get(taken.external_id)
+        found = sent.gateway().get(taken.external_id)
         sign_there(sent)
         sent.call_all("downloadable")  # after we asked, before we wrote down what we heard
         with tenant_context(sent.tenant.id):
@@ -244,8 +243,8 @@ class TestSilence:
         sent.dropbox.faults.append(Fault("rate_limit", retry_after=600))
         sent.work()
 
-        with tenant_context(sent.tenant.id):
-            paused = connecting.connection().paused_until
+        paused = sent.connection.paused_until
+        assert paused is not None
         assert timedelta(minutes=9) < paused - timezone.now() <= timedelta(minutes=10)
         calls = len(sent.dropbox.calls)
         sent.work()
@@ -270,8 +269,7 @@ class TestSilence:
             SignatureRequest.objects.update(due_at=timezone.now())
             slow = services.claim(request_id=sent.row.id, now=timezone.now())
             assert slow is not None
-            gateway = work.open_gateway(connecting.connection().credentials)
-        stale = gateway.get(slow.external_id)
+        stale = sent.gateway().get(slow.external_id)
         sign_there(sent)
         sent.wait()
         assert sent.row.state == "complete"

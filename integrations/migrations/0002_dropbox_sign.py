@@ -15,7 +15,7 @@ class Migration(migrations.Migration):
     dependencies = [
         ("documents", "0001_initial"),
         ("integrations", "0001_initial"),
-        ("quotes", "0003_signature_method"),
+        ("quotes", "0004_signature_method"),
         ("tenancy", "0001_initial"),
     ]
 

@@ -2,7 +2,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("quotes", "0002_agreeing")]
+    dependencies = [("quotes", "0003_line_modifiers")]
 
     operations = [
         migrations.AddField(

@@ -1,5 +1,7 @@
 from django.apps import AppConfig
 
+BATCH = 500  # invoices computed together: seconds, well within a job's lease
+
 
 class BillingConfig(AppConfig):
     name = "billing"
@@ -11,9 +13,12 @@ class BillingConfig(AppConfig):
 
         _register_events()
         subscribe("schedule.activated", "billing.open_invoices", handlers.on_schedule_activated)
-        register_job_kind(JobKind("invoices.recalculate", handlers.recalculate_item, batch_size=25))
-        register_job_kind(JobKind("invoices.preview", handlers.preview_item, batch_size=25))
-        register_job_kind(JobKind("invoices.apply", handlers.apply_item, batch_size=25))
+        for name, one, many in (
+            ("recalculate", handlers.recalculate_item, handlers.recalculate_batch),
+            ("preview", handlers.preview_item, handlers.preview_batch),
+            ("apply", handlers.apply_item, handlers.apply_batch),
+        ):
+            register_job_kind(JobKind(f"invoices.{name}", one, batch_size=BATCH, run_batch=many))
         register_job_kind(JobKind("invoices.issue", handlers.issue_item, batch_size=5))
         register_job_kind(JobKind("invoices.send", handlers.send_item))
 

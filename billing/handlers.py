@@ -1,5 +1,6 @@
 """Bulk work on invoices, one item at a time; and what follows activation."""
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -9,6 +10,7 @@ from django.utils import timezone
 from billing.models import Invoice
 from billing.services import reviews
 from billing.services.assertions import refuse_failing
+from billing.services.calculation import InvoiceChange
 from billing.services.delivery import send_invoice
 from billing.services.invoicing import (
     advance_schedule,
@@ -18,39 +20,70 @@ from billing.services.invoicing import (
 )
 from monetization.events.models import Event
 from monetization.jobs.models import Job, JobItem
-from monetization.jobs.services import SkipItem
+from monetization.jobs.services import Outcome, SkipItem
+from monetization.kernel.errors import Refusal
 
 
 def recalculate_item(job: Job, item: JobItem) -> dict[str, Any]:
     """Recalculate one invoice; say what changed."""
-    changes = recalculate_invoices(invoice_ids=[UUID(item.key)], now=timezone.now())
-    if not changes:
-        raise SkipItem("nothing changed")
-    found = changes[0]
-    causes = sorted({line.cause for line in found.changes})
+    return _result(recalculate_batch(job, [item])[item.key])
+
+
+def recalculate_batch(job: Job, items: Sequence[JobItem]) -> dict[str, Outcome]:
+    """Recalculate invoices together; say what changed on each."""
+    found = recalculate_invoices(invoice_ids=_ids(items), now=timezone.now())
+    said: dict[str, Outcome] = {item.key: SkipItem("nothing changed") for item in items}
+    return said | {str(change.invoice_id): _in_short(change) for change in found}
+
+
+def _in_short(change: InvoiceChange) -> dict[str, Any]:
     return {
-        "before": str(found.total_before),
-        "after": str(found.total_after),
-        "causes": ", ".join(causes),
+        "before": str(change.total_before),
+        "after": str(change.total_after),
+        "causes": ", ".join(sorted({line.cause for line in change.changes})),
     }
 
 
 def preview_item(job: Job, item: JobItem) -> dict[str, Any]:
     """Say what a recalculation would change on one invoice; nothing is written."""
-    changes = preview_invoices(invoice_ids=[UUID(item.key)], now=timezone.now())
-    if not changes:
-        raise SkipItem("nothing would change")
-    return reviews.as_data(changes[0])
+    return _result(preview_batch(job, [item])[item.key])
+
+
+def preview_batch(job: Job, items: Sequence[JobItem]) -> dict[str, Outcome]:
+    """Say what a recalculation would change on invoices; nothing is written."""
+    found = preview_invoices(invoice_ids=_ids(items), now=timezone.now())
+    said: dict[str, Outcome] = {item.key: SkipItem("nothing would change") for item in items}
+    return said | {str(change.invoice_id): reviews.as_data(change) for change in found}
 
 
 def apply_item(job: Job, item: JobItem) -> dict[str, Any]:
     """Write what was reviewed on one invoice, if that is still what would change."""
+    return _result(apply_batch(job, [item])[item.key])
+
+
+def apply_batch(job: Job, items: Sequence[JobItem]) -> dict[str, Outcome]:
+    """Write what was reviewed on each of many invoices, where it is still what would change."""
     found = reviews.apply_reviewed(
-        review_id=UUID(job.params["review"]), invoice_id=UUID(item.key), now=timezone.now()
+        review_id=UUID(job.params["review"]), invoice_ids=_ids(items), now=timezone.now()
     )
-    if found is None:
-        raise SkipItem("nothing changes any more")
-    return {"before": str(found.total_before), "after": str(found.total_after)}
+    said: dict[str, Outcome] = {item.key: SkipItem("nothing changes any more") for item in items}
+    for invoice_id, outcome in found.items():
+        said[str(invoice_id)] = (
+            outcome
+            if isinstance(outcome, Refusal)
+            else {"before": str(outcome.total_before), "after": str(outcome.total_after)}
+        )
+    return said
+
+
+def _ids(items: Sequence[JobItem]) -> list[UUID]:
+    return [UUID(item.key) for item in items]
+
+
+def _result(outcome: Outcome) -> dict[str, Any]:
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
 
 
 def issue_item(job: Job, item: JobItem) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from billing.models.desk import (
     AssertionFailure,
     AssertionRule,
+    CalculationMark,
     CustomerBilling,
     InvoiceComment,
     Reminder,
@@ -24,6 +25,7 @@ __all__ = [
     "AssertionRule",
     "BillingPeriod",
     "BillingSchedule",
+    "CalculationMark",
     "CreditNote",
     "CreditNoteLine",
     "CustomerBilling",

@@ -55,6 +55,24 @@ class AssertionFailure(TenantModel):
         return f"{self.kind}: {self.detail}"
 
 
+class CalculationMark(TenantModel):
+    """What an open invoice was last computed and tested from, as a hash.
+
+    While the hash and the readings are the same, so is the invoice: nothing is computed again.
+    """
+
+    invoice = TenantForeignKey(Invoice, on_delete=models.CASCADE, related_name="+")
+    mark = models.CharField(max_length=32)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "invoice"], name="calculation_mark_once")
+        ]
+
+    def __str__(self) -> str:
+        return self.mark
+
+
 class InvoiceComment(TenantModel):
     """A remark for colleagues. Never edited: a correction replaces the one before it."""
 

@@ -187,16 +187,17 @@ def _bill(
         period_start=invoice.period_start,
         period_end=invoice.period_end,
         status=invoice.status,
-        lines=tuple(_line(line, schedule.currency, now) for line in found.lines),
+        lines=tuple(
+            _line(line, found.begins.get(line.key), schedule.currency, now) for line in found.lines
+        ),
         invoice_id=invoice.id if invoice.id in stored else None,
     )
 
 
-def _line(line: InvoiceLine, currency: str, now: datetime) -> AccruedLine:
-    period = line.billing_period
+def _line(line: InvoiceLine, begins: datetime | None, currency: str, now: datetime) -> AccruedLine:
     return AccruedLine(
         line=line,
         amount=Money(line.amount, currency),
         tax=Money(line.tax_amount, currency),
-        has_begun=period is None or period.starts_at <= now,
+        has_begun=begins is None or begins <= now,
     )

@@ -45,6 +45,11 @@ def ensure_rules() -> list[AssertionRule]:
     return [stored[kind] for kind in KINDS]
 
 
+def enabled_rules() -> list[Rule]:
+    """Return the rules drafts are tested by, in their order."""
+    return [Rule(rule.kind, rule.parameters) for rule in ensure_rules() if rule.is_enabled]
+
+
 @transaction.atomic
 def set_rule(
     *, kind: str, is_enabled: bool, parameters: Mapping[str, str], now: datetime
@@ -99,7 +104,7 @@ def check(invoices: Sequence[Invoice], *, now: datetime) -> None:
     """
     if not invoices:
         return
-    rules = [Rule(rule.kind, rule.parameters) for rule in ensure_rules() if rule.is_enabled]
+    rules = enabled_rules()
     drafts = [row for row in invoices if row.status == Invoice.Status.DRAFT]
     facts = selectors.facts_of(drafts)
     found = {row.id: evaluate(rules, facts[row.id]) for row in drafts}

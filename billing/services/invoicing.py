@@ -7,12 +7,12 @@ from datetime import date, datetime, timedelta
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Max, Min
+from django.db.models import Max, Min, QuerySet
 
 from billing.domain import lifecycle, posting_rules
 from billing.domain.posting_rules import Document, LineAmount, Position
 from billing.models import BillingPeriod, BillingSchedule, Invoice, InvoiceLine
-from billing.services.calculation import InvoiceChange, calculate, preview
+from billing.services.calculation import InvoiceChange, calculate, outdated, preview
 from billing.services.numbering import next_number
 from billing.services.schedules import extend_periods
 from monetization.events.services import append_event
@@ -140,28 +140,26 @@ def _complete(schedule: BillingSchedule, today: date, now: datetime) -> None:
 def recalculate_invoices(*, invoice_ids: Iterable[UUID], now: datetime) -> list[InvoiceChange]:
     """Compute what open invoices should say, and write only the difference.
 
-    Invoices that are issued or void are left alone. Running it twice changes nothing.
+    Invoices that are issued or void are left alone, and so are those nothing has happened to
+    since they were computed. Running it twice changes nothing.
 
     :returns: one change per invoice that differed, with a cause per line.
     """
-    invoices = list(
-        Invoice.objects.select_for_update(of=("self",))
-        .filter(id__in=list(invoice_ids), status__in=OPEN_STATES)
-        .select_related("schedule", "customer")
-        .order_by("id")
-    )
+    invoices = list(_due(invoice_ids, now).select_for_update(of=("self",)))
     return calculate(invoices, now=now)
 
 
 @transaction.atomic
 def preview_invoices(*, invoice_ids: Iterable[UUID], now: datetime) -> list[InvoiceChange]:
     """Say what a recalculation would change, with a cause per line. Writes nothing."""
-    invoices = list(
-        Invoice.objects.filter(id__in=list(invoice_ids), status__in=OPEN_STATES)
-        .select_related("schedule", "customer")
-        .order_by("id")
-    )
-    return preview(invoices, now=now)
+    return preview(list(_due(invoice_ids, now)), now=now)
+
+
+def _due(invoice_ids: Iterable[UUID], now: datetime) -> QuerySet[Invoice]:
+    """Return the open invoices that would be computed, in one order for every transaction."""
+    ids = outdated(list(invoice_ids), now=now)
+    found: QuerySet[Invoice] = Invoice.objects.filter(id__in=ids, status__in=OPEN_STATES)
+    return found.select_related("schedule", "customer").order_by("id")
 
 
 @transaction.atomic

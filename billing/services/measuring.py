@@ -29,6 +29,15 @@ def breakdown_of(model: ChargeModel, zone: str) -> Breakdown | None:
             return None
 
 
+def looks_at_events(terms: OrderTerms) -> bool:
+    """Say whether a contract has a price for which a quantity is not enough."""
+    return any(
+        breakdown_of(item.model, terms.time_zone) is not None
+        for phase in terms.phases
+        for item in phase.items
+    )
+
+
 def detail_usage(
     rows: Sequence[tuple[OrderTerms, ChargePeriod, UsageReading]],
 ) -> list[Measured]:

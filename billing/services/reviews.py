@@ -1,7 +1,7 @@
 """A recalculation as a diff to look at first: computed by a job, applied as it was reviewed."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -10,7 +10,7 @@ from django.db import transaction
 
 from billing.models import Invoice
 from billing.services.calculation import InvoiceChange
-from billing.services.invoicing import recalculate_invoices
+from billing.services.invoicing import preview_invoices, recalculate_invoices
 from monetization.jobs.models import Job, JobItem
 from monetization.jobs.services import start_job
 from monetization.kernel.errors import Refusal
@@ -76,18 +76,34 @@ def start_apply(*, review_id: UUID, invoice_ids: Iterable[UUID] | None = None) -
 
 
 @transaction.atomic
-def apply_reviewed(*, review_id: UUID, invoice_id: UUID, now: datetime) -> InvoiceChange | None:
-    """Recalculate one invoice if that changes exactly what was reviewed; None if nothing does.
+def apply_reviewed(
+    *, review_id: UUID, invoice_ids: Sequence[UUID], now: datetime
+) -> dict[UUID, InvoiceChange | ReviewOutdated]:
+    """Recalculate the invoices on which that changes exactly what was reviewed.
 
-    :raises ReviewOutdated: if something else would change, for example after late usage.
+    :returns: what changed, or the refusal where something else would change, for example after
+        late usage; invoices nothing changes on any more are left out.
     """
-    item = JobItem.objects.get(job=review_id, job__kind=PREVIEW, key=str(invoice_id))
-    found = recalculate_invoices(invoice_ids=[invoice_id], now=now)
-    if not found:
-        return None
-    if as_data(found[0]) != item.result:
-        raise ReviewOutdated("it would change otherwise now than was reviewed; review it again")
-    return found[0]
+    keys = [str(each) for each in invoice_ids]
+    reviewed = {
+        UUID(item.key): item.result
+        for item in JobItem.objects.filter(job=review_id, job__kind=PREVIEW, key__in=keys)
+    }
+    coming = preview_invoices(invoice_ids=invoice_ids, now=now)
+    agreed = [each.invoice_id for each in coming if as_data(each) == reviewed[each.invoice_id]]
+    done = {each.invoice_id: each for each in recalculate_invoices(invoice_ids=agreed, now=now)}
+    for invoice_id, change in done.items():
+        if as_data(change) != reviewed[invoice_id]:  # since the line above
+            raise _outdated()
+    return {
+        each.invoice_id: done.get(each.invoice_id) or _outdated()
+        for each in coming
+        if each.invoice_id in done or each.invoice_id not in agreed
+    }
+
+
+def _outdated() -> ReviewOutdated:
+    return ReviewOutdated("it would change otherwise now than was reviewed; review it again")
 
 
 def invoices_of(items: Iterable[JobItem]) -> dict[str, Invoice]:

@@ -1,6 +1,8 @@
 """Start, claim, run, cancel and retry jobs."""
 
-from collections.abc import Callable, Iterable
+import json
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,9 +13,12 @@ from django.db.models import F, Q
 
 from monetization.jobs.models import Job, JobItem
 from monetization.kernel.errors import Refusal
+from monetization.tenancy.bulk import bulk_cursor, insert_rows
 from monetization.tenancy.context import current_actor, current_tenant_id
 
 LEASE = timedelta(seconds=20)
+
+logger = logging.getLogger(__name__)
 
 
 class JobFinished(Refusal):
@@ -32,6 +37,9 @@ class SkipItem(Exception):
     """Raised by a handler when there is nothing to do; the message is shown on the item."""
 
 
+Outcome = dict[str, Any] | Refusal | SkipItem
+
+
 @dataclass(frozen=True, slots=True)
 class JobKind:
     """How one kind of job works.
@@ -40,12 +48,16 @@ class JobKind:
         the item with its message, ``SkipItem`` marks it as having had nothing to do.
     :param batch_size: items per transaction; each runs in its own savepoint.
     :param on_finished: runs once, in the transaction that ends the job.
+    :param run_batch: does a batch at once and returns, by item key, a result or the ``Refusal``
+        or ``SkipItem`` that ``run_item`` would have raised. If it fails, nothing of it is kept
+        and its items run one by one.
     """
 
     name: str
     run_item: Callable[[Job, JobItem], dict[str, Any] | None]
     batch_size: int = 1
     on_finished: Callable[[Job], None] | None = None
+    run_batch: Callable[[Job, Sequence[JobItem]], Mapping[str, Outcome]] | None = None
 
 
 _kinds: dict[str, JobKind] = {}
@@ -93,12 +105,11 @@ def start_job(
         dedupe_key=dedupe_key,
         total=len(wanted),
     )
-    JobItem.objects.bulk_create(
-        (
-            JobItem(job=job, position=position, key=key, label=label)
+    insert_rows(
+        [
+            JobItem(job_id=job.id, position=position, key=key, label=label)
             for position, (key, label) in enumerate(wanted.items(), start=1)
-        ),
-        batch_size=1000,
+        ]
     )
     _ring_on_commit(job.id)
     return job
@@ -150,8 +161,7 @@ def run_next_batch(*, job_id: UUID, token: int, now: datetime) -> bool:
         .filter(status=JobItem.Status.PENDING)
         .order_by("position")[: kind.batch_size]
     )
-    for item in items:
-        _run_item(kind, job, item, now)
+    _run_items(kind, job, items, now)
     job.done += sum(item.status in (JobItem.Status.DONE, JobItem.Status.SKIPPED) for item in items)
     job.failed += sum(item.status == JobItem.Status.FAILED for item in items)
     job.lease_until = now + LEASE
@@ -161,20 +171,63 @@ def run_next_batch(*, job_id: UUID, token: int, now: datetime) -> bool:
     return bool(items)
 
 
-def _run_item(kind: JobKind, job: Job, item: JobItem, now: datetime) -> None:
-    item.attempts += 1
-    item.finished_at = now
+def _run_items(kind: JobKind, job: Job, items: Sequence[JobItem], now: datetime) -> None:
+    """Run items together where the kind can, else one by one; mark all of them at once."""
+    for item in items:
+        item.attempts += 1
+        item.finished_at = now
+    outcomes: Mapping[str, Outcome] | None = None
+    if kind.run_batch is not None and len(items) > 1:
+        try:
+            with transaction.atomic():
+                outcomes = kind.run_batch(job, items)
+        except Exception:  # one bad item must not stop the others: they run one by one
+            logger.info("a batch of %s runs one by one", job.id, exc_info=True)
+    for item in items:
+        outcome = outcomes.get(item.key, {}) if outcomes is not None else _run_item(kind, job, item)
+        _mark(item, outcome)
+    _save_marks(items)
+
+
+def _run_item(kind: JobKind, job: Job, item: JobItem) -> Outcome | Exception:
     try:
         with transaction.atomic():
-            item.result = kind.run_item(job, item) or {}
-        item.status, item.error = JobItem.Status.DONE, ""
-    except SkipItem as reason:
-        item.status, item.result = JobItem.Status.SKIPPED, {"reason": str(reason)}
-    except Refusal as refusal:
-        item.status, item.error = JobItem.Status.FAILED, str(refusal)
+            return kind.run_item(job, item) or {}
     except Exception as error:  # one bad item must not stop the others
-        item.status, item.error = JobItem.Status.FAILED, f"{type(error).__name__}: {error}"[:2000]
-    item.save(update_fields=["status", "attempts", "result", "error", "finished_at"])
+        return error
+
+
+def _mark(item: JobItem, outcome: Outcome | Exception) -> None:
+    match outcome:
+        case SkipItem():
+            item.status, item.result = JobItem.Status.SKIPPED, {"reason": str(outcome)}
+        case Refusal():
+            item.status, item.error = JobItem.Status.FAILED, str(outcome)
+        case Exception():
+            kept = f"{type(outcome).__name__}: {outcome}"[:2000]
+            item.status, item.error = JobItem.Status.FAILED, kept
+        case _:
+            item.status, item.result, item.error = JobItem.Status.DONE, outcome, ""
+
+
+def _save_marks(items: Sequence[JobItem]) -> None:
+    if not items:
+        return
+    with bulk_cursor() as cursor:
+        cursor.execute(
+            "UPDATE jobs_jobitem i SET status = u.status, attempts = u.attempts,"
+            " result = u.result, error = u.error, finished_at = %b"
+            " FROM unnest(%b::uuid[], %b::text[], %b::int[], %b::jsonb[], %b::text[])"
+            " AS u(id, status, attempts, result, error) WHERE i.id = u.id",
+            [
+                items[0].finished_at,
+                [item.id for item in items],
+                [str(item.status) for item in items],
+                [item.attempts for item in items],
+                [json.dumps(item.result) for item in items],
+                [item.error for item in items],
+            ],
+        )
 
 
 def _finish(kind: JobKind, job: Job, now: datetime) -> None:

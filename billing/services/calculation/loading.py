@@ -1,0 +1,105 @@
+"""What invoices are computed from: their contract's terms, their periods, what was measured."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from uuid import UUID
+
+from billing.models import BillingPeriod, Invoice
+from billing.selectors.schedules import PERIOD_COLUMNS, PeriodRow, charge_period, period_row
+from billing.services.measuring import detail_usage
+from metering.models import Meter, UsageReading
+from metering.selectors import ReadingRequest, measure
+from metering.services import take_readings
+from monetization.pricing.estimate import Measured
+from monetization.pricing.terms import OrderTerms, terms_from_data
+from monetization.pricing.timeline import ChargePeriod
+
+
+@dataclass(slots=True)
+class Work:
+    """One invoice being computed."""
+
+    invoice: Invoice
+    terms: OrderTerms
+    periods: list[PeriodRow] = field(default_factory=list)
+    charges: list[ChargePeriod] = field(default_factory=list)
+    readings: dict[tuple[str, date], UsageReading] = field(default_factory=dict)
+    measured: dict[tuple[str, date], Measured] = field(default_factory=dict)
+
+
+def load(invoices: Sequence[Invoice], waiting: Sequence[BillingPeriod] = ()) -> list[Work]:
+    """Return the invoices that bill a contract, with its terms and their periods."""
+    parsed: dict[UUID, OrderTerms] = {}
+    works = {}
+    for invoice in invoices:
+        if invoice.schedule is None:
+            continue
+        if invoice.schedule.id not in parsed:
+            parsed[invoice.schedule.id] = terms_from_data(invoice.schedule.terms)
+        works[invoice.id] = Work(invoice, parsed[invoice.schedule.id])
+    found = (
+        BillingPeriod.objects.filter(invoice__in=list(works))
+        .order_by("service_start", "kind", "item_key")
+        .values_list(*PERIOD_COLUMNS)
+    )
+    stored = (PeriodRow(*row) for row in found)
+    for row in (*stored, *(period_row(each) for each in waiting)):
+        assert row.invoice_id is not None  # noqa: S101 - selected so
+        work = works[row.invoice_id]
+        work.periods.append(row)
+        work.charges.append(charge_period(work.terms, row))
+    return list(works.values())
+
+
+def measure_usage(works: Sequence[Work], now: datetime, *, keep: bool = True) -> None:
+    """Take every reading the invoices need, together, as of one snapshot.
+
+    :param keep: store the readings; without, the quantities are the same and nothing is kept.
+    """
+    meters = dict(Meter.objects.values_list("key", "id"))
+    requests: list[ReadingRequest] = []
+    places: list[tuple[Work, PeriodRow, ChargePeriod]] = []
+    for work in works:
+        for row, charge in zip(work.periods, work.charges, strict=True):
+            if row.kind != BillingPeriod.Kind.ITEM:
+                continue
+            item = work.terms.phase(charge.phase_key).item(charge.item_key)
+            if item.kind != "usage" or item.meter not in meters or row.starts_at > now:
+                continue
+            requests.append(
+                ReadingRequest(
+                    work.invoice.customer_id, meters[item.meter], row.starts_at, row.ends_at
+                )
+            )
+            places.append((work, row, charge))
+    readings = take_readings(requests=requests, now=now) if keep else _unkept(requests)
+    measured = detail_usage(
+        [
+            (work.terms, charge, read)
+            for (work, _, charge), read in zip(places, readings, strict=True)
+        ]
+    )
+    for (work, row, _), reading, units in zip(places, readings, measured, strict=True):
+        work.readings[row.item_key, row.service_start] = reading
+        work.measured[row.item_key, row.service_start] = units
+
+
+def _unkept(requests: Sequence[ReadingRequest]) -> list[UsageReading]:
+    if not requests:
+        return []
+    quantities, snapshot = measure(requests)
+    meters = Meter.objects.in_bulk({request.meter_id for request in requests})
+    return [
+        UsageReading(
+            meter=meters[request.meter_id],
+            meter_version=meters[request.meter_id].version,
+            customer_id=request.customer_id,
+            window_start=request.window_start,
+            window_end=request.window_end,
+            quantity=found.quantity,
+            event_count=found.event_count,
+            snapshot=snapshot,
+        )
+        for request, found in zip(requests, quantities, strict=True)
+    ]

@@ -1,0 +1,130 @@
+"""Which invoices have to be computed again: those something has happened to since.
+
+An invoice is a function of its contract's terms, its periods, its customer's tax, what was
+measured, and the rules; the tests also look at the invoice before it. A hash of all but the
+measured quantities is kept with the invoice, and the readings say what was measured. Where both
+still hold, computing again would give the same, so it is not done.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+from uuid import UUID
+
+from billing.services.assertions import enabled_rules
+from billing.services.calculation.loading import Work
+from billing.services.earlier import looks_back
+from billing.services.measuring import looks_at_events
+from metering.models import Meter
+from metering.selectors.staleness import stale_readings
+from monetization.kernel.ids import uuid7
+from monetization.tenancy.bulk import bulk_cursor
+
+CODE = ("monetization.pricing", "monetization.kernel", "billing.domain")
+
+_MARKS = """
+WITH wanted AS (SELECT unnest(%b::uuid[]) AS id),
+periods AS (
+  SELECT p.invoice_id, md5(string_agg(p.id::text, ',' ORDER BY p.id)) AS all_of_them,
+         count(*) FILTER (WHERE p.starts_at <= %b) AS begun
+    FROM billing_billingperiod p JOIN wanted w ON w.id = p.invoice_id GROUP BY 1),
+lines AS (
+  SELECT l.invoice_id, count(*) AS n, sum(l.amount) AS net, sum(l.tax_amount) AS tax
+    FROM billing_invoiceline l JOIN wanted w ON w.id = l.invoice_id GROUP BY 1)
+SELECT i.id, md5(concat_ws('|', %b::text, i.status, s.terms_sha256, p.all_of_them, p.begun,
+         l.n, l.net, l.tax, i.subtotal_amount, i.tax_amount, i.tax_treatment, i.tax_percent,
+         i.change_note, i.purchase_order, c.tax_percent, c.country, b.requires_purchase_order,
+         before.id, before.total_amount, before.calculated_at)) AS mark
+  FROM wanted w JOIN billing_invoice i ON i.id = w.id
+  JOIN customers_customer c ON c.id = i.customer_id
+  LEFT JOIN billing_customerbilling b ON b.customer_id = i.customer_id
+  LEFT JOIN billing_billingschedule s ON s.id = i.schedule_id
+  LEFT JOIN periods p ON p.invoice_id = i.id
+  LEFT JOIN lines l ON l.invoice_id = i.id
+  LEFT JOIN LATERAL (
+    SELECT h.id, h.total_amount, h.calculated_at FROM billing_invoice h
+     WHERE h.schedule_id = i.schedule_id AND h.bill_on < i.bill_on AND h.status <> 'void'
+     ORDER BY h.bill_on DESC LIMIT 1) before ON true
+"""
+
+_KEEP = f"""
+INSERT INTO billing_calculationmark AS k (id, tenant_id, invoice_id, mark)
+SELECT u.fresh, current_tenant_id(), m.id, m.mark FROM ({_MARKS}) m
+  JOIN unnest(%b::uuid[], %b::uuid[]) AS u(id, fresh) ON u.id = m.id
+    ON CONFLICT (tenant_id, invoice_id) DO UPDATE SET mark = excluded.mark
+ WHERE k.mark <> excluded.mark
+"""  # noqa: S608
+_SAME = f"""
+SELECT m.id FROM ({_MARKS}) m
+  JOIN billing_calculationmark k ON k.invoice_id = m.id AND k.mark = m.mark
+"""  # noqa: S608
+
+
+def outdated(invoice_ids: Sequence[UUID], *, now: datetime) -> list[UUID]:
+    """Return the invoices something has happened to since they were computed, in their order."""
+    if not invoice_ids:
+        return []
+    with bulk_cursor() as cursor:
+        cursor.execute(_SAME, [list(invoice_ids), now, _of_everybody()])
+        same = [row[0] for row in cursor.fetchall()]
+    current = set(same) - _with_newer_usage(same)
+    return [invoice_id for invoice_id in invoice_ids if invoice_id not in current]
+
+
+def _with_newer_usage(invoice_ids: Sequence[UUID]) -> set[UUID]:
+    """Return the invoices whose meters measure otherwise now than their lines say."""
+    if not invoice_ids:
+        return set()
+    with bulk_cursor() as cursor:
+        cursor.execute(
+            "SELECT l.reading_id, l.invoice_id FROM billing_invoiceline l"
+            " WHERE l.invoice_id = ANY(%b) AND l.reading_id IS NOT NULL",
+            [list(invoice_ids)],
+        )
+        found = cursor.fetchall()
+    stale = stale_readings([reading for reading, _ in found])
+    return {invoice_id for reading, invoice_id in found if reading in stale}
+
+
+def set_marks(works: Sequence[Work], *, now: datetime) -> None:
+    """Keep what invoices were computed from, once they are written and tested.
+
+    What depends on the contract's earlier invoices, or on more of the events than readings tell,
+    is left without and computed every time.
+    """
+    ids = [
+        work.invoice.id
+        for work in works
+        if not looks_back(work.terms) and not looks_at_events(work.terms)
+    ]
+    if not ids:
+        return
+    with bulk_cursor() as cursor:
+        cursor.execute(
+            _KEEP,
+            [ids, now, _of_everybody(), ids, [uuid7() for _ in ids]],
+        )
+
+
+def _of_everybody() -> str:
+    """Hash what all invoices depend on: the code, the company's rules, its meters."""
+    rules = [[rule.kind, dict(rule.parameters)] for rule in enabled_rules()]
+    meters = [[key, str(id)] for key, id in Meter.objects.order_by("key").values_list("key", "id")]
+    known = json.dumps([_code(), rules, meters], sort_keys=True)
+    return hashlib.md5(known.encode(), usedforsecurity=False).hexdigest()
+
+
+@lru_cache(maxsize=1)
+def _code() -> str:
+    """Hash the code that computes, so that a release that computes otherwise is seen."""
+    digest = hashlib.sha256()
+    for name in CODE:
+        spec = find_spec(name)
+        for folder in (spec and spec.submodule_search_locations) or ():
+            for path in sorted(Path(folder).rglob("*.py")):
+                digest.update(path.read_bytes())
+    return digest.hexdigest()

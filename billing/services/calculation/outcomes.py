@@ -1,0 +1,219 @@
+"""One invoice computed: what it should say, beside what it says."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from billing.domain.recalculation import LineChange, LineState, changed_lines
+from billing.domain.tax import line_tax, percent_for
+from billing.models import InvoiceLine
+from billing.selectors.schedules import PeriodRow
+from billing.services.calculation.loading import Work
+from billing.services.earlier import EarlierLines, measured_before
+from monetization.kernel.money import Money, total
+from monetization.pricing.estimate import PricedLine, price_periods
+
+EXACT = Decimal("1e-30")
+
+
+@dataclass(frozen=True, slots=True)
+class InvoiceChange:
+    """What a recalculation changed on one invoice."""
+
+    invoice_id: UUID
+    total_before: Decimal
+    total_after: Decimal
+    changes: tuple[LineChange, ...]
+
+
+class StoredLine(NamedTuple):
+    """A computed line as it is stored."""
+
+    id: UUID
+    invoice_id: UUID
+    key: str
+    description: str
+    amount: Decimal
+    tax_amount: Decimal
+    quantity: Decimal | None
+    explanation: dict[str, Any]
+    reading_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class FreshLine:
+    """A line as it should be, before it is a row."""
+
+    position: int
+    priced: PricedLine
+    period: PeriodRow
+    tax: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one invoice should say, beside what it says."""
+
+    work: Work
+    before: Decimal  # the total it says
+    fresh: dict[str, FreshLine]
+    manual: list[InvoiceLine]
+    stale: list[UUID]  # lines that are replaced or gone
+    moved: list[tuple[UUID, UUID]]  # unchanged lines, each with its newer reading
+    changes: tuple[LineChange, ...]
+    subtotal: Decimal
+    tax: Decimal
+    percent: Decimal
+
+    def change(self) -> InvoiceChange:
+        return InvoiceChange(
+            self.work.invoice.id, self.before, self.subtotal + self.tax, self.changes
+        )
+
+    def lines(self) -> Iterator[InvoiceLine]:
+        """Yield every computed line as a row, in the order they are printed."""
+        return (self._row(line) for line in self.fresh.values())
+
+    def changed_lines(self) -> Iterator[InvoiceLine]:
+        """Yield the lines to write."""
+        return (
+            self._row(self.fresh[change.key]) for change in self.changes if change.key in self.fresh
+        )
+
+    def _row(self, line: FreshLine) -> InvoiceLine:
+        work, priced, period = self.work, line.priced, line.period
+        is_minimum = priced.kind == "minimum"
+        item = None if is_minimum else work.terms.phase(priced.phase_key).item(priced.item_key)
+        reading = work.readings.get((priced.item_key, priced.service.start))
+        return InvoiceLine(
+            invoice_id=work.invoice.id,
+            key=priced.key,
+            position=line.position,
+            kind=priced.kind,
+            item_key=priced.item_key,
+            product_code=item.product_code if item else "",
+            description=priced.label,
+            service_start=priced.service.start,
+            service_end=priced.service.end,
+            quantity=priced.quantity,
+            unit_price=priced.unit_price,
+            exact_amount=priced.exact.quantize(EXACT),
+            amount=priced.amount.amount,
+            tax_percent=self.percent,
+            tax_amount=line.tax,
+            explanation=priced.explanation,
+            price_version_id=UUID(item.price_version_id)
+            if item and item.price_version_id
+            else None,
+            reading_id=reading.id if reading is not None else None,
+            billing_period_id=period.id,
+            is_flagged=priced.is_flagged,
+        )
+
+
+def outcomes_of(works: Sequence[Work]) -> list[Outcome]:
+    """Compute invoices in the order they are billed, so that later ones know the earlier."""
+    rows = InvoiceLine.objects.filter(invoice__in=[work.invoice.id for work in works])
+    existing: dict[UUID, list[StoredLine]] = defaultdict(list)
+    for row in rows.filter(is_manual=False).values_list(*StoredLine._fields):
+        existing[row[1]].append(StoredLine(*row))
+    manual: dict[UUID, list[InvoiceLine]] = defaultdict(list)
+    for line in rows.filter(is_manual=True).order_by("position"):
+        manual[line.invoice_id].append(line)
+    memory = EarlierLines((work.invoice, work.terms) for work in works)
+    return [
+        _outcome(work, existing[work.invoice.id], manual[work.invoice.id], memory)
+        for work in sorted(works, key=lambda work: (work.invoice.bill_on, work.invoice.id))
+    ]
+
+
+def _outcome(
+    work: Work, existing: list[StoredLine], manual: list[InvoiceLine], memory: EarlierLines
+) -> Outcome:
+    """Compute one invoice's lines and compare; manual ones stay."""
+    invoice = work.invoice
+    earlier = memory.before(invoice)
+    quantities = {**measured_before(work.terms, earlier), **work.measured}
+    priced = price_periods(work.terms, work.charges, quantities, earlier)
+    memory.remember(invoice, priced)
+    rows = {(row.kind, row.item_key, row.service_start): row for row in work.periods}
+    percent = percent_for(invoice.tax_treatment, invoice.tax_percent)
+    fresh = {}
+    for position, line in enumerate(priced, start=1):
+        row = rows[line.kind, line.item_key, line.service.start]
+        fresh[line.key] = FreshLine(position, line, row, line_tax(line.amount, percent).amount)
+    before = {line.key: _stored(line) for line in existing}
+    after = {key: _computed(line) for key, line in fresh.items()}
+    changes = changed_lines(before=before, after=after)
+    differing = {change.key for change in changes}
+    stale = [line.id for line in existing if line.key in differing]
+    subtotal, tax = sums(manual, invoice.currency)
+    amounts = [line.priced.amount for line in fresh.values()]
+    taxes = [Money(line.tax, invoice.currency) for line in fresh.values()]
+    return Outcome(
+        work,
+        invoice.total_amount,
+        fresh,
+        manual,
+        stale,
+        _newer_readings(work, existing, fresh, differing),
+        changes,
+        (subtotal + total(amounts, invoice.currency)).amount,
+        (tax + total(taxes, invoice.currency)).amount,
+        percent,
+    )
+
+
+def _stored(line: StoredLine) -> LineState:
+    explanation = line.explanation
+    return LineState(
+        description=line.description,
+        amount=line.amount,
+        tax=line.tax_amount,
+        quantity=line.quantity,
+        model=explanation.get("model"),
+        discounts=explanation.get("discounts"),
+        explanation=explanation,
+    )
+
+
+def _computed(line: FreshLine) -> LineState:
+    explanation = line.priced.explanation
+    return LineState(
+        description=line.priced.label,
+        amount=line.priced.amount.amount,
+        tax=line.tax,
+        quantity=line.priced.quantity,
+        model=explanation.get("model"),
+        discounts=explanation.get("discounts"),
+        explanation=explanation,
+    )
+
+
+def _newer_readings(
+    work: Work,
+    existing: list[StoredLine],
+    fresh: dict[str, FreshLine],
+    differing: set[str],
+) -> list[tuple[UUID, UUID]]:
+    """Point unchanged lines to their newer readings: they saw more events, of the same sum."""
+    moved = []
+    for line in existing:
+        new = fresh.get(line.key)
+        if new is None or line.key in differing:
+            continue
+        reading = work.readings.get((new.priced.item_key, new.priced.service.start))
+        if reading is not None and reading.id != line.reading_id:
+            moved.append((line.id, reading.id))
+    return moved
+
+
+def sums(lines: Sequence[InvoiceLine], currency: str) -> tuple[Money, Money]:
+    """Return the net and the tax of lines."""
+    return (
+        total((Money(line.amount, currency) for line in lines), currency),
+        total((Money(line.tax_amount, currency) for line in lines), currency),
+    )

@@ -1,0 +1,69 @@
+"""Which readings would be different if they were taken now."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from metering.models import Meter
+from metering.selectors import ReadingRequest, measure, meter_definition
+from metering.stores.postgres import bulk_cursor
+
+# What the roll-up has whole: additive meters over whole hours. An average is rolled up, but a
+# reading keeps it divided.
+_READINGS = """
+WITH meters AS (
+  SELECT * FROM unnest(%b::uuid[], %b::uuid[], %b::int[], %b::bool[])
+      AS m(id, rollup, version, is_summed)),
+readings AS (
+  SELECT r.*, m.rollup, m.version,
+         m.is_summed AND r.window_start = date_trunc('hour', r.window_start, 'UTC')
+                     AND r.window_end = date_trunc('hour', r.window_end, 'UTC') AS is_rolled_up
+    FROM metering_usagereading r JOIN meters m ON m.id = r.meter_id WHERE r.id = ANY(%b))
+"""
+_DIFFERENT = f"""{_READINGS}
+SELECT r.id FROM readings r
+  JOIN LATERAL (
+    SELECT COALESCE(sum(x.quantity), 0) AS quantity, COALESCE(sum(x.events), 0) AS events FROM (
+      SELECT u.quantity, u.events FROM metering_usagerollup u
+       WHERE u.meter_id = r.rollup AND u.customer_id = r.customer_id
+         AND u.hour >= r.window_start AND u.hour < r.window_end
+      UNION ALL
+      SELECT d.quantity, d.events FROM metering_usagedelta d
+       WHERE d.meter_id = r.rollup AND d.customer_id = r.customer_id
+         AND d.hour >= r.window_start AND d.hour < r.window_end) x) now ON true
+ WHERE r.meter_version <> r.version
+    OR (r.is_rolled_up AND (now.events <> r.event_count OR now.quantity <> r.quantity))
+"""
+_OTHERS = f"""{_READINGS}
+SELECT r.id, r.customer_id, r.meter_id, r.window_start, r.window_end, r.quantity, r.event_count
+  FROM readings r WHERE NOT r.is_rolled_up
+"""
+
+
+def stale_readings(reading_ids: Sequence[UUID]) -> set[UUID]:
+    """Return the readings whose window holds other events now, or adds up to something else.
+
+    What the roll-up has is compared in one statement; the rest is measured again.
+    """
+    if not reading_ids:
+        return set()
+    meters = [(meter, meter_definition(meter)) for meter in Meter.objects.all()]
+    parameters = [
+        [meter.id for meter, _ in meters],
+        [of.rollup for _, of in meters],
+        [meter.version for meter, _ in meters],
+        [of.is_additive and of.aggregation != "average" for _, of in meters],
+        list(reading_ids),
+    ]
+    with bulk_cursor() as cursor:
+        cursor.execute(_DIFFERENT, parameters)
+        stale = {row[0] for row in cursor.fetchall()}
+        cursor.execute(_OTHERS, parameters)
+        others = cursor.fetchall()
+    if others:
+        found = measure([ReadingRequest(*row[1:5]) for row in others])[0]
+        stale |= {
+            row[0]
+            for row, now in zip(others, found, strict=True)
+            if (row[5], row[6]) != (now.quantity, now.event_count)
+        }
+    return stale

@@ -58,26 +58,32 @@ class Money:
         A fraction is rounded exactly: it is never first cut to a decimal.
         """
         unit = minor_unit(currency)
-        if isinstance(amount, Fraction):
-            if rounding != ROUND_HALF_UP:
-                raise MoneyError("fractions round half away from zero only")
-            units = amount / Fraction(unit)
-            whole = int(abs(units) + Fraction(1, 2))
-            return cls((whole if units >= 0 else -whole) * unit, currency)
-        return cls(amount.quantize(unit, rounding=rounding), currency)
+        if isinstance(amount, Decimal):
+            if not amount.is_finite():
+                raise MoneyError(f"{amount} is not an amount")
+            money: Money = _new(cls)
+            _set_amount(money, amount.quantize(unit, rounding) + ZERO)
+            _set_currency(money, currency)
+            return money
+        if rounding != ROUND_HALF_UP:
+            raise MoneyError("fractions round half away from zero only")
+        numerator, denominator = amount.numerator, amount.denominator
+        doubled = 2 * abs(numerator) * int(1 / unit)
+        whole = (doubled + denominator) // (2 * denominator)
+        return _whole((whole if numerator >= 0 else -whole) * unit + ZERO, currency)
 
     @classmethod
     def zero(cls, currency: str) -> "Money":
-        return cls(ZERO, currency)
+        return _zero(currency)
 
     def __add__(self, other: "Money") -> "Money":
-        return Money(self.amount + self._same_currency(other).amount, self.currency)
+        return _whole(self.amount + self._same_currency(other).amount, self.currency)
 
     def __sub__(self, other: "Money") -> "Money":
-        return Money(self.amount - self._same_currency(other).amount, self.currency)
+        return _whole(self.amount - self._same_currency(other).amount, self.currency)
 
     def __neg__(self) -> "Money":
-        return Money(-self.amount, self.currency)
+        return _whole(ZERO - self.amount, self.currency)
 
     def __lt__(self, other: "Money") -> bool:
         return self.amount < self._same_currency(other).amount
@@ -97,12 +103,50 @@ class Money:
         return other
 
 
+_new = object.__new__
+_set_amount = Money.__dict__["amount"].__set__  # the slots themselves: the class is frozen
+_set_currency = Money.__dict__["currency"].__set__
+
+
+def _whole(amount: Decimal, currency: str) -> Money:
+    """Make money of an amount known to be whole minor units in its one spelling."""
+    money: Money = _new(Money)
+    _set_amount(money, amount)
+    _set_currency(money, currency)
+    return money
+
+
+@lru_cache(maxsize=512)
+def _zero(currency: str) -> Money:
+    return Money(ZERO, currency)
+
+
 def total(amounts: Iterable[Money], currency: str) -> Money:
     """Add up money of one currency; nothing adds up to zero."""
     result = Money.zero(currency)
     for amount in amounts:
         result = result + amount
     return result
+
+
+def rounded_parts(parts: Sequence[Decimal | Fraction], whole: Money) -> list[Decimal]:
+    """Round every part and put the residue on the last, so that the parts add up to the whole.
+
+    :returns: amounts of the whole's currency.
+
+    >>> thirds = [Decimal("1.006"), Decimal("1.006"), Decimal("1.006")]
+    >>> [str(part) for part in rounded_parts(thirds, Money(Decimal("3.02"), "USD"))]
+    ['1.01', '1.01', '1.00']
+    """
+    if not parts:
+        return []
+    unit = minor_unit(whole.currency)
+    try:
+        amounts = [part.quantize(unit, ROUND_HALF_UP) + ZERO for part in parts[:-1]]  # type: ignore[union-attr]
+    except AttributeError:  # fractions are among them
+        amounts = [Money.rounded(part, whole.currency).amount for part in parts[:-1]]
+    amounts.append(whole.amount - sum(amounts, start=ZERO))
+    return amounts
 
 
 def allocate(amount: Money, weights: Sequence[Decimal | Fraction]) -> tuple[Money, ...]:

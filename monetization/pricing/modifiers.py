@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
+from typing import overload
 
-from monetization.pricing.arithmetic import as_decimal
+from monetization.kernel.money import ZERO
+from monetization.pricing.arithmetic import HUNDREDTH, Exact, add, as_decimal, less, scaled
 from monetization.pricing.prices import Graduated as GraduatedPrice
 from monetization.pricing.prices import PriceError, Tier, Volume
 
@@ -26,9 +28,21 @@ class AmountOff:
 Discount = PercentOff | AmountOff
 
 
+@overload
 def discount_steps(
-    amount: Fraction, discounts: Sequence[Discount], order: str = "percentage_then_fixed"
-) -> tuple[Fraction, ...]:
+    amount: Fraction, discounts: Sequence[Discount], order: str = ...
+) -> tuple[Fraction, ...]: ...
+
+
+@overload
+def discount_steps(
+    amount: Exact, discounts: Sequence[Discount], order: str = ...
+) -> tuple[Exact, ...]: ...
+
+
+def discount_steps(
+    amount: Exact, discounts: Sequence[Discount], order: str = "percentage_then_fixed"
+) -> tuple[Exact, ...]:
     """Return what each discount takes off, in the order given, each on the running total.
 
     Two percentages compound: 10 % and 25 % take 32.5 %. A fixed amount takes at most what is
@@ -42,34 +56,59 @@ def discount_steps(
     """
     if order not in DISCOUNT_ORDERS:
         raise PriceError(f"order: must be one of {', '.join(DISCOUNT_ORDERS)}")
-    first = PercentOff if order == "percentage_then_fixed" else AmountOff
-    places = list(range(len(discounts)))
-    if order != "as_listed":
-        places.sort(key=lambda place: not isinstance(discounts[place], first))
-    taken = [NOTHING] * len(discounts)
+    places: Sequence[int] = range(len(discounts))
+    if order != "as_listed" and len(places) > 1:
+        first = PercentOff if order == "percentage_then_fixed" else AmountOff
+        places = sorted(places, key=lambda place: not isinstance(discounts[place], first))
+    nothing = _nothing_like(amount)
+    taken = [nothing] * len(discounts)
     left = amount
     for place in places:
-        match discounts[place]:
-            case PercentOff(percent):  # of a negative amount too: a correction takes it back
-                taken[place] = left * Fraction(percent) / 100
-            case AmountOff(fixed):
-                taken[place] = min(max(NOTHING, left), Fraction(fixed))
-        left -= taken[place]
+        discount = discounts[place]
+        if isinstance(discount, PercentOff):  # a negative amount too: a correction takes it back
+            taken[place] = scaled(scaled(left, discount.percent), HUNDREDTH)
+        elif left > 0:
+            taken[place] = min(left, add(_nothing_like(left), discount.amount))
+        left = less(left, taken[place])
     return tuple(taken)
 
 
-def over_cap(amount: Fraction, cap: Fraction, before: Fraction = NOTHING) -> Fraction:
+@overload
+def over_cap(amount: Fraction, cap: Fraction, before: Fraction = ...) -> Fraction: ...
+
+
+@overload
+def over_cap(amount: Exact, cap: Exact, before: Exact = ...) -> Exact: ...
+
+
+def over_cap(amount: Exact, cap: Exact, before: Exact = ZERO) -> Exact:
     """Return how much of an amount lies over a cap, some of which was used before.
 
     >>> str(over_cap(Fraction(50), Fraction(100), before=Fraction(70)))
     '20'
     """
-    return min(max(NOTHING, amount), max(NOTHING, before + amount - cap))
+    reached = add(before, amount) if before else amount
+    if reached <= cap or amount <= 0:
+        return _nothing_like(amount)
+    return min(amount, less(reached, cap))
 
 
-def true_up(amount: Fraction, minimum: Fraction) -> Fraction:
+@overload
+def true_up(amount: Fraction, minimum: Fraction) -> Fraction: ...
+
+
+@overload
+def true_up(amount: Exact, minimum: Exact) -> Exact: ...
+
+
+def true_up(amount: Exact, minimum: Exact) -> Exact:
     """Return what is missing to a minimum; nothing if it is reached."""
-    return max(NOTHING, minimum - amount)
+    return less(minimum, amount) if amount < minimum else _nothing_like(amount)
+
+
+def _nothing_like(amount: Exact) -> Exact:
+    """Return zero in the amount's own kind, so that a fraction stays one."""
+    return ZERO if isinstance(amount, Decimal) else NOTHING
 
 
 def committed_charge(
@@ -122,9 +161,9 @@ def scheduled_discount(
     :param kind: ``range``: every unit at the discount of the tier the quantity falls in;
         ``slab``: each slice at its own.
     """
-    whole = Fraction(list_price)
     priced = tuple(
-        Tier(up_to, as_decimal(whole - discount_steps(whole, [off])[0])) for up_to, off in tiers
+        Tier(up_to, as_decimal(less(list_price, discount_steps(list_price, [off])[0])))
+        for up_to, off in tiers
     )
     match kind:
         case "range":

@@ -1,12 +1,23 @@
 """Quantity x price -> charges. Exact: nothing is rounded here."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
 from decimal import Decimal
-from typing import assert_never
+from functools import partial
+from typing import Any, NamedTuple
 
 from monetization.kernel.money import ZERO
-from monetization.pricing.arithmetic import exact_sum, filled, percent_of, plus, started, times
+from monetization.pricing.arithmetic import (
+    ONE,
+    exact_sum,
+    filled,
+    minus,
+    percent_of,
+    plus,
+    started,
+    times,
+)
+from monetization.pricing.memo import by_identity
 from monetization.pricing.prices import (
     Capacity,
     ChargeModel,
@@ -29,8 +40,7 @@ from monetization.pricing.prices import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Charge:
+class Charge(NamedTuple):
     """One rated component. ``key`` is stable across recalculations, so drafts can be diffed."""
 
     key: str
@@ -40,7 +50,11 @@ class Charge:
     amount: Decimal  # currency, exact: not yet money
 
 
-def rate(model: ChargeModel, quantity: Decimal) -> tuple[Charge, ...]:
+Charges = tuple[Charge, ...]
+_charge = partial(tuple.__new__, Charge)  # a third of the time of calling it
+
+
+def rate(model: ChargeModel, quantity: Decimal) -> Charges:
     """Rate a quantity under any charge model.
 
     Models that look at events (percentage, matrix, time of use, capacity) take a bare quantity
@@ -57,44 +71,12 @@ def rate(model: ChargeModel, quantity: Decimal) -> tuple[Charge, ...]:
     """
     if quantity < 0:
         raise ValueError(f"cannot rate {quantity} units")
-    match model:
-        case Flat(amount):
-            return (Charge("flat", "Flat fee", Decimal(1), amount, amount),)
-        case PerUnit(unit_price):
-            return (_units("unit", "Per unit", quantity, unit_price),)
-        case Graduated(tiers, at_zero):
-            return _rate_graduated(quantity, tiers, flat_fee_at_zero=at_zero)
-        case Volume(tiers, at_zero) | StairStep(tiers, at_zero):
-            return _rate_whole(quantity, tiers, flat_fee_at_zero=at_zero)
-        case Package():
-            return _rate_package(quantity, model)
-        case Percentage():
-            return rate_percentage([quantity] if quantity else [], model)
-        case GraduatedPercentage():
-            return _rate_graduated_percentage(quantity, model)
-        case Dynamic(multiplier):
-            return (_units("dynamic", "Amount of the events", quantity, multiplier),)
-        case CostPlus(markup):
-            cost = _units("cost", "Cost", quantity, Decimal(1))
-            return (cost, _percent("markup", "Markup", quantity, markup))
-        case Matrix():
-            return (_units("default", "Other", quantity, model.default_unit_price),)
-        case PercentOf(percent):
-            return (_percent("percent", "Percentage of other lines", quantity, percent),)
-        case TimeOfUse():
-            return (_units("default", "Any other time", quantity, model.default_unit_price),)
-        case Capacity(tiers):
-            names = {name for tier in tiers for name, _ in tier.limits}
-            return rate_capacity(dict.fromkeys(names, quantity), model)
-        case Seat(price, _, contracted_minimum):
-            return rate(price, max(quantity, contracted_minimum))
-        case _:
-            assert_never(model)
+    return RATERS[type(model)](model, quantity)
 
 
 def rated_amount(model: ChargeModel, quantity: Decimal) -> Decimal:
     """Return the exact amount of a quantity under a charge model."""
-    return exact_sum(charge.amount for charge in rate(model, quantity))
+    return exact_sum([charge.amount for charge in rate(model, quantity)])
 
 
 def tier_label(floor: Decimal, tier: Tier | PercentTier) -> str:
@@ -105,75 +87,151 @@ def tier_label(floor: Decimal, tier: Tier | PercentTier) -> str:
 
 
 def _units(key: str, label: str, quantity: Decimal, unit_price: Decimal) -> Charge:
-    return Charge(key, label, quantity, unit_price, times(quantity, unit_price))
+    return _charge((key, label, quantity, unit_price, times(quantity, unit_price)))
 
 
 def _percent(key: str, label: str, base: Decimal, percent: Decimal) -> Charge:
-    return Charge(key, label, base, percent_of(Decimal(1), percent), percent_of(base, percent))
+    return Charge(key, label, base, percent_of(ONE, percent), percent_of(base, percent))
 
 
-def _rate_graduated(
-    quantity: Decimal, tiers: Sequence[Tier], *, flat_fee_at_zero: bool
-) -> tuple[Charge, ...]:
+def _rate_flat(model: Flat, quantity: Decimal) -> Charges:
+    return (_charge(("flat", "Flat fee", ONE, model.amount, model.amount)),)
+
+
+def _rate_per_unit(model: PerUnit, quantity: Decimal) -> Charges:
+    unit_price = model.unit_price
+    return (_charge(("unit", "Per unit", quantity, unit_price, times(quantity, unit_price))),)
+
+
+class _Step(NamedTuple):
+    """A tier ready to be charged."""
+
+    key: str
+    label: str
+    floor: Decimal
+    unit_price: Decimal
+    flat_fee: Decimal
+    block_size: Decimal | None
+
+    def charge(self, units: Decimal) -> Charge:
+        key, label, _, unit_price, flat_fee, block_size = self
+        if block_size is not None:
+            units = started(units, block_size)
+        amount = times(units, unit_price)
+        if flat_fee:
+            amount = plus(amount, flat_fee)
+        return _charge((key, label, units, unit_price, amount))
+
+
+class _Ladder(NamedTuple):
+    """Tiers ready to be rated: what does not depend on the quantity is computed once."""
+
+    bounds: tuple[Decimal, ...]  # inclusive, of every tier but the last
+    steps: tuple[_Step, ...]
+    full: Charges  # of every bounded tier used up
+
+
+@by_identity
+def _ladder(model: Graduated | Volume | StairStep | GraduatedPercentage) -> _Ladder:
+    tiers = [
+        tier
+        if isinstance(tier, Tier)
+        else Tier(tier.up_to, percent_of(ONE, tier.percent), tier.flat_fee)
+        for tier in model.tiers
+    ]
+    bounds = tuple(tier.up_to for tier in tiers if tier.up_to is not None)
+    steps = tuple(
+        _Step(
+            f"tier-{number}",
+            tier_label(floor, tier),
+            floor,
+            tier.unit_price,
+            tier.flat_fee,
+            tier.block_size,
+        )
+        for number, (floor, tier) in enumerate(zip((ZERO, *bounds), tiers, strict=True), start=1)
+    )
+    full = tuple(
+        step.charge(minus(bound, step.floor)) for step, bound in zip(steps, bounds, strict=False)
+    )
+    return _Ladder(bounds, steps, full)
+
+
+def _rate_graduated(model: Graduated | GraduatedPercentage, quantity: Decimal) -> Charges:
     """Rate each slice at the price of the tier it falls in; ``up_to`` belongs to the lower.
 
     Worked example (docs/pricing.md, "Graduated"): 1,200 units at 0.10 for the first 1,000 and
     0.08 beyond cost 1,000 x 0.10 + 200 x 0.08 = 116.00.
     """
-    charges: list[Charge] = []
-    floor = ZERO
-    for number, tier in enumerate(tiers, start=1):
-        ceiling = quantity if tier.up_to is None else min(quantity, tier.up_to)
-        entered = ceiling > floor or (number == 1 and flat_fee_at_zero)
-        if not entered:
-            break
-        charges.append(_tier_charge(number, floor, tier, ceiling - floor))
-        floor = ceiling
-        if tier.up_to is None or quantity <= tier.up_to:
-            break
-    return tuple(charges)
-
-
-def _tier_charge(number: int, floor: Decimal, tier: Tier, units: Decimal) -> Charge:
-    if tier.block_size is not None:
-        units = started(units, tier.block_size)
-    amount = plus(times(units, tier.unit_price), tier.flat_fee)
-    label = tier_label(floor, tier)
-    return Charge(f"tier-{number}", label, units, tier.unit_price, amount)
-
-
-def _rate_whole(
-    quantity: Decimal, tiers: Sequence[Tier], *, flat_fee_at_zero: bool
-) -> tuple[Charge, ...]:
-    """Rate the whole quantity at the one tier it falls in."""
-    if not quantity and not flat_fee_at_zero:
+    if not quantity and not model.flat_fee_at_zero:
         return ()
-    floor = ZERO
-    for number, tier in enumerate(tiers, start=1):
-        if tier.up_to is None or quantity <= tier.up_to:
-            return (_tier_charge(number, floor, tier, quantity),)
-        floor = tier.up_to
-    raise AssertionError("the last tier is unbounded")
+    bounds, steps, full = _ladder(model)
+    reached = bisect_left(bounds, quantity)
+    step = steps[reached]
+    last = step.charge(minus(quantity, step.floor) if reached else quantity)
+    return (*full[:reached], last)
 
 
-def _rate_package(quantity: Decimal, model: Package) -> tuple[Charge, ...]:
+def _rate_whole(model: Volume | StairStep, quantity: Decimal) -> Charges:
+    """Rate the whole quantity at the one tier it falls in."""
+    if not quantity and not model.flat_fee_at_zero:
+        return ()
+    bounds, steps, _ = _ladder(model)
+    return (steps[bisect_left(bounds, quantity)].charge(quantity),)
+
+
+@by_identity
+def _package_label(model: Package) -> str:
+    return f"Packages of {model.size:,f}"
+
+
+def _rate_package(model: Package, quantity: Decimal) -> Charges:
     """Rate packages of the units beyond the free ones: started ones, or only full ones."""
-    billable = max(ZERO, quantity - model.free_units)
-    packages = (filled if model.whole_only else started)(billable, model.size)
-    if model.at_least_one:
-        packages = max(packages, Decimal(1))
-    return (_units("package", f"Packages of {model.size:,f}", packages, model.package_price),)
+    billable = minus(quantity, model.free_units)
+    if billable > 0:
+        packages = (filled if model.whole_only else started)(billable, model.size)
+    else:
+        packages = ZERO
+    if model.at_least_one and not packages:
+        packages = ONE
+    return (_units("package", _package_label(model), packages, model.package_price),)
 
 
-def _rate_graduated_percentage(amount: Decimal, model: GraduatedPercentage) -> tuple[Charge, ...]:
-    tiers = tuple(
-        Tier(tier.up_to, percent_of(Decimal(1), tier.percent), tier.flat_fee)
-        for tier in model.tiers
-    )
-    return _rate_graduated(amount, tiers, flat_fee_at_zero=model.flat_fee_at_zero)
+def _rate_percentage(model: Percentage, quantity: Decimal) -> Charges:
+    return rate_percentage([quantity] if quantity else [], model)
 
 
-def rate_percentage(amounts: Sequence[Decimal], model: Percentage) -> tuple[Charge, ...]:
+def _rate_dynamic(model: Dynamic, quantity: Decimal) -> Charges:
+    return (_units("dynamic", "Amount of the events", quantity, model.multiplier),)
+
+
+def _rate_cost_plus(model: CostPlus, quantity: Decimal) -> Charges:
+    cost = _units("cost", "Cost", quantity, ONE)
+    return (cost, _percent("markup", "Markup", quantity, model.markup_percent))
+
+
+def _rate_default_cell(model: Matrix, quantity: Decimal) -> Charges:
+    return (_units("default", "Other", quantity, model.default_unit_price),)
+
+
+def _rate_percent_of(model: PercentOf, quantity: Decimal) -> Charges:
+    return (_percent("percent", "Percentage of other lines", quantity, model.percent),)
+
+
+def _rate_other_time(model: TimeOfUse, quantity: Decimal) -> Charges:
+    return (_units("default", "Any other time", quantity, model.default_unit_price),)
+
+
+def _rate_capacity(model: Capacity, quantity: Decimal) -> Charges:
+    names = {name for tier in model.tiers for name, _ in tier.limits}
+    return rate_capacity(dict.fromkeys(names, quantity), model)
+
+
+def _rate_seat(model: Seat, quantity: Decimal) -> Charges:
+    return rate(model.price, max(quantity, model.contracted_minimum))
+
+
+def rate_percentage(amounts: Sequence[Decimal], model: Percentage) -> Charges:
     """Rate the money of single events, in the order they happened.
 
     :param amounts: one per event; negative ones count as nothing.
@@ -195,7 +253,7 @@ def rate_percentage(amounts: Sequence[Decimal], model: Percentage) -> tuple[Char
                 continue
         price = plus(percent_of(rest, model.percent), model.fixed_fee)
         charged = plus(charged, rest)
-        fees = plus(fees, Decimal(1))
+        fees = plus(fees, ONE)
         if model.minimum is not None:
             raised = plus(raised, max(ZERO, model.minimum - price))
         if model.maximum is not None:
@@ -208,11 +266,11 @@ def rate_percentage(amounts: Sequence[Decimal], model: Percentage) -> tuple[Char
         ("event-maximum", "Down to the maximum per event", lowered),
     ):
         if change:
-            charges.append(Charge(key, label, Decimal(1), change, change))
+            charges.append(Charge(key, label, ONE, change, change))
     return tuple(charges)
 
 
-def rate_capacity(used: dict[str, Decimal], model: Capacity) -> tuple[Charge, ...]:
+def rate_capacity(used: dict[str, Decimal], model: Capacity) -> Charges:
     """Rate usage of several units at the first tier that holds all of it."""
     chosen, number = model.tiers[-1], len(model.tiers)
     for position, tier in enumerate(model.tiers, start=1):
@@ -220,4 +278,24 @@ def rate_capacity(used: dict[str, Decimal], model: Capacity) -> tuple[Charge, ..
             chosen, number = tier, position
             break
     label = f"Capacity {number}"
-    return (Charge(f"tier-{number}", label, Decimal(1), chosen.price, chosen.price),)
+    return (Charge(f"tier-{number}", label, ONE, chosen.price, chosen.price),)
+
+
+# One entry per model of the union; a test says that none is missing.
+RATERS: dict[type, Callable[[Any, Decimal], Charges]] = {
+    Flat: _rate_flat,
+    PerUnit: _rate_per_unit,
+    Graduated: _rate_graduated,
+    Volume: _rate_whole,
+    StairStep: _rate_whole,
+    Package: _rate_package,
+    Percentage: _rate_percentage,
+    GraduatedPercentage: _rate_graduated,
+    Dynamic: _rate_dynamic,
+    CostPlus: _rate_cost_plus,
+    Matrix: _rate_default_cell,
+    PercentOf: _rate_percent_of,
+    TimeOfUse: _rate_other_time,
+    Capacity: _rate_capacity,
+    Seat: _rate_seat,
+}

@@ -7,15 +7,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from fractions import Fraction
 from statistics import median
 from typing import Any
 
 from monetization.config.benches import byhand
 from monetization.kernel.money import Money
 from monetization.kernel.period import Frequency
+from monetization.pricing.arithmetic import add, less, negated
 from monetization.pricing.estimate import Component, price_charge_period
-from monetization.pricing.estimate.lines import Part, components_of
+from monetization.pricing.estimate.lines import Part, Rated, components_of, exact_of
 from monetization.pricing.modifiers import PercentOff, discount_steps, over_cap, true_up
 from monetization.pricing.prices import (
     ChargeModel,
@@ -115,34 +115,33 @@ def _by_hand_modified(pairs: Pairs) -> list[Any]:
 
 
 def _by_engine(pairs: Pairs) -> list[Any]:
-    return [_rounded(_parts(subject.model, quantity)) for subject, quantity in pairs]
+    return [_rounded(rate(subject.model, quantity)) for subject, quantity in pairs]
 
 
-def _parts(model: ChargeModel, quantity: Decimal) -> list[Part]:
-    return [
-        Part(charge.key, charge.label, charge.quantity, charge.unit_price, Fraction(charge.amount))
-        for charge in rate(model, quantity)
-    ]
-
-
-def _rounded(parts: list[Part]) -> tuple[Money, tuple[Component, ...]]:
-    amount = Money.rounded(sum((part.exact for part in parts), start=Fraction(0)), "USD")
+def _rounded(parts: Sequence[Rated]) -> tuple[Money, tuple[Component, ...]]:
+    amount = Money.rounded(exact_of(parts), "USD")
     return amount, components_of(parts, amount)
 
 
 def _by_engine_modified(pairs: Pairs) -> list[Any]:
     priced, discounts = [], [PercentOff(PERCENT)]
-    cap, minimum = Fraction(CAP), Fraction(MINIMUM)
     for subject, quantity in pairs:
-        parts = _parts(subject.model, quantity)
-        exact = sum((part.exact for part in parts), start=Fraction(0))
+        parts: list[Rated] = [*rate(subject.model, quantity)]
+        exact = exact_of(parts)
         off = discount_steps(exact, discounts)[0]
-        over = over_cap(exact - off, cap)
-        missing = true_up(exact - off - over, minimum)
-        for key, change in (("discount", -off), ("cap", -over), ("minimum", missing)):
+        exact = less(exact, off)
+        over = over_cap(exact, CAP)
+        exact = less(exact, over)
+        missing = true_up(exact, MINIMUM)
+        for key, change in (
+            ("discount", negated(off)),
+            ("cap", negated(over)),
+            ("minimum", missing),
+        ):
             if change:
                 parts.append(Part(key, key, None, None, change))
-        priced.append(_rounded(parts))
+        amount = Money.rounded(add(exact, missing), "USD")
+        priced.append((amount, components_of(parts, amount)))
     return priced
 
 
@@ -176,7 +175,7 @@ def _measured(name: str, pairs: Pairs, engine: Pricing, limit: Pricing, rounds: 
     :raises RuntimeError: if the two disagree about a single cent of a line or a part of it.
     """
     for (amount, parts), (expected, by_hand) in zip(engine(pairs), limit(pairs), strict=True):
-        cents = [part.amount.amount for part in parts]
+        cents = [part.amount for part in parts]
         if amount.amount != expected or cents != [part[3] for part in by_hand]:
             raise RuntimeError(f"{name}: the engine and the hand-written loop disagree")
     rates, limits = [], []

@@ -241,13 +241,11 @@ def graduated_bounded(given: Case) -> Mapping[str, Any]:
 
 def _bounded(usage: Decimal, given: Case) -> Mapping[str, Any]:
     """Cap, then top up to the minimum; what was billed earlier in the period counts for both."""
-    before = Fraction(number(given.get("previously_billed"), "0"))
+    before = number(given.get("previously_billed"), "0")
     maximum, minimum = optional(given.get("maximum")), optional(given.get("minimum"))
-    over = Fraction(0)
-    if maximum is not None:
-        over = over_cap(Fraction(usage), Fraction(maximum), before)
+    over = Fraction(0 if maximum is None else over_cap(usage, maximum, before))
     kept = Fraction(usage) - over
-    missing = Fraction(0) if minimum is None else true_up(before + kept, Fraction(minimum))
+    missing = Fraction(0 if minimum is None else true_up(Fraction(before) + kept, minimum))
     return result(usage=usage, max_discount=over, true_up=missing, total=kept + missing)
 
 

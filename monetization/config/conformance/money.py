@@ -28,6 +28,7 @@ from monetization.config.conformance.registry import (
 )
 from monetization.config.conformance.timing import served
 from monetization.kernel.money import Money, total
+from monetization.pricing.arithmetic import as_decimal, total_of
 from monetization.pricing.changes import prorated
 from monetization.pricing.credits import NEVER, Grant, burn, pay_lines
 from monetization.pricing.modifiers import (
@@ -120,7 +121,7 @@ def credits_on_lines(given: Case) -> Mapping[str, Any]:
     charged = sum((Fraction(amount) for _, amount in lines), start=Fraction(0))
     missing = true_up(charged, Fraction(number(given.get("minimum"), "0")))
     if missing:
-        lines.append(("minimum", Decimal(missing.numerator) / Decimal(missing.denominator)))
+        lines.append(("minimum", as_decimal(missing)))
     grants = [
         Grant(f"{place:06}", number(amount), created=place)
         for place, amount in enumerate(given["credits"])
@@ -252,7 +253,7 @@ def stack(given: Case) -> Mapping[str, Any]:
     order = str(given.get("precedence") or "as_listed")
     order = order if order.endswith(("then_fixed", "percentage")) else "as_listed"
     taken = discount_steps(Fraction(number(given["subtotal"])), discounts, order)
-    whole = Money.rounded(sum(taken, start=Fraction(0)), currency(given))
+    whole = Money.rounded(total_of(taken), currency(given))
     subtotal = Money.rounded(number(given["subtotal"]), currency(given))
     return result(discount=whole, total=subtotal - whole)
 

@@ -9,9 +9,19 @@ from typing import Any
 from monetization.kernel.decimals import plain
 from monetization.kernel.money import ZERO, Money
 from monetization.kernel.period import Period
-from monetization.pricing.arithmetic import exact_sum, minus, plus
+from monetization.pricing.arithmetic import (
+    ONE,
+    Exact,
+    add,
+    exact_sum,
+    less,
+    minus,
+    negated,
+    plus,
+    scaled,
+)
 from monetization.pricing.codec import price_from_data
-from monetization.pricing.estimate.lines import Part
+from monetization.pricing.estimate.lines import Part, Rated, exact_of
 from monetization.pricing.modifiers import (
     AmountOff,
     Discount,
@@ -38,7 +48,7 @@ def rerate(explanation: Mapping[str, Any]) -> Money:
 
 def compute(
     explanation: Mapping[str, Any], model: ChargeModel | None = None
-) -> tuple[Fraction, list[Part]]:
+) -> tuple[Exact, list[Rated]]:
     """Return the exact amount and its parts from the inputs of a line.
 
     :param model: the explanation's model where the caller has it already.
@@ -48,18 +58,22 @@ def compute(
     model = model or price_from_data(explanation["model"])
     parts = _rated(explanation, model)
     if "pricing_unit" in explanation:
-        worth = Fraction(Decimal(explanation["pricing_unit"]["rate"]))
-        parts = [part._replace(exact=part.exact * worth) for part in parts]
-    parts.extend(_discount_parts(explanation, _sum(parts)))
+        worth = Decimal(explanation["pricing_unit"]["rate"])
+        parts = [_scaled(part, worth) for part in parts]
+    exact = exact_of(parts)
+    changes = _discount_parts(explanation, exact) if explanation["discounts"] else []
+    exact = add(exact, exact_of(changes)) if changes else exact
     for number, cap in enumerate(explanation.get("caps", ()), start=1):
-        over = _sum(parts) - Fraction(cap["room"])
+        over = less(exact, Fraction(cap["room"]))
         if over > 0:
-            parts.append(Part(f"cap-{number}", cap["label"], None, None, -over))
-    return _sum(parts), parts
+            changes.append(Part(f"cap-{number}", cap["label"], None, None, negated(over)))
+            exact = less(exact, over)
+    return exact, [*parts, *changes]
 
 
-def _sum(parts: Sequence[Part]) -> Fraction:
-    return sum((part.exact for part in parts), start=Fraction(0))
+def _scaled(part: Rated, factor: Exact) -> Rated:
+    key, label, quantity, unit_price, exact = part
+    return Part(key, label, quantity, unit_price, scaled(exact, factor))
 
 
 def factor_of(explanation: Mapping[str, Any]) -> Fraction:
@@ -67,16 +81,15 @@ def factor_of(explanation: Mapping[str, Any]) -> Fraction:
     return Fraction(numerator, denominator)
 
 
-def _rated(explanation: Mapping[str, Any], model: ChargeModel) -> list[Part]:
+def _rated(explanation: Mapping[str, Any], model: ChargeModel) -> Sequence[Rated]:
     if isinstance(model, Seat) and "balances" in explanation:
         return _seat_parts(explanation, model)
+    charges = _charges(explanation, model)
     # What was used is used, however short the period; a percentage follows its base.
-    as_used = explanation["is_usage"] or isinstance(model, PercentOf)
-    factor = WHOLE if as_used else factor_of(explanation)
-    return [
-        Part(c.key, c.label, c.quantity, c.unit_price, Fraction(c.amount) * factor)
-        for c in _charges(explanation, model)
-    ]
+    if explanation["is_usage"] or isinstance(model, PercentOf):
+        return charges
+    factor = factor_of(explanation)
+    return charges if factor == WHOLE else [_scaled(charge, factor) for charge in charges]
 
 
 def _charges(explanation: Mapping[str, Any], model: ChargeModel) -> Sequence[Charge]:
@@ -152,15 +165,16 @@ def _seat_parts(explanation: Mapping[str, Any], model: Seat) -> list[Part]:
         label = "Contracted minimum, billed on its own"
         parts.append(Part("contracted", label, None, None, -contracted.exact))
         scale = Fraction(*held["beyond_minimum_scale"])
-        parts = [part._replace(exact=part.exact * scale) for part in parts]
+        parts = [part._replace(exact=scaled(part.exact, scale)) for part in parts]
     return parts
 
 
-def _discount_parts(explanation: Mapping[str, Any], amount: Fraction) -> list[Part]:
+def _discount_parts(explanation: Mapping[str, Any], amount: Exact) -> list[Part]:
     listed = [row for row in explanation["discounts"] if "free_units" not in row]
     factor = factor_of(explanation)
+    share = ONE if factor == WHOLE else factor
     discounts: list[Discount] = [
-        AmountOff(Fraction(Decimal(row["amount"])) * factor)
+        AmountOff(scaled(Decimal(row["amount"]), share))
         if "amount" in row
         else PercentOff(Decimal(row["percent"]))
         for row in listed
@@ -171,16 +185,18 @@ def _discount_parts(explanation: Mapping[str, Any], amount: Fraction) -> list[Pa
         if off:
             label = str(row["label"])
             label = label if "amount" in row else f"{label} {plain(Decimal(row['percent']))}%"
-            parts.append((("amount" in row), Part(f"discount-{number}", label, None, None, -off)))
+            parts.append(
+                (("amount" in row), Part(f"discount-{number}", label, None, None, negated(off)))
+            )
     return [part for _, part in sorted(parts, key=lambda pair: pair[0])]  # as they were applied
 
 
-def _compute_minimum(explanation: Mapping[str, Any]) -> tuple[Fraction, list[Part]]:
+def _compute_minimum(explanation: Mapping[str, Any]) -> tuple[Exact, list[Rated]]:
     """Top up to the commitment, or charge what lies beyond it by its factor."""
     committed = Fraction(Decimal(explanation["committed"])) * factor_of(explanation)
     charged = Fraction(Decimal(explanation["charged"]))
     due = true_up(charged, committed)
-    parts = [Part("minimum", "Top-up to the minimum", None, None, due)]
+    parts: list[Rated] = [Part("minimum", "Top-up to the minimum", None, None, due)]
     if "overage_factor" in explanation and charged > committed:
         extra = Fraction(Decimal(explanation["overage_factor"])) - 1
         due = (charged - committed) * extra

@@ -26,7 +26,18 @@ class Frequency(StrEnum):
     @property
     def months(self) -> int:
         """Return the months of one period; 0 for one-time and weekly."""
-        return {"monthly": 1, "quarterly": 3, "half_yearly": 6, "yearly": 12}.get(self.value, 0)
+        return _MONTHS[self]
+
+
+_MONTHS = {
+    Frequency.ONE_TIME: 0,
+    Frequency.WEEKLY: 0,
+    Frequency.MONTHLY: 1,
+    Frequency.QUARTERLY: 3,
+    Frequency.HALF_YEARLY: 6,
+    Frequency.YEARLY: 12,
+}
+_DAYS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -82,8 +93,9 @@ def add_months(day: date, months: int, *, anchor_day: int) -> date:
     ['2025-02-28', '2025-03-31']
     """
     index = day.year * 12 + day.month - 1 + months
-    year, month = index // 12, index % 12 + 1
-    return date(year, month, min(anchor_day, calendar.monthrange(year, month)[1]))
+    year, month = divmod(index, 12)
+    last = 29 if month == 1 and calendar.isleap(year) else _DAYS[month]
+    return date(year, month + 1, min(anchor_day, last))
 
 
 def billing_periods(
@@ -127,9 +139,8 @@ def _boundaries(origin: date, frequency: Frequency, anchor_day: int) -> Callable
         return lambda number: origin + timedelta(weeks=number)
     this_month = add_months(origin, 0, anchor_day=anchor_day)
     first = this_month if this_month >= origin else add_months(origin, 1, anchor_day=anchor_day)
-    return lambda number: add_months(
-        first.replace(day=1), number * frequency.months, anchor_day=anchor_day
-    )
+    months = frequency.months
+    return lambda number: add_months(first, number * months, anchor_day=anchor_day)
 
 
 def _first_boundary_after(day: date, boundary: Callable[[int], date]) -> int:

@@ -109,7 +109,8 @@ def _by_hand(pairs: Pairs) -> list[Any]:
 
 def _by_hand_modified(pairs: Pairs) -> list[Any]:
     rules = {
-        subject.name: byhand.modified(subject.rule, PERCENT, CAP, MINIMUM) for subject, _ in pairs
+        name: byhand.modified(rule, PERCENT, CAP, MINIMUM)
+        for name, rule in {subject.name: subject.rule for subject, _ in pairs}.items()
     }
     return [byhand.line(rules[subject.name], quantity) for subject, quantity in pairs]
 
@@ -146,7 +147,8 @@ def _by_engine_modified(pairs: Pairs) -> list[Any]:
 
 
 def _as_lines(pairs: Pairs) -> list[Any]:
-    terms = {subject.name: _terms(subject) for subject, _ in pairs}
+    subjects_by_name = {subject.name: subject for subject, _ in pairs}
+    terms = {name: _terms(subject) for name, subject in subjects_by_name.items()}
     lines = [price_charge_period(*terms[subject.name], quantity) for subject, quantity in pairs]
     return [(line.amount, line.components) for line in lines]
 

@@ -22,8 +22,8 @@ class Component(NamedTuple):
     label: str
     quantity: Decimal | None
     unit_price: Decimal | None
-    exact: Decimal
-    amount: Money
+    exact: Exact
+    amount: Decimal  # of the line's currency, rounded
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ class Component(NamedTuple):
     label: str
     quantity: Decimal | None
     unit_price: Decimal | None
-    exact: Exact
+    exact: Decimal  # at 60 digits
     amount: Decimal  # of the line's currency, rounded
 
 
@@ -88,10 +88,16 @@ def exact_of(parts: Sequence[Rated]) -> Exact:
 def components_of(parts: Sequence[Rated], amount: Money) -> tuple[Component, ...]:
     """Round every part and put the residue on the last, so that parts add up to the line."""
     if len(parts) == 1:
-        return (_component((*parts[0], amount.amount)),)
+        key, label, quantity, unit_price, exact = parts[0]
+        return (_component((key, label, quantity, unit_price, as_decimal(exact), amount.amount)),)
     amounts = rounded_parts([part[-1] for part in parts], amount)
     return tuple(
-        [_component((*part, rounded)) for part, rounded in zip(parts, amounts, strict=True)]
+        [
+            _component((key, label, quantity, unit_price, as_decimal(exact), rounded))
+            for (key, label, quantity, unit_price, exact), rounded in zip(
+                parts, amounts, strict=True
+            )
+        ]
     )
 
 
@@ -101,7 +107,7 @@ def _step(component: Component) -> dict[str, Any]:
         "label": component.label,
         "quantity": None if component.quantity is None else plain(component.quantity),
         "unit_price": None if component.unit_price is None else plain(component.unit_price),
-        "exact": plain(as_decimal(component.exact)),
+        "exact": plain(component.exact),
         "amount": str(component.amount),
     }
 

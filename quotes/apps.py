@@ -15,6 +15,35 @@ class QuotesConfig(AppConfig):
                 optional=("reason",),
             )
         register_event_type(
+            "quote.signed",
+            "A signer signed",
+            required=("quote_id", "version_id", "by", "evidence_sha256"),
+        )
+        for name, description in (("asked", "A signer asks"), ("answered", "Shared comment")):
+            register_event_type(
+                f"quote.{name}", description, required=("quote_id", "version_id", "by")
+            )
+        register_event_type(
+            "quote.reassigned",
+            "Another person signs",
+            required=("quote_id", "version_id", "by", "to"),
+            optional=("reason",),
+        )
+        for name, description in (
+            ("approval_requested", "Approval asked for"),
+            ("approval_given", "Approval given"),
+            ("approval_refused", "Approval refused"),
+            ("approval_withdrawn", "Approval request withdrawn"),
+            ("approval_handed_over", "Approval handed over"),
+        ):
+            register_event_type(
+                f"quote.{name}",
+                description,
+                required=("quote_id", "version_id"),
+                optional=("rule", "reason", "by", "to"),
+            )
+        register_event_type("quote.approved", "Quote approved", required=("quote_id", "version_id"))
+        register_event_type(
             "order_form.signed",
             "Order form signed",
             required=("order_form_id", "quote_id", "version_id", "customer_id"),

@@ -1,19 +1,23 @@
 """Read quotes: the terms of a draft, lists, numbers."""
 
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from django.db.models import Exists, OuterRef, QuerySet
 
-from monetization.catalog.models import PriceVersion
+from monetization.catalog.models import PriceVersion, Product
 from monetization.events.models import Event
+from monetization.kernel.period import add_months
 from monetization.pricing.codec import price_from_data
 from monetization.pricing.estimate import estimate
 from monetization.pricing.terms import OrderTerms, terms_from_data
+from quotes.domain.approvals import QuoteFacts
 from quotes.domain.assembly import DraftHeader, DraftLine, DraftPhase, ProductFacts, assemble
 from quotes.domain.comparison import VersionFacts
+from quotes.domain.margins import margin_percent
 from quotes.domain.totals import QuoteTotals, list_price_ids, quote_totals
-from quotes.models import OrderForm, QuoteLine, QuoteVersion
+from quotes.models import OrderForm, QuoteComment, QuoteLine, QuoteVersion
 
 
 def terms_of(version: QuoteVersion) -> OrderTerms:
@@ -113,6 +117,43 @@ def totals_of(terms: OrderTerms) -> QuoteTotals:
     return quote_totals(terms, {str(id): price_from_data(model) for id, model in rows})
 
 
+def margin_of(terms: OrderTerms) -> Decimal | None:
+    """Return the margin of terms in percent; None where a product's cost is not known."""
+    ids = list_price_ids(terms)
+    rows = PriceVersion.objects.filter(id__in=ids).values_list("id", "model")
+    costs = Product.objects.filter(cost_percent__isnull=False).values_list("code", "cost_percent")
+    return margin_percent(
+        terms, {str(id): price_from_data(model) for id, model in rows}, dict(costs)
+    )
+
+
+def facts_of(version: QuoteVersion, terms: OrderTerms) -> QuoteFacts:
+    """Return what approval rules look at."""
+    totals = totals_of(terms)
+    texts = (version.introduction.strip(), version.special_terms.strip())
+    return QuoteFacts(
+        value=totals.priced.total_contract_value,
+        discount=totals.below_list,
+        margin=margin_of(terms),
+        months=months_of(terms),
+        payment_days=terms.payment_terms_days,
+        products=tuple(
+            sorted({item.product_code for phase in terms.phases for item in phase.items})
+        ),
+        custom_text="\n\n".join(text for text in texts if text),
+    )
+
+
+def months_of(terms: OrderTerms) -> int | None:
+    """Return the term in months, one begun counted whole; None if open-ended."""
+    if terms.end_on is None:
+        return None
+    months = 0
+    while add_months(terms.start_on, months, anchor_day=terms.start_on.day) < terms.end_on:
+        months += 1
+    return months
+
+
 def sellable_prices(currency: str) -> list[PriceVersion]:
     """Return the newest published version of every price in a currency, by product."""
     rows = (
@@ -134,6 +175,11 @@ def history_of(quote_id: UUID) -> list[Event]:
     forms = OrderForm.objects.filter(version__quote_id=quote_id).values_list("id", flat=True)
     subjects = [f"quote/{quote_id}", *(f"order-form/{form_id}" for form_id in forms)]
     return list(Event.objects.filter(subject__in=subjects).order_by("-occurred_at", "-recorded_at"))
+
+
+def shared_comments(quote_id: UUID) -> list[QuoteComment]:
+    """Return what the customer reads and wrote about a quote, oldest first."""
+    return list(QuoteComment.objects.filter(quote_id=quote_id, is_shared=True).order_by("id"))
 
 
 def version_facts(version: QuoteVersion) -> VersionFacts:

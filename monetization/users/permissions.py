@@ -18,6 +18,10 @@ _TABLE: dict[str, set[Role]] = {
     "catalog:write": {Role.FINANCE, Role.REVOPS},
     "quotes:read": {Role.FINANCE, Role.REVOPS},
     "quotes:write": {Role.REVOPS},
+    "approvals:read": {Role.FINANCE, Role.REVOPS},
+    "approvals:write": {Role.FINANCE, Role.REVOPS},  # to answer what one is asked
+    "approval-rules:read": {Role.FINANCE, Role.REVOPS},
+    "approval-rules:write": {Role.FINANCE},
     "schedules:read": {Role.FINANCE, Role.REVOPS},
     "schedules:write": {Role.FINANCE, Role.REVOPS},
     "usage:read": _READERS,

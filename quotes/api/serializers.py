@@ -19,7 +19,7 @@ from monetization.interface.fields import (
 )
 from monetization.interface.price_fields import ChargeModelField, ModifiersField
 from monetization.pricing.proration import METHODS
-from quotes.models import QuotePhase, QuoteVersion
+from quotes.models import QuotePhase, QuoteVersion, Signer
 
 MAX_MONTHS = 240
 _OPTIONAL: dict[str, Any] = {"required": False, "allow_null": True}
@@ -80,6 +80,14 @@ class QuotePhaseSerializer(InputSerializer):
     lines = QuoteLineSerializer(many=True, required=False, max_length=100)  # type: ignore[call-arg]
 
 
+class FurtherSignerSerializer(InputSerializer):
+    """Who signs after the first signer; the seller's side counter-signs."""
+
+    name = serializers.CharField(max_length=200)
+    email = serializers.EmailField(max_length=254)
+    side = serializers.ChoiceField(choices=Signer.Side.choices, required=False)
+
+
 class QuoteDraftSerializer(InputSerializer):
     """A draft's state. Fields left out stay; ``phases`` replaces all phases."""
 
@@ -95,6 +103,11 @@ class QuoteDraftSerializer(InputSerializer):
     special_terms = serializers.CharField(max_length=20_000, **_TEXT)
     signer_name = serializers.CharField(max_length=200, **_TEXT)
     signer_email = serializers.EmailField(max_length=254, **_TEXT)
+    further_signers = FurtherSignerSerializer(many=True, required=False, max_length=10)  # type: ignore[call-arg]
+    asks_email_code = serializers.BooleanField(required=False)
+    renewal_months = serializers.IntegerField(min_value=1, max_value=120, required=False)
+    renewal_uplift_percent = ExactField(places=6, at_most=100, required=False)
+    renewal_notice_days = serializers.IntegerField(min_value=0, max_value=365, required=False)
     phases = QuotePhaseSerializer(many=True, required=False, max_length=24)  # type: ignore[call-arg]
 
     def validate_phases(self, phases: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -149,6 +162,11 @@ class QuoteVersionSerializer(serializers.Serializer[Any]):
     signer_name = serializers.CharField()
     signer_email = serializers.CharField()
     signature_method = serializers.CharField()
+    further_signers = serializers.ListField(child=serializers.DictField())
+    asks_email_code = serializers.BooleanField()
+    renewal_months = serializers.IntegerField()
+    renewal_uplift_percent = ExactField()
+    renewal_notice_days = serializers.IntegerField()
     total_contract_value = AmountField(allow_null=True)
     annual_contract_value = AmountField(allow_null=True)
     terms_sha256 = serializers.CharField(help_text="What a signature covers; once sent.")

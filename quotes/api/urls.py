@@ -1,9 +1,11 @@
 from rest_framework.routers import SimpleRouter
 
-from quotes.api import order_forms, views
+from quotes.api import approvals, order_forms, views
 
 router = SimpleRouter(trailing_slash=False)
 router.register("quotes", views.QuoteViewSet, basename="quote")
 router.register("order-forms", order_forms.OrderFormViewSet, basename="order-form")
+router.register("approval-rules", approvals.ApprovalRuleViewSet, basename="approval-rule")
+router.register("approvals", approvals.ApprovalViewSet, basename="approval")
 
 urlpatterns = router.urls

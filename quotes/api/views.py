@@ -19,11 +19,11 @@ from monetization.documents.models import Document
 from monetization.interface.viewsets import (
     PDF_ACTION,
     PDF_RESPONSES,
-    ApiViewSet,
     file_response,
 )
 from quotes import services
 from quotes.api import details
+from quotes.api.agreeing import AgreeingActions
 from quotes.api.serializers import (
     OrderFormDetailSerializer,
     QuoteCreateSerializer,
@@ -53,7 +53,7 @@ class QuoteFilters(django_filters.FilterSet):
     )
 
 
-class QuoteViewSet(mixins.ListModelMixin, ApiViewSet):
+class QuoteViewSet(mixins.ListModelMixin, AgreeingActions):
     """Quotes and their versions. Signing is a public page, not part of the API."""
 
     model = Quote

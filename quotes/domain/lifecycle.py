@@ -9,14 +9,33 @@ class QuoteTransitionRefused(Refusal):
 
 # action -> (from states, to state)
 VERSION = {
-    "send": ({"draft"}, "sent"),
+    "request": ({"draft"}, "in_approval"),
+    "approve": ({"in_approval"}, "approved"),
+    "reject": ({"in_approval"}, "draft"),
+    "withdraw": ({"in_approval"}, "draft"),
+    "reopen": ({"approved"}, "draft"),
+    "send": ({"draft", "approved"}, "sent"),
     "view": ({"sent", "viewed"}, "viewed"),
-    "accept": ({"sent", "viewed"}, "accepted"),
+    "sign": ({"sent", "viewed", "partially_signed"}, "partially_signed"),  # others still do
+    "accept": ({"sent", "viewed", "partially_signed"}, "accepted"),
     "import": ({"draft"}, "accepted"),  # signed elsewhere
-    "decline": ({"sent", "viewed"}, "declined"),
-    "expire": ({"sent", "viewed"}, "expired"),
-    "supersede": ({"draft", "sent", "viewed", "declined", "expired"}, "superseded"),
+    "decline": ({"sent", "viewed", "partially_signed"}, "declined"),
+    "expire": ({"sent", "viewed", "partially_signed"}, "expired"),
+    "supersede": (
+        {
+            "draft",
+            "in_approval",
+            "approved",
+            "sent",
+            "viewed",
+            "partially_signed",
+            "declined",
+            "expired",
+        },
+        "superseded",
+    ),
 }
+OPEN_FOR_SIGNING = ("sent", "viewed", "partially_signed")
 
 
 def next_state(state: str, action: str) -> str:
@@ -29,5 +48,5 @@ def next_state(state: str, action: str) -> str:
     """
     origins, target = VERSION[action]
     if state not in origins:
-        raise QuoteTransitionRefused(f"cannot {action} a version that is {state}")
+        raise QuoteTransitionRefused(f"cannot {action} a version that is {state.replace('_', ' ')}")
     return target

@@ -53,7 +53,7 @@ def quote_totals(terms: OrderTerms, list_prices: Mapping[str, ChargeModel]) -> Q
     below = None
     if listed:
         share = Fraction((listed - agreed).amount) / Fraction(listed.amount) * 100
-        below = _two_places(share)
+        below = two_places(share)
     return QuoteTotals(
         priced=priced,
         years=tuple(
@@ -90,10 +90,10 @@ def _lines_total(priced: Estimate) -> Money:
     return total(lines, priced.currency)
 
 
-def _two_places(percent: Fraction) -> Decimal:
+def two_places(percent: Fraction) -> Decimal:
     """Round half away from zero.
 
-    >>> _two_places(Fraction(1, 3)), _two_places(Fraction(-1, 8))
+    >>> two_places(Fraction(1, 3)), two_places(Fraction(-1, 8))
     (Decimal('0.33'), Decimal('-0.13'))
     """
     hundredths = int(abs(percent) * 100 + Fraction(1, 2))

@@ -1,4 +1,4 @@
-"""Draft, send, sign, decline, revise and import quotes."""
+"""Draft, approve, send, sign, decline, revise and import quotes."""
 
 from quotes.services.common import VersionNotDraft
 from quotes.services.drafting import create_quote, revise_quote, save_draft
@@ -8,23 +8,31 @@ from quotes.services.external import (
     record_external_view,
 )
 from quotes.services.importing import import_order_form
+from quotes.services.links import (
+    SignatureMethodUnavailable,
+    SignerNotAsked,
+    SigningLinkInvalid,
+    make_token,
+    reassign_signer,
+    remind_signer,
+    remind_signers,
+    renew_link,
+    tenant_of_token,
+    valid_link,
+)
 from quotes.services.sending import (
     DraftIncomplete,
-    SignatureMethodUnavailable,
     expire_versions,
-    make_token,
-    renew_link,
+    missing_before_sending,
     send_version,
-    tenant_of_token,
 )
 from quotes.services.signing import (
     CONSENT,
     ConsentMissing,
-    SigningLinkInvalid,
+    consent_of,
     decline_version,
     record_view,
     sign_version,
-    valid_link,
 )
 
 __all__ = [
@@ -32,17 +40,23 @@ __all__ = [
     "ConsentMissing",
     "DraftIncomplete",
     "SignatureMethodUnavailable",
+    "SignerNotAsked",
     "SigningLinkInvalid",
     "VersionNotDraft",
+    "consent_of",
     "create_quote",
     "decline_version",
     "expire_versions",
     "import_order_form",
     "make_token",
+    "missing_before_sending",
+    "reassign_signer",
     "record_external_decline",
     "record_external_signature",
     "record_external_view",
     "record_view",
+    "remind_signer",
+    "remind_signers",
     "renew_link",
     "revise_quote",
     "save_draft",

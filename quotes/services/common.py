@@ -15,17 +15,27 @@ class VersionNotDraft(Refusal):
     """A sent version never changes; revise the quote to make the next one."""
 
 
-def locked_draft(version_id: UUID) -> QuoteVersion:
+def locked_draft(version_id: UUID, *, approved: bool = False) -> QuoteVersion:
+    """Lock a version that is still a draft.
+
+    :param approved: also one that is approved and waits to be sent.
+    :raises VersionNotDraft: saying what it is instead.
+    """
     version: QuoteVersion = (
         QuoteVersion.objects.select_for_update(of=("self",))
         .select_related("quote__customer", "quote__legal_entity")
         .get(id=version_id)
     )
-    if version.status != QuoteVersion.Status.DRAFT:
-        raise VersionNotDraft(
-            f"version {version.number} is {version.status}; revise the quote to change it"
-        )
-    return version
+    status = version.status
+    if status == QuoteVersion.Status.DRAFT or (approved and status == QuoteVersion.Status.APPROVED):
+        return version
+    shown = version.get_status_display().lower()
+    way = (
+        "go back to the draft to change it"
+        if status in (QuoteVersion.Status.IN_APPROVAL, QuoteVersion.Status.APPROVED)
+        else "revise the quote to change it"
+    )
+    raise VersionNotDraft(f"version {version.number} is {shown}; {way}")
 
 
 def announce(quote: Quote, version: QuoteVersion, type: str, now: datetime, **extra: str) -> None:

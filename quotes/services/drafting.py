@@ -16,6 +16,7 @@ from quotes.domain import lifecycle
 from quotes.domain.assembly import number
 from quotes.models import Quote, QuoteLine, QuotePhase, QuoteSequence, QuoteVersion
 from quotes.selectors import terms_of_draft
+from quotes.services import agreeing
 from quotes.services.common import announce, locked_draft
 
 
@@ -89,6 +90,7 @@ def save_draft(*, version_id: UUID, payload: dict[str, Any]) -> QuoteVersion:
             setattr(version, name, _integer(payload[name], name, low, high))
     if "auto_renew" in payload:
         version.auto_renew = bool(payload["auto_renew"])
+    agreeing.read_into(version, payload)
     version.save()
     if "title" in payload:
         Quote.objects.filter(id=version.quote_id).update(title=str(payload["title"])[:200])
@@ -229,6 +231,7 @@ def revise_quote(*, quote_id: UUID, now: datetime) -> QuoteVersion:
     last.save(update_fields=["status"])
     last.links.filter(revoked_at__isnull=True).update(revoked_at=now)
     announce(quote, last, "quote.superseded", now)
+    last.approvals.filter(status__in=["open", "waiting"]).update(status="withdrawn")
     draft = QuoteVersion.objects.create(
         quote=quote,
         number=last.number + 1,
@@ -241,6 +244,12 @@ def revise_quote(*, quote_id: UUID, now: datetime) -> QuoteVersion:
                 "anchor_day",
                 "payment_terms_days",
                 "auto_renew",
+                "further_signers",
+                "renewal_months",
+                "renewal_uplift_percent",
+                "renewal_notice_days",
+                "change_rule",
+                "asks_email_code",
                 "total_contract_value",
                 "annual_contract_value",
                 *_HEADER_TEXT,

@@ -10,8 +10,10 @@ from monetization.kernel.errors import Refusal
 from monetization.mail.services import queue_mail
 from monetization.pricing.terms import terms_from_data, terms_hash
 from quotes.domain import lifecycle
-from quotes.models import OrderForm, QuoteVersion
-from quotes.services.common import announce, announce_signature
+from quotes.models import OrderForm, QuoteVersion, SignatureEvidence, Signer
+from quotes.services.common import announce
+from quotes.services.evidence import append_evidence
+from quotes.services.order_forms import make_order_form, order_form_number
 
 
 class TermsChanged(Refusal):
@@ -35,6 +37,7 @@ def record_external_view(*, version_id: UUID, now: datetime) -> bool:
         return False
     version.status = lifecycle.next_state(version.status, "view")
     version.save(update_fields=["status"])
+    version.signers.filter(status=Signer.Status.WAITING).update(status=Signer.Status.VIEWED)
     announce(version.quote, version, "quote.viewed", now)
     return True
 
@@ -68,23 +71,21 @@ def record_external_signature(
     version.status = lifecycle.next_state(version.status, "accept")
     version.decided_at = signed_at
     version.save(update_fields=["status", "decided_at"])
-    number = f"{version.quote.number}-v{version.number}"
-    form: OrderForm = OrderForm.objects.create(
-        number=number,
+    signer = version.signers.first()
+    signed_row = append_evidence(
         version=version,
-        customer_id=version.quote.customer_id,
-        legal_entity_id=version.quote.legal_entity_id,
-        terms=version.terms,
-        terms_sha256=version.terms_sha256,
-        document=version.document,
-        document_sha256=version.document_sha256,
-        signed_document=store_document(filename=f"{number}-signed.pdf", content=content),
-        signer_name=signer_name.strip()[:200],
-        signer_email=signer_email,
+        position=signer.position if signer else 1,
+        side=Signer.Side.CUSTOMER,
+        kind=SignatureEvidence.Kind.PROVIDER,
+        name=signer_name,
+        email=signer_email,
         consent_text=statement,
         signed_at=signed_at,
     )
-    announce_signature(form, version)
+    version.signers.update(status=Signer.Status.SIGNED, signed_at=signed_at)
+    number = order_form_number(version)
+    stored = store_document(filename=f"{number}-signed.pdf", content=content)
+    form = make_order_form(version, [signed_row], signed_document=stored)
     announce(version.quote, version, "quote.accepted", signed_at)
     if mail_copy:
         queue_mail(

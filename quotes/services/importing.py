@@ -8,9 +8,11 @@ from django.db import transaction
 from monetization.documents.services import store_document
 from monetization.pricing.terms import canonical_json
 from quotes.domain import lifecycle
-from quotes.models import OrderForm
+from quotes.models import OrderForm, SignatureEvidence, Signer
 from quotes.selectors import terms_of_draft
-from quotes.services.common import announce, announce_signature, freeze, locked_draft
+from quotes.services.common import announce, freeze, locked_draft
+from quotes.services.evidence import append_evidence
+from quotes.services.order_forms import make_order_form, order_form_number
 
 _CONSENT = "Signed outside Throughline on {:%d %B %Y}; the terms were taken over as they were."
 
@@ -35,7 +37,7 @@ def import_order_form(
     """
     version = locked_draft(version_id)
     terms = terms_of_draft(version)
-    number = f"{version.quote.number}-v{version.number}"
+    number = order_form_number(version)
     if content is None:
         content, filename = canonical_json(terms), f"{number}.json"
         content_type = "application/json"
@@ -44,21 +46,16 @@ def import_order_form(
     version.status = lifecycle.next_state(version.status, "import")
     version.sent_at = version.decided_at = signed_at
     version.save()
-    form = OrderForm.objects.create(
-        number=number,
+    signed = append_evidence(
         version=version,
-        customer_id=version.quote.customer_id,
-        legal_entity_id=version.quote.legal_entity_id,
-        terms=version.terms,
-        terms_sha256=version.terms_sha256,
-        document=document,
-        document_sha256=document.sha256,
-        signed_document=document,
-        signer_name=signer_name,
-        signer_email=signer_email,
+        position=1,
+        side=Signer.Side.CUSTOMER,
+        kind=SignatureEvidence.Kind.IMPORTED,
+        name=signer_name,
+        email=signer_email,
         consent_text=_CONSENT.format(signed_at),
         signed_at=signed_at,
     )
-    announce_signature(form, version)
+    form = make_order_form(version, [signed], signed_document=document)
     announce(version.quote, version, "quote.accepted", signed_at)
     return form

@@ -1,59 +1,38 @@
-"""The signer's side: open the link, sign or decline; the evidence is kept."""
+"""The signers' side: open the link, sign or decline in turn; the evidence is kept."""
 
-import hashlib
 from datetime import datetime
 from uuid import UUID
 
 from django.db import transaction
 
-from monetization.documents.models import Document
-from monetization.documents.services import render_pdf, store_document
 from monetization.kernel.errors import Refusal
-from monetization.mail.services import queue_mail
-from monetization.pricing.estimate import estimate
 from monetization.pricing.terms import terms_from_data, terms_hash
 from quotes.domain import lifecycle
-from quotes.models import OrderForm, QuoteVersion, SigningLink
+from quotes.models import OrderForm, QuoteVersion, Signer, SigningLink
 from quotes.ports import OWN_LINK
-from quotes.services.common import announce, announce_signature
-from quotes.services.sending import SignatureMethodUnavailable
+from quotes.services.common import announce
+from quotes.services.evidence import append_evidence
+from quotes.services.links import SignatureMethodUnavailable, SigningLinkInvalid, invite, valid_link
+from quotes.services.order_forms import mail_signed_copies, make_order_form
 
 CONSENT = (
     "I have read this order form, I am authorized to sign for the customer, and I agree that my "
     "electronic signature has the effect of a handwritten one."
 )
-
-
-class SigningLinkInvalid(Refusal):
-    """The link is unknown, expired, used or withdrawn. Always the same words."""
-
-    def __init__(self) -> None:
-        super().__init__("This link is not valid any more. Ask the sender for a new one.")
+COUNTER_CONSENT = (
+    "I have read this order form, I am authorized to sign for the seller, and I agree that my "
+    "electronic signature has the effect of a handwritten one."
+)
 
 
 class ConsentMissing(Refusal):
     """A signature needs consent, a name and an e-mail address."""
 
 
-def valid_link(*, token: str, now: datetime, lock: bool = False) -> SigningLink:
-    """Return the open signing link of a token.
-
-    :raises SigningLinkInvalid: for every reason in the same words.
-    """
-    links = SigningLink.objects.select_related(
-        "version__quote__customer", "version__quote__legal_entity", "version__document"
-    )
-    if lock:
-        links = links.select_for_update(of=("self",))
-    link = links.filter(token_sha256=hashlib.sha256(token.encode()).hexdigest()).first()
-    if (
-        link is None
-        or link.revoked_at is not None
-        or link.expires_at <= now
-        or link.version.status not in ("sent", "viewed", "accepted")
-    ):
-        raise SigningLinkInvalid
-    return link
+def consent_of(link: SigningLink) -> str:
+    """Return the words a signer agrees to, by the side they sign for."""
+    is_seller = link.signer is not None and link.signer.side == Signer.Side.SELLER
+    return COUNTER_CONSENT if is_seller else CONSENT
 
 
 @transaction.atomic
@@ -64,6 +43,9 @@ def record_view(*, link_id: UUID, now: datetime) -> None:
         return
     link.first_viewed_at = now
     link.save(update_fields=["first_viewed_at"])
+    Signer.objects.filter(id=link.signer_id, status=Signer.Status.INVITED).update(
+        status=Signer.Status.VIEWED
+    )
     version = QuoteVersion.objects.select_for_update(of=("self",)).get(id=link.version_id)
     if version.status == QuoteVersion.Status.SENT:
         version.status = lifecycle.next_state(version.status, "view")
@@ -82,102 +64,75 @@ def sign_version(
     ip_address: str | None,
     user_agent: str,
     now: datetime,
-) -> OrderForm:
-    """Sign the version behind a link: the order form, its frozen terms and the evidence.
+    has_email_code: bool = False,
+) -> OrderForm | None:
+    """Sign the version behind a link. The last signature makes the order form.
 
-    A second submit returns the same order form.
+    A second submit changes nothing and returns the same.
 
+    :returns: the order form; None while others have to sign.
     :raises SigningLinkInvalid: if the link is not open.
     :raises ConsentMissing: without consent, name or e-mail address.
     """
     link = valid_link(token=token, now=now, lock=True)
     version = (
         QuoteVersion.objects.select_for_update(of=("self",))
-        .select_related("quote__legal_entity")
+        .select_related("quote__legal_entity", "document")
         .get(id=link.version_id)
     )
-    signed: OrderForm | None = OrderForm.objects.filter(version=version).first()
-    if signed is not None:
-        return signed
+    signer = Signer.objects.filter(id=link.signer_id).first()
+    if signer is None:
+        raise SigningLinkInvalid
+    if signer.status == Signer.Status.SIGNED:
+        return OrderForm.objects.filter(version=version).first()
     if version.signature_method != OWN_LINK:
         raise SignatureMethodUnavailable("this order form is not signed here; follow the link")
     if not consent or not name.strip() or "@" not in email:
         raise ConsentMissing("give your name and e-mail address and tick the consent box")
     if terms_hash(terms_from_data(version.terms)) != version.terms_sha256:
         raise SigningLinkInvalid
+    link.used_at = now
+    link.save(update_fields=["used_at"])
+    append_evidence(
+        version=version,
+        position=signer.position,
+        side=signer.side,
+        name=name,
+        email=email,
+        title=title,
+        consent_text=consent_of(link),
+        ip_address=ip_address,
+        user_agent=user_agent,
+        has_email_code=has_email_code,
+        signed_at=now,
+    )
+    signer.status, signer.signed_at = Signer.Status.SIGNED, now
+    signer.save(update_fields=["status", "signed_at"])
+    return _proceed(version, email, now)
+
+
+def _proceed(version: QuoteVersion, email: str, now: datetime) -> OrderForm | None:
+    """Invite whose turn is next; accept the version after the last."""
+    rows = list(version.evidence.order_by("sequence"))
+    following = version.signers.filter(status=Signer.Status.WAITING).order_by("position").first()
+    announce(version.quote, version, "quote.signed", now, by=email, evidence_sha256=rows[-1].sha256)
+    if following is not None:
+        version.status = lifecycle.next_state(version.status, "sign")
+        version.save(update_fields=["status"])
+        invite(version, following, now)
+        return None
     version.status = lifecycle.next_state(version.status, "accept")
     version.decided_at = now
     version.save(update_fields=["status", "decided_at"])
-    link.used_at = now
-    link.save(update_fields=["used_at"])
-    form = _order_form(version, name, email, title, ip_address, user_agent, now)
-    announce_signature(form, version)
+    form = make_order_form(version, rows)
     announce(version.quote, version, "quote.accepted", now)
-    for to in {email, version.signer_email}:
-        queue_mail(
-            dedupe_key=f"order-form/{form.id}/signed/{to}",
-            to=to,
-            subject=f"Signed: {version.quote.title} ({form.number})",
-            text=f"Dear {name},\n\nattached is your signed copy of {form.number}.\n",
-            attachment_id=form.signed_document_id,
-            subject_ref=f"quote/{version.quote_id}",
-            now=now,
-        )
-    return form
-
-
-def _frozen_document(version: QuoteVersion) -> Document:
-    if version.document is None:  # a sent version has one, by constraint
-        raise SigningLinkInvalid
-    return version.document
-
-
-def _order_form(
-    version: QuoteVersion,
-    name: str,
-    email: str,
-    title: str,
-    ip_address: str | None,
-    user_agent: str,
-    now: datetime,
-) -> OrderForm:
-    terms = terms_from_data(version.terms)
-    form = OrderForm(
-        number=f"{version.quote.number}-v{version.number}",
-        version=version,
-        customer_id=version.quote.customer_id,
-        legal_entity_id=version.quote.legal_entity_id,
-        terms=version.terms,
-        terms_sha256=version.terms_sha256,
-        document=_frozen_document(version),
-        document_sha256=version.document_sha256,
-        signer_name=name.strip()[:200],
-        signer_email=email,
-        signer_title=title.strip()[:120],
-        consent_text=CONSENT,
-        ip_address=ip_address,
-        user_agent=user_agent[:500],
-        signed_at=now,
-    )
-    pdf = render_pdf(
-        "documents/order_form.html",
-        {
-            "version": version,
-            "quote": version.quote,
-            "terms": terms,
-            "priced": estimate(terms),
-            "terms_sha256": version.terms_sha256,
-            "evidence": form,
-        },
-    )
-    form.signed_document = store_document(filename=f"{form.number}-signed.pdf", content=pdf)
-    form.save()
+    mail_signed_copies(form, version, now)
     return form
 
 
 @transaction.atomic
 def decline_version(*, token: str, reason: str, now: datetime) -> QuoteVersion:
-    """Record that the customer declines.
+    """Record that a signer declines; nobody signs the version any more.
 
     :raises SigningLinkInvalid: if the link is not open.
     """
@@ -186,7 +141,7 @@ def decline_version(*, token: str, reason: str, now: datetime) -> QuoteVersion:
     version.status = lifecycle.next_state(version.status, "decline")
     version.decided_at = now
     version.save(update_fields=["status", "decided_at"])
-    link.revoked_at = now
-    link.save(update_fields=["revoked_at"])
+    version.links.filter(revoked_at__isnull=True).update(revoked_at=now)
+    Signer.objects.filter(id=link.signer_id).update(status=Signer.Status.DECLINED)
     announce(version.quote, version, "quote.declined", now, reason=reason[:1000])
     return version

@@ -18,6 +18,7 @@ from monetization.users.decorators import member_required
 from quotes import selectors, services
 from quotes.models import QuoteVersion
 from quotes.ports import OWN_LINK, available_methods
+from quotes.services.approvals import ApprovalMissing
 from quotes.web.forms import SignedElsewhereForm
 from quotes.web.found import latest_or_404
 
@@ -29,7 +30,7 @@ def send(request: HttpRequest, quote_id: UUID) -> HttpResponse:
     """Say what will be sent to whom; a POST freezes the version and mails its link."""
     version = latest_or_404(quote_id)
     here = reverse("quotes:detail", args=[quote_id])
-    if version.status != QuoteVersion.Status.DRAFT:
+    if version.status not in (QuoteVersion.Status.DRAFT, QuoteVersion.Status.APPROVED):
         return redirect(here)
     if request.method == "POST":
         try:
@@ -38,6 +39,8 @@ def send(request: HttpRequest, quote_id: UUID) -> HttpResponse:
                 now=timezone.now(),
                 signature_method=request.POST.get("signature_method", OWN_LINK),
             )
+        except ApprovalMissing as refusal:
+            return refused(request, refusal, f"{here}#approval")
         except Refusal as refusal:
             return refused(request, refusal, reverse("quotes:builder", args=[quote_id]))
         if not address:
@@ -56,7 +59,7 @@ def _show_link(request: HttpRequest, version: QuoteVersion, address: str) -> Htt
     """Go to the quote, where the address is shown once; only its hash is stored."""
     request.session[SHOWN_ONCE] = {"version": str(version.id), "address": address}
     here = reverse("quotes:detail", args=[version.quote_id])
-    return done(request, f"Sent to {version.signer_email} by mail.", here)
+    return done(request, "Sent by mail to whoever signs next.", here)
 
 
 @require_POST

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils import timezone
 from django.utils.http import content_disposition_header
 
 from monetization.documents.models import Document
@@ -13,12 +14,13 @@ from monetization.interface.htmx import refused
 from monetization.kernel.errors import Refusal
 from monetization.pricing.estimate import estimate
 from monetization.pricing.prices import PriceError
-from monetization.pricing.terms import terms_hash
+from monetization.pricing.terms import OrderTerms, terms_hash
 from monetization.users.decorators import member_required
 from quotes import selectors
 from quotes.domain.comparison import Change, compare_versions
 from quotes.models import OrderForm, QuoteVersion
 from quotes.ports import signature_method
+from quotes.services.approvals import needs_of
 from quotes.web.actions import SHOWN_ONCE
 from quotes.web.found import latest_or_404, version_or_404
 
@@ -49,12 +51,28 @@ def quote_detail(request: HttpRequest, quote_id: UUID) -> HttpResponse:
     except PriceError as error:
         context["incomplete"] = str(error)
     context |= _comparison(request, context["versions"])
+    context |= _agreeing(version, context.get("terms"))
     return render(request, "quotes/detail.html", context)
 
 
 def _has_link(version: QuoteVersion) -> bool:
     method = signature_method(version.signature_method)
     return method is None or not method.invites_signer
+
+
+def _agreeing(version: QuoteVersion, terms: OrderTerms | None) -> dict[str, Any]:
+    """Return who has to approve and to sign, who has, and what was said."""
+    is_draft = version.status in (QuoteVersion.Status.DRAFT, QuoteVersion.Status.APPROVED)
+    needs = needs_of(version, terms, timezone.now()) if is_draft and terms else []
+    return {
+        "needs": needs,
+        "is_approval_missing": any(need.agreement is None for need in needs),
+        "steps": list(version.approvals.order_by("step", "requested_at")),
+        "signers": list(version.signers.all()),
+        "evidence": list(version.evidence.order_by("sequence")),
+        "comments": list(version.quote.comments.order_by("id")),
+        "margin": selectors.margin_of(terms) if terms else None,
+    }
 
 
 def _shown_once(request: HttpRequest, version: QuoteVersion) -> str | None:

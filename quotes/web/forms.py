@@ -107,6 +107,31 @@ class DeclineForm(forms.Form):
     )
 
 
+class QuestionForm(forms.Form):
+    text = forms.CharField(
+        max_length=5000,
+        label="Your question",
+        widget=forms.Textarea(attrs={"rows": 3}),
+        error_messages={"required": "Write your question."},
+    )
+
+
+class ReassignForm(forms.Form):
+    """Who signs instead."""
+
+    new_name = forms.CharField(
+        max_length=200, label="Their full name", error_messages={"required": "Type their name."}
+    )
+    new_email = forms.EmailField(
+        max_length=254,
+        label="Their e-mail address",
+        error_messages={
+            "required": "Type their e-mail address.",
+            "invalid": "This is not an e-mail address. It looks like name@company.com.",
+        },
+    )
+
+
 class SignedElsewhereForm(forms.Form):
     """A contract signed outside: when, by whom, and the file if there is one."""
 

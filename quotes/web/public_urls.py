@@ -2,11 +2,14 @@
 
 from django.urls import path
 
-from quotes.web import signing
+from quotes.web import signing, signing_more
 
 app_name = "signing"
 urlpatterns = [
     path("<str:token>", signing.page, name="page"),
     path("<str:token>/decline", signing.decline, name="decline"),
+    path("<str:token>/ask", signing_more.ask, name="ask"),
+    path("<str:token>/reassign", signing_more.reassign, name="reassign"),
+    path("<str:token>/code", signing_more.code, name="code"),
     path("<str:token>/document.pdf", signing.document, name="document"),
 ]

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.cache import cache
+from django.core.signing import BadSignature, TimestampSigner
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.middleware.csrf import CsrfViewMiddleware
@@ -24,10 +25,12 @@ from monetization.pricing.estimate import estimate
 from monetization.tenancy.context import current_tenant_id, tenant_context
 from monetization.users.models import Membership
 from quotes import selectors, services
-from quotes.models import OrderForm, QuoteVersion, SigningLink
+from quotes.models import OrderForm, QuoteVersion, Signer, SigningLink
 from quotes.ports import signature_method
-from quotes.web.forms import DeclineForm, SignForm
+from quotes.web.forms import DeclineForm, QuestionForm, ReassignForm, SignForm
 
+CODE_HOLDS = 3600  # seconds
+_SIGNED = TimestampSigner(salt="signing-code")
 READS_A_MINUTE = 120
 ATTEMPTS_A_MINUTE = 12
 
@@ -52,10 +55,12 @@ class _CsrfWithoutOrigin(CsrfViewMiddleware):
 csrf_checked = decorator_from_middleware(_CsrfWithoutOrigin)
 
 
-def signer_page(view: Callable[..., HttpResponse]) -> PublicView:
+def signer_page(view: Callable[..., HttpResponse], *, before_code: bool = False) -> PublicView:
     """Bind the tenant a link belongs to and hand the view its open link.
 
     Every link that cannot be used gets the same page: unknown, expired, withdrawn, malformed.
+
+    :param before_code: open also to who has not shown the code by mail yet.
     """
 
     @wraps(view)
@@ -71,9 +76,37 @@ def signer_page(view: Callable[..., HttpResponse]) -> PublicView:
             except services.SigningLinkInvalid:
                 return gone(request)
             with tenant_context(tenant_id, actor=f"{link.signer_email} (signer)"):
+                if link.version.asks_email_code and not (before_code or has_code(request, link)):
+                    return sealed(ask_code(request, token, link))
                 return sealed(view(request, token, link))
 
     return csrf_exempt(csrf_checked(opened))
+
+
+def ask_code(request: HttpRequest, token: str, link: SigningLink, **extra: Any) -> HttpResponse:
+    """Show the way to a code by mail, and nothing of the order form."""
+    context = {"token": token, "link": link, "quote": link.version.quote, **extra}
+    return render(
+        request, "quotes/sign/code.html", context, status=422 if "error" in extra else 200
+    )
+
+
+def has_code(request: HttpRequest, link: SigningLink) -> bool:
+    """Say whether this browser has shown the code of this link within the hour."""
+    cookie = request.COOKIES.get(code_cookie(link), "")
+    try:
+        return bool(_SIGNED.unsign(cookie, max_age=CODE_HOLDS) == str(link.id))
+    except BadSignature:
+        return False
+
+
+def code_cookie(link: SigningLink) -> str:
+    return f"signing_{link.id.hex[-12:]}"
+
+
+def code_proof(link: SigningLink) -> str:
+    """Return what the cookie holds once the code was right."""
+    return _SIGNED.sign(str(link.id))
 
 
 def gone(request: HttpRequest) -> HttpResponse:
@@ -121,18 +154,17 @@ def is_too_fast(request: HttpRequest) -> bool:
 def page(request: HttpRequest, token: str, link: SigningLink) -> HttpResponse:
     """Show the order form to its signer; a POST signs it."""
     now = timezone.now()
-    if link.version.status == QuoteVersion.Status.ACCEPTED:
+    if is_done(link):
         if request.method == "POST":
             return redirect("signing:page", token)
         return _signed_page(request, token, link)
     if request.method != "POST":
         if request.method == "GET" and not _is_one_of_us(request):
             services.record_view(link_id=link.id, now=now)
-        form = SignForm(initial={"name": link.signer_name, "email": link.signer_email})
-        return _page(request, token, link, form)
+        return show_page(request, token, link)
     form = SignForm(request.POST)
     if not form.is_valid():
-        return _page(request, token, link, form, status=422)
+        return show_page(request, token, link, form=form, status=422)
     try:
         services.sign_version(
             token=token,
@@ -142,13 +174,20 @@ def page(request: HttpRequest, token: str, link: SigningLink) -> HttpResponse:
             consent=form.cleaned_data["consent"],
             ip_address=client_address(request),
             user_agent=request.headers.get("User-Agent", ""),
+            has_email_code=link.version.asks_email_code,
             now=now,
         )
     except services.SigningLinkInvalid:  # withdrawn while they were reading
         return gone(request)
     except Refusal as refusal:
-        return _page(request, token, link, form, status=409, refusal=str(refusal))
+        return show_page(request, token, link, form=form, status=409, refusal=str(refusal))
     return redirect("signing:page", token)
+
+
+def is_done(link: SigningLink) -> bool:
+    """Say whether this signer has nothing left to do: they signed, or everybody has."""
+    has_signed = link.signer is not None and link.signer.status == Signer.Status.SIGNED
+    return has_signed or link.version.status == QuoteVersion.Status.ACCEPTED
 
 
 def _is_one_of_us(request: HttpRequest) -> bool:
@@ -159,22 +198,31 @@ def _is_one_of_us(request: HttpRequest) -> bool:
     )
 
 
-def _page(
+def show_page(
     request: HttpRequest,
     token: str,
     link: SigningLink,
-    form: SignForm,
+    *,
     status: int = 200,
     **extra: Any,
 ) -> HttpResponse:
-    context = {"token": token, "link": link, "form": form, "consent": services.CONSENT}
-    context.setdefault("decline", DeclineForm())
+    """Show what there is to read and to do; ``extra`` has the forms that were filled in."""
+    context = {
+        **_shown(link),
+        "token": token,
+        "link": link,
+        "consent": services.consent_of(link),
+        "form": SignForm(initial={"name": link.signer_name, "email": link.signer_email}),
+        "decline": DeclineForm(),
+        "question": QuestionForm(),
+        "reassign": ReassignForm(),
+        "comments": selectors.shared_comments(link.version.quote_id),
+        **extra,
+    }
     method = signature_method(link.version.signature_method)
     if method is not None and method.page_name:
         context |= {"method": method, "signs_at": reverse(method.page_name, args=[token])}
-    return render(
-        request, "quotes/sign/page.html", {**_shown(link), **context, **extra}, status=status
-    )
+    return render(request, "quotes/sign/page.html", context, status=status)
 
 
 def _shown(link: SigningLink) -> dict[str, Any]:
@@ -184,25 +232,30 @@ def _shown(link: SigningLink) -> dict[str, Any]:
         "quote": link.version.quote,
         "terms": terms,
         "priced": estimate(terms),
+        "signers": list(link.version.signers.all()),
     }
 
 
 def _signed_page(request: HttpRequest, token: str, link: SigningLink) -> HttpResponse:
-    form = OrderForm.objects.get(version_id=link.version_id)
-    context = {**_shown(link), "token": token, "order_form": form}
+    context = {
+        **_shown(link),
+        "token": token,
+        "link": link,
+        "order_form": OrderForm.objects.filter(version_id=link.version_id).first(),
+        "evidence": list(link.version.evidence.order_by("sequence")),
+    }
     return render(request, "quotes/sign/signed.html", context)
 
 
 @signer_page
 @require_POST
 def decline(request: HttpRequest, token: str, link: SigningLink) -> HttpResponse:
-    """Record that the customer declines, with their reason."""
-    if link.version.status == QuoteVersion.Status.ACCEPTED:
+    """Record that a signer declines, with their reason."""
+    if is_done(link):
         return redirect("signing:page", token)
     form = DeclineForm(request.POST)
     if not form.is_valid():
-        sign = SignForm(initial={"name": link.signer_name, "email": link.signer_email})
-        return _page(request, token, link, sign, status=422, decline=form)
+        return show_page(request, token, link, status=422, decline=form)
     services.decline_version(token=token, reason=form.cleaned_data["reason"], now=timezone.now())
     return render(request, "quotes/sign/declined.html", {"quote": link.version.quote})
 

@@ -12,7 +12,7 @@ from drf_spectacular.generators import SchemaGenerator
 
 from billing.domain.assertions import KINDS
 from monetization.kernel.ids import uuid7
-from quotes.models import QuoteSequence
+from quotes.models import Quote, QuoteSequence, Signer
 from tests.factories_billing import CALLS, PLATFORM, billed, deal
 from tests.integration.api.conftest import CALLS as CALLS_MODEL
 from tests.integration.api.conftest import Api, line_of
@@ -83,6 +83,11 @@ def calls_to_make(api: Api, inside: Any, platform: Any, calls: Any) -> dict[str,
         "special_terms": "None",
         "signer_name": "Ann",
         "signer_email": "ann@example.com",
+        "further_signers": [{"name": "Bo", "email": "bo@example.com", "side": "seller"}],
+        "asks_email_code": True,
+        "renewal_months": 12,
+        "renewal_uplift_percent": "3",
+        "renewal_notice_days": 60,
         "phases": [
             {
                 "name": "Ramp",
@@ -109,6 +114,27 @@ def calls_to_make(api: Api, inside: Any, platform: Any, calls: Any) -> dict[str,
         ],
     }
     quote = api.made("quotes", {**draft_body, "customer": str(who), "external_id": "o1"})
+    rule_body = {
+        "name": "All",
+        "step": 1,
+        "approver_role": "finance",
+        "discount_over": "10",
+        "value_over": "5",
+        "margin_below": "90",
+        "term_over_months": 3,
+        "payment_over_days": 10,
+        "currencies": ["USD"],
+        "products": ["calls"],
+        "has_custom_text": True,
+        "valid_days": 30,
+        "is_active": True,
+    }
+    rule = api.made("approval-rules", {"name": "Every quote", "approver_role": "finance"})
+    asked = api.made(f"quotes/{quote['id']}/request-approval", {"comment": "c"}, status=200)
+    step = asked["results"][0]["id"]
+    with inside():
+        version = Quote.objects.get(id=quote["id"]).versions.get()
+        signer = Signer.objects.create(version=version, position=1, name="A", email="a@b.co").id
     contact = api.made(f"customers/{who}/contacts", {"name": "C", "email": "c@example.com"})
     paid_line = api.get(f"invoices/{draft['id']}").json()["lines"][0]["id"]
     product, price, paid = platform["product"], platform["id"], f"invoices/{draft['id']}"
@@ -145,8 +171,9 @@ def calls_to_make(api: Api, inside: Any, platform: Any, calls: Any) -> dict[str,
             "description": "d",
             "kind": "fixed",
             "recognition": "point_in_time",
+            "cost_percent": "20",
         },
-        f"patch products/{product}": {"is_archived": True},
+        f"patch products/{product}": {"is_archived": True, "cost_percent": "5"},
         "post prices": {
             "product": product,
             "code": "new",
@@ -178,6 +205,18 @@ def calls_to_make(api: Api, inside: Any, platform: Any, calls: Any) -> dict[str,
             "signer_email": "a@example.com",
             "document": "JVBERi0xLjc=",
         },
+        f"post quotes/{quote['id']}/request-approval": {"comment": "please"},
+        f"post quotes/{quote['id']}/reopen": {},
+        f"post quotes/{quote['id']}/signers/{signer}/remind": {},
+        f"post quotes/{quote['id']}/signers/{signer}/reassign": {
+            "name": "Cy",
+            "email": "cy@example.com",
+            "reason": "away",
+        },
+        f"post quotes/{quote['id']}/comments": {"text": "y", "is_shared": True},
+        "post approval-rules": rule_body,
+        f"patch approval-rules/{rule['id']}": rule_body,
+        f"post approvals/{step}/decide": {"decision": "refuse", "comment": "no"},
         f"post quotes/{quote['id']}/send": {},
         f"post quotes/{quote['id']}/revise": {},
         f"post order-forms/{form}/schedule": {},
@@ -338,7 +377,7 @@ def test_no_query_makes_the_server_fail(api: Api) -> None:
         if "get" not in methods:
             continue
         short = path.removeprefix("/api/v1/")
-        for name in ("id", "prefix", "pk", "line"):
+        for name in ("id", "prefix", "pk", "line", "signer"):
             short = short.replace(f"{{{name}}}", str(uuid7()))
         assert api.get(short.replace("{number}", "999999")).status_code < 500, path
         for parameter in methods["get"].get("parameters", []):

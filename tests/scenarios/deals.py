@@ -125,6 +125,7 @@ def sell(
         user_agent="Browser",
         now=now,
     )
+    assert form is not None
     schedule = create_schedule(order_form_id=form.id, now=now)
     activate_schedule(schedule_id=schedule.id, now=now)
     version.refresh_from_db()

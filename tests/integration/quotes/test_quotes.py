@@ -79,7 +79,9 @@ def sign(token: str, **changes: Any) -> OrderForm:
         "user_agent": "Browser",
         "now": NOW,
     }
-    return services.sign_version(token=token, **{**details, **changes})
+    form = services.sign_version(token=token, **{**details, **changes})
+    assert form is not None
+    return form
 
 
 class TestDraft:

@@ -246,6 +246,7 @@ class TestQuote:
                 user_agent="Browser 7",
                 now=timezone.now(),
             )
+        assert form is not None
         body = revops.get(f"/quotes/{quote.id}/").content.decode()
 
         for text in ("203.0.113.7", "Browser 7", "Ann Lee, CFO", form.document_sha256):

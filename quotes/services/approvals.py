@@ -171,11 +171,12 @@ def decide(
     if is_approved:
         step.valid_until = now + timedelta(days=step.rule.valid_days)
     step.save()
-    fact = "quote.approval_given" if is_approved else "quote.approval_refused"
-    announce(version.quote, version, fact, now, rule=step.title, reason=step.comment)
+    said = {"rule": step.title, "reason": step.comment}
     if is_approved:
+        announce(version.quote, version, "quote.approval_given", now, **said)
         _proceed(version, now)
     else:
+        announce(version.quote, version, "quote.approval_refused", now, **said)
         _open_steps(version).update(status=ApprovalStep.Status.WITHDRAWN)
         _move(version, "reject")
         _answer(step, version, f"{decider.label} refused: {step.comment}", now)

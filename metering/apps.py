@@ -7,6 +7,7 @@ class MeteringConfig(AppConfig):
     def ready(self) -> None:
         from metering import handlers
         from metering.imports.services import IMPORT
+        from metering.services.settling import SETTLE
         from monetization.events.schemas import register_event_type
         from monetization.events.services import subscribe
         from monetization.jobs.services import register_job_kind
@@ -23,4 +24,5 @@ class MeteringConfig(AppConfig):
             required=("action", "events", "reason"),
         )
         register_job_kind(IMPORT)
+        register_job_kind(SETTLE)
         subscribe("alias.mapped", "metering.attribute_alias", handlers.on_alias_mapped)

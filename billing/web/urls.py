@@ -13,10 +13,12 @@ from billing.web import (
     payments,
     reviews,
     schedules,
+    usage_lines,
 )
 
 app_name = "billing"
 urlpatterns = [
+    path("usage-events/<uuid:event_id>/", usage_lines.event_lines, name="event-lines"),
     path("invoices/", grid.invoice_list, name="invoice-list"),
     path("invoices/export.<slug:kind>", grid.invoice_export, name="invoice-export"),
     path("invoices/selection", grid.selection_totals, name="invoice-selection"),

@@ -325,6 +325,8 @@ def event_conditions(
     unmatched: bool = False,
     quarantined: bool = False,
     conflicting: bool = False,
+    quarantine: str = "",
+    source: str = "",
     before: UUID | None = None,
 ) -> tuple[str, list[Any]]:
     """Return the SQL condition on events ``e`` of some filters, with its parameters."""
@@ -335,6 +337,8 @@ def event_conditions(
         ("e.customer_id = %b", customer_id),
         ("e.occurred_at >= %b", since),
         ("e.occurred_at < %b", until),
+        ("e.quarantine = %b", quarantine or None),
+        ("e.source = %b", source or None),
         ("e.id < %b", before),
     ):
         if value is not None:

@@ -21,6 +21,7 @@ from metering.selectors.exploring import (
     events_by_day,
     health,
 )
+from metering.selectors.history import event_history
 from metering.web.choosing import CustomerNameField, customer_labels, event_types
 from monetization.customers.models import Customer
 from monetization.interface.exports import csv_response
@@ -232,5 +233,8 @@ def event_detail(request: HttpRequest, event_id: UUID) -> HttpResponse:
         "zone": customer.time_zone if customer else "UTC",
         "counted": counted_by(event),
         "conflicts": conflicts_of(event.id),
+        "steps": event_history(
+            event.id, source=event.source, source_event_id=event.source_event_id
+        ),
     }
     return render(request, "metering/event.html", context)

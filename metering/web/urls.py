@@ -1,6 +1,6 @@
 from django.urls import path
 
-from metering.web import customers, explorer, imports, meters, unmatched
+from metering.web import customers, explorer, health, imports, meters, queues, unmatched
 
 app_name = "metering"
 urlpatterns = [
@@ -8,6 +8,11 @@ urlpatterns = [
     path("export.csv", explorer.usage_export, name="export"),
     path("events/<uuid:event_id>", explorer.event_detail, name="event"),
     path("unmatched", unmatched.unmatched, name="unmatched"),
+    path("quarantine", queues.quarantine, name="quarantine"),
+    path("quarantine.csv", queues.quarantine_export, name="quarantine-export"),
+    path("conflicts", queues.conflicts, name="conflicts"),
+    path("conflicts.csv", queues.conflicts_export, name="conflicts-export"),
+    path("health", health.health, name="health"),
     path("meters", meters.meter_list, name="meters"),
     path("meters/new", meters.meter_create, name="meter-create"),
     path("meters/<uuid:meter_id>", meters.meter_detail, name="meter-detail"),

@@ -1,5 +1,16 @@
 """Benchmarks of metering. Each measures its limit and its subject in the same run."""
 
+from argparse import ArgumentParser
+
 from metering.benches.ingest import ingest
 
 BENCHES = {"ingest": ingest}
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--batches", default="100,500,1000", help="ingest: events per request, with commas"
+    )
+    parser.add_argument(
+        "--duplicates", default="0,5,100", help="ingest: per cent sent before, with commas"
+    )

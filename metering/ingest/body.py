@@ -2,10 +2,13 @@
 
 import zlib
 from collections.abc import Iterator
+from contextlib import closing, suppress
 from typing import Any, Protocol
 
 from django.http import HttpRequest
 from rest_framework.exceptions import APIException, ParseError, UnsupportedMediaType
+
+from metering.ingest.zstd import ZstdDecoder, ZstdError, ZstdMissing
 
 MAX_BODY = 10 * 1024 * 1024
 # Objects cost memory by number, not by size: a body of [0,0,0,...] would need eight times
@@ -39,9 +42,40 @@ class BodyNotThere(APIException):
 class _Decoder(Protocol):
     @property
     def eof(self) -> bool: ...
+    def feed(self, data: bytes) -> Iterator[bytes]: ...
+    def close(self) -> None: ...
+
+
+class _Gunzip:
+    def __init__(self) -> None:
+        self._zlib = zlib.decompressobj(wbits=31)
+
     @property
-    def unconsumed_tail(self) -> bytes: ...
-    def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
+    def eof(self) -> bool:
+        return self._zlib.eof
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        if self.eof:
+            raise zlib.error
+        while data:
+            yield self._zlib.decompress(data, PIECE)
+            data = self._zlib.unconsumed_tail
+        if self._zlib.unused_data:
+            raise zlib.error
+
+
+def _decoder(encoding: str) -> _Decoder:
+    if encoding == "gzip":
+        return _Gunzip()
+    if encoding == "zstd":
+        with suppress(ZstdMissing):
+            return ZstdDecoder()
+    raise UnsupportedMediaType(
+        encoding, "Content-Encoding {media_type} is not taken; send gzip, zstd or nothing."
+    )
 
 
 def read_body(request: HttpRequest) -> tuple[bytes, bool]:
@@ -61,16 +95,13 @@ def read_body(request: HttpRequest) -> tuple[bytes, bool]:
     if length.isdigit() and int(length) > MAX_BODY:
         raise BodyTooLarge
     pieces = _pieces(request)
-    if encoding == "gzip":
-        body = _gunzip(pieces)
-    elif encoding == "identity":
+    if encoding == "identity":
         body = _whole(pieces)
         if length.isdigit() and len(body) < int(length):
             raise BodyNotThere
     else:
-        raise UnsupportedMediaType(
-            encoding, "Content-Encoding {media_type} is not taken; send gzip or nothing."
-        )
+        with closing(_decoder(encoding)) as decoder:
+            body = _whole(_decoded(pieces, decoder, encoding))
     if body.count(b",") + body.count(b":") > MAX_VALUES:
         raise BodyTooLarge(f"A body may have at most {MAX_VALUES:,} values; send smaller batches.")
     return body, media in NDJSON_TYPES
@@ -98,21 +129,11 @@ def _whole(pieces: Iterator[bytes]) -> bytes:
     return bytes(body)
 
 
-def _gunzip(pieces: Iterator[bytes]) -> bytes:
-    decoder: _Decoder = zlib.decompressobj(wbits=31)
-    body = bytearray()
+def _decoded(pieces: Iterator[bytes], decoder: _Decoder, encoding: str) -> Iterator[bytes]:
     try:
         for piece in pieces:
-            if decoder.eof:
-                raise ParseError("the gzip body goes on after its end")
-            waiting = piece
-            while waiting:
-                body += decoder.decompress(waiting, PIECE)
-                waiting = decoder.unconsumed_tail
-                if len(body) > MAX_BODY:
-                    raise BodyTooLarge
-    except zlib.error:
-        raise ParseError("the body is not gzip") from None
+            yield from decoder.feed(piece)
+    except (zlib.error, ZstdError):
+        raise ParseError(f"the body is not {encoding}, or goes on after its end") from None
     if not decoder.eof:
-        raise ParseError("the gzip body is cut short")
-    return bytes(body)
+        raise ParseError(f"the {encoding} body is cut short")

@@ -11,6 +11,7 @@ from metering.domain.events import UsageEvent, Verdict
 from metering.ingest import quick
 from metering.ingest.parser import parse_batch, read_events
 from metering.services.recording import record
+from metering.stores.postgres import wait_briefly
 from monetization.interface.problems import Unprocessable
 
 MAX_BATCH = 10_000
@@ -47,6 +48,7 @@ def take_in(body: bytes, *, ndjson: bool, now: datetime) -> list[Verdict]:
 def store(read: Sequence[UsageEvent | Verdict], *, now: datetime) -> list[Verdict]:
     """Store what could be read; return a verdict for each, in order."""
     events = [item for item in read if isinstance(item, UsageEvent)]
+    wait_briefly()
     found = record(events, now=now)
     if len(events) == len(read):
         return found

@@ -87,6 +87,12 @@ def wait_for_batches() -> None:
         cursor.execute(f"SELECT pg_advisory_unlock({USAGE_LOCK})")
 
 
+def wait_briefly() -> None:
+    """Let no lock keep this transaction waiting for longer than its sender would."""
+    with bulk_cursor() as cursor:
+        cursor.execute("SELECT set_config('lock_timeout', '10s', true)")
+
+
 def keep_batches_waiting() -> None:
     """Let no batch in until this transaction ends."""
     with bulk_cursor() as cursor:

@@ -107,7 +107,12 @@ _database["ENGINE"] = "django.db.backends.postgresql"
 _database["CONN_MAX_AGE"] = 0
 _database["OPTIONS"] = {
     **_database.get("OPTIONS", {}),
-    "pool": {"min_size": 1, "max_size": env.int("DATABASE_POOL_SIZE", default=8), "timeout": 20},
+    "pool": {
+        "min_size": 1,
+        "max_size": env.int("DATABASE_POOL_SIZE", default=8),
+        "timeout": env.int("DATABASE_WAIT", default=5),  # seconds; then 503
+        "reconnect_timeout": 10,  # then the next request tries again
+    },
     "application_name": "throughline",
 }
 DATABASES = {"default": _database}

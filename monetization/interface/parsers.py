@@ -1,6 +1,7 @@
 """A JSON parser that refuses what would be silently misread."""
 
 import json
+import re
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import IO, Any
@@ -9,6 +10,11 @@ from rest_framework.exceptions import ParseError
 from rest_framework.parsers import BaseParser
 
 MAX_DEPTH = 32
+# Whole strings first, so that brackets inside them are passed over. One without an end goes to
+# the end of the body, so that it is looked at once.
+_BRACKET = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
+_HALF_PAIR = re.compile(rb"\\u[dD]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def strict_json(body: bytes) -> Any:
@@ -16,22 +22,23 @@ def strict_json(body: bytes) -> Any:
 
     :raises ParseError: saying what is wrong.
     """
-    try:
-        text = body.decode("utf-8")
-    except UnicodeDecodeError:
-        raise ParseError("the body is not UTF-8") from None
-    _check_depth(text)
+    _check_depth(body)
+    if b"\x00" in body or b"\\u0000" in body:
+        raise ParseError("the body contains a NUL character")
     try:
         value = json.loads(
-            text,
+            body.decode("utf-8"),
             parse_float=Decimal,
             parse_int=_integer,
             parse_constant=_constant,
             object_pairs_hook=_pairs,
         )
+    except UnicodeDecodeError:
+        raise ParseError("the body is not UTF-8") from None
     except (ValueError, RecursionError) as error:
         raise ParseError(f"the body is not valid JSON: {error}") from None
-    _check_text(text)
+    if _HALF_PAIR.search(body):
+        _check_text(value)
     return value
 
 
@@ -54,35 +61,30 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return result
 
 
-def _check_depth(text: str) -> None:
-    depth, in_string, escaped = 0, False, False
-    for char in text:
-        if in_string:
-            if escaped:
-                escaped = False
-            elif char == "\\":
-                escaped = True
-            elif char == '"':
-                in_string = False
-        elif char == '"':
-            in_string = True
-        elif char in "[{":
+def _check_depth(body: bytes) -> None:
+    depth = 0
+    for found in _BRACKET.finditer(body):
+        sign = found[0]
+        if sign in b"[{":
             depth += 1
             if depth > MAX_DEPTH:
                 raise ParseError(f"the body nests deeper than {MAX_DEPTH} levels")
-        elif char in "]}":
+        elif sign in b"]}":
             depth -= 1
 
 
-def _check_text(text: str) -> None:
-    lowered = text.lower()
-    if "\x00" in text or "\\u0000" in lowered:
-        raise ParseError("the body contains a NUL character")
-    if "\\ud" in lowered:
-        try:
-            json.dumps(json.loads(text), ensure_ascii=False).encode("utf-8")
-        except UnicodeEncodeError:
-            raise ParseError("the body contains half a surrogate pair") from None
+def _check_text(value: Any) -> None:
+    """Refuse half a surrogate pair: what was a whole one is one character by now."""
+    if isinstance(value, str):
+        if _SURROGATE.search(value):
+            raise ParseError("the body contains half a surrogate pair")
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            _check_text(key)
+            _check_text(item)
+    elif isinstance(value, list):
+        for item in value:
+            _check_text(item)
 
 
 class StrictJSONParser(BaseParser):

@@ -1,9 +1,10 @@
 """Errors of the API as ``application/problem+json`` (RFC 9457) with a stable ``code``."""
 
+import logging
 from typing import Any
 
 from django.core.exceptions import ObjectDoesNotExist, PermissionDenied
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.http import Http404, HttpResponse, JsonResponse
 from rest_framework import exceptions, status
 from rest_framework.response import Response
@@ -12,6 +13,8 @@ from monetization.kernel.errors import Refusal
 from monetization.pricing.prices import PriceError
 
 CONTENT_TYPE = "application/problem+json"
+RETRY_AFTER = 5  # seconds
+logger = logging.getLogger(__name__)
 
 
 def problem_body(
@@ -38,6 +41,15 @@ def problem_response(
         status=status_code,
         content_type=CONTENT_TYPE,
     )
+
+
+def unavailable_response(error: Exception) -> HttpResponse:
+    """Answer with 503 outside DRF: the database did not do what it should."""
+    logger.warning("The database did not do a request: %s", error)
+    problem = Unavailable()
+    response = problem_response(problem.status_code, problem.default_code, str(problem.detail))
+    response["Retry-After"] = str(RETRY_AFTER)
+    return response
 
 
 def field_errors(detail: Any, path: str = "") -> list[dict[str, str]]:
@@ -75,6 +87,10 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | Non
     if isinstance(exc, (Http404, ObjectDoesNotExist)):
         _roll_back()
         return _problem(404, "not_found", "No such resource.")
+    if isinstance(exc, (OperationalError, InterfaceError)):
+        _roll_back()
+        logger.warning("The database did not do a request: %s", exc)
+        exc = Unavailable()
     if isinstance(exc, PriceError):
         exc = price_problem(exc)
     if isinstance(exc, PermissionDenied):
@@ -92,7 +108,7 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | Non
     headers = {}
     if getattr(exc, "auth_header", None):
         headers["WWW-Authenticate"] = exc.auth_header  # type: ignore[attr-defined]
-    if getattr(exc, "wait", None):
+    if getattr(exc, "wait", None) is not None:
         headers["Retry-After"] = str(int(exc.wait) + 1)  # type: ignore[attr-defined]
     code = exc.get_codes() if isinstance(exc.detail, str) else exc.default_code
     return _problem(exc.status_code, str(code), str(exc.detail), headers=headers)
@@ -125,6 +141,18 @@ def _problem(
         headers=headers,
         content_type=CONTENT_TYPE,
     )
+
+
+class Unavailable(exceptions.APIException):
+    """The database is away, full, or busy for too long; nothing of the request was stored.
+
+    A commit whose answer was lost may have been stored: every call can be repeated safely.
+    """
+
+    status_code = status.HTTP_503_SERVICE_UNAVAILABLE
+    default_code = "unavailable"
+    default_detail = "The database cannot do this now; send the request again in some seconds."
+    wait = RETRY_AFTER - 1  # the answer says one more
 
 
 class Unprocessable(exceptions.APIException):

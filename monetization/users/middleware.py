@@ -5,12 +5,12 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
-from monetization.interface.problems import problem_response
+from monetization.interface.problems import problem_response, unavailable_response
 from monetization.tenancy.context import tenant_context
 from monetization.users.models import ApiKey, Membership
 from monetization.users.permissions import Principal, permissions_of
@@ -38,6 +38,14 @@ class TenantMiddleware:
             request.principal = None  # type: ignore[attr-defined]
             return self.get_response(request)
         key = _presented_key(request)
+        try:
+            return self._bound(request, key)
+        except (OperationalError, InterfaceError) as error:
+            if key is None:
+                raise
+            return unavailable_response(error)
+
+    def _bound(self, request: HttpRequest, key: str | None) -> HttpResponse:
         if key is not None:
             principal = principal_of_key(key)
             if principal is None:

@@ -8,11 +8,14 @@ from functools import wraps
 from typing import Any, Protocol
 
 from django.core.exceptions import RequestDataTooBig
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from rest_framework.exceptions import APIException, ParseError, UnsupportedMediaType
 
 from metering.ingest.body import MAX_BODY, BodyTooLarge
+from metering.ingest.limits import limiter
 from monetization.interface.parsers import strict_json
+from monetization.interface.problems import Unavailable
 from monetization.tenancy.context import tenant_context
 from monetization.users.middleware import principal_of_key
 from monetization.users.permissions import Principal
@@ -43,16 +46,23 @@ def dialect(fail: Fail, *, who: KeyReader | None = None) -> Callable[[View], Vie
         def guarded(request: HttpRequest) -> HttpResponse:
             if request.method != "POST":
                 return fail(405, "method_not_allowed", "Send events with POST.")
-            principal = (who or principal_of_request)(request)
-            if principal is None:
-                return fail(401, "invalid_api_key", "The API key is unknown, expired or revoked.")
-            if not principal.may(PERMISSION):
-                return fail(403, "permission_denied", f"The API key lacks the scope {PERMISSION}.")
             try:
-                with tenant_context(principal.tenant_id, actor=principal.label):
+                principal = (who or principal_of_request)(request)
+                if principal is None:
+                    return fail(
+                        401, "invalid_api_key", "The API key is unknown, expired or revoked."
+                    )
+                if not principal.may(PERMISSION):
+                    return fail(
+                        403, "permission_denied", f"The API key lacks the scope {PERMISSION}."
+                    )
+                tenant_id = principal.tenant_id
+                with limiter.place(tenant_id), tenant_context(tenant_id, actor=principal.label):
                     return view(request)
             except APIException as error:
                 return _failed(fail, error)
+            except (OperationalError, InterfaceError):
+                return _failed(fail, Unavailable())
 
         guarded.required_permission = PERMISSION  # type: ignore[attr-defined]
         guarded.csrf_exempt = True  # type: ignore[attr-defined]
@@ -65,7 +75,7 @@ def _failed(fail: Fail, error: APIException) -> HttpResponse:
     code = error.get_codes() if isinstance(error.detail, str) else error.default_code
     response = fail(error.status_code, str(code), str(error.detail))
     wait = getattr(error, "wait", None)
-    if wait:
+    if wait is not None:
         response["Retry-After"] = str(int(wait) + 1)
     return response
 

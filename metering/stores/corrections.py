@@ -16,7 +16,7 @@ from metering.domain.counting import MeterDefinition
 from metering.domain.events import VOIDS, Correction, UsageEvent, identity_bytes
 from metering.stores import arrays
 from metering.stores.deltas import Counting, write_deltas
-from metering.stores.postgres import bulk_cursor
+from metering.stores.postgres import bulk_cursor, known_identities
 
 ALREADY = "the event it names is already corrected; correct the event that did"
 COUNTS_NOT = "the event it names never counts: it was discarded or only voids another"
@@ -52,13 +52,7 @@ def take_reserved(
             binary=True,
         )
         taken = {row[0] for row in cursor.fetchall()}
-        cursor.execute(
-            "SELECT uuid_send(key_hash), payload_hash, uuid_send(event_id) FROM metering_usagekey"
-            " WHERE tenant_id = current_tenant_id() AND key_hash = ANY(%b::uuid[])",
-            [arrays.uuids([key for key in keys if key not in taken])],
-            binary=True,
-        )
-        return taken, {row[0]: (row[1], row[2]) for row in cursor.fetchall()}
+    return taken, known_identities([key for key in keys if key not in taken])
 
 
 def retire_arrived(keys: Sequence[bytes]) -> set[bytes]:
@@ -157,14 +151,11 @@ def _retire(
     if not won:
         return {}
     by_target = {one.target: one for one in won}
-    cursor.execute(
-        "SELECT uuid_send(key_hash), uuid_send(event_id) FROM metering_usagekey"
-        " WHERE tenant_id = current_tenant_id() AND key_hash = ANY(%b::uuid[])"
-        " AND payload_hash <> ''",
-        [arrays.uuids(list(by_target))],
-        binary=True,
-    )
-    there = {row[1]: by_target[row[0]] for row in cursor.fetchall()}
+    there = {
+        event_id: by_target[key]
+        for key, (payload, event_id) in known_identities(list(by_target)).items()
+        if payload
+    }
     cursor.execute(
         "UPDATE metering_usageevent e SET retired_xact = pg_current_xact_id(), retired_by = u.by"
         " FROM unnest(%b::uuid[], %b::uuid[]) AS u(id, by)"

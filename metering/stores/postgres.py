@@ -119,13 +119,23 @@ def claim_identities(
         claimed = {row[0] for row in cursor.fetchall()}
         if len(claimed) == len(keys):
             return claimed, {}
+    return claimed, known_identities([key for key in keys if key not in claimed])
+
+
+def known_identities(keys: Sequence[bytes]) -> dict[bytes, tuple[bytes, bytes]]:
+    """Return payload hash and event id of those keys that are known."""
+    with bulk_cursor() as cursor:
+        # The limit makes Postgres look up key by key. Without it, it reads all keys of a company
+        # it has no statistics about yet: it takes them for few.
         cursor.execute(
-            "SELECT uuid_send(key_hash), payload_hash, uuid_send(event_id) FROM metering_usagekey"
-            " WHERE tenant_id = current_tenant_id() AND key_hash = ANY(%b::uuid[])",
-            [arrays.uuids([key for key in keys if key not in claimed])],
+            "SELECT uuid_send(u.key), k.payload_hash, uuid_send(k.event_id)"
+            " FROM unnest(%b::uuid[]) AS u(key) CROSS JOIN LATERAL ("
+            " SELECT payload_hash, event_id FROM metering_usagekey"
+            " WHERE tenant_id = current_tenant_id() AND key_hash = u.key LIMIT 1) k",
+            [arrays.uuids(keys)],
             binary=True,
         )
-        return claimed, {row[0]: (row[1], row[2]) for row in cursor.fetchall()}
+        return {row[0]: (row[1], row[2]) for row in cursor.fetchall()}
 
 
 def read_setting(aliases: set[str]) -> Setting:

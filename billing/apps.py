@@ -20,7 +20,11 @@ class BillingConfig(AppConfig):
         ):
             register_job_kind(JobKind(f"invoices.{name}", one, batch_size=BATCH, run_batch=many))
         register_job_kind(JobKind("invoices.issue", handlers.issue_item, batch_size=5))
-        register_job_kind(JobKind("invoices.send", handlers.send_item))
+        register_job_kind(
+            JobKind(
+                "invoices.send", handlers.send_item, batch_size=20, run_batch=handlers.send_batch
+            )
+        )
 
 
 def _register_events() -> None:

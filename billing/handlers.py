@@ -5,13 +5,14 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
+from django.db import transaction
 from django.utils import timezone
 
 from billing.models import Invoice
 from billing.services import reviews
 from billing.services.assertions import refuse_failing
 from billing.services.calculation import InvoiceChange
-from billing.services.delivery import send_invoice
+from billing.services.delivery import ensure_documents, send_invoice
 from billing.services.invoicing import (
     advance_schedule,
     issue_invoice,
@@ -109,6 +110,19 @@ def send_item(job: Job, item: JobItem) -> dict[str, Any]:
         raise SkipItem("sent before")
     made = send_invoice(invoice_id=invoice.id, now=timezone.now())
     return {"number": made.number}
+
+
+def send_batch(job: Job, items: Sequence[JobItem]) -> dict[str, Outcome]:
+    """Make the documents of many invoices at once, then queue each one's mail."""
+    ensure_documents(invoice_ids=_ids(items))
+    said: dict[str, Outcome] = {}
+    for item in items:
+        try:
+            with transaction.atomic():
+                said[item.key] = send_item(job, item)
+        except (Refusal, SkipItem) as outcome:
+            said[item.key] = outcome
+    return said
 
 
 def on_schedule_activated(event: Event) -> None:

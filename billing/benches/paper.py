@@ -30,7 +30,7 @@ def bare_rate(company: Company, invoices: Sequence[UUID]) -> float:
         rows = Invoice.objects.filter(id__in=list(invoices)[:SHEETS])
         pages = [document_html("documents/invoice.html", invoice_context(row)) for row in rows]
     cores = os.cpu_count() or 1
-    with ProcessPoolExecutor(cores, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(cores, mp_context=get_context("fork")) as pool:
         list(pool.map(bare, pages[: 2 * cores]))
         seconds = timed(lambda: list(pool.map(bare, pages)))
     return len(pages) / seconds

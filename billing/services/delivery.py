@@ -1,5 +1,8 @@
 """Make an issued invoice's document and its files once, and mail them."""
 
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from uuid import UUID
 
@@ -12,9 +15,11 @@ from billing.services.mail_texts import mail_about
 from billing.services.paper import credit_note_context, invoice_context
 from billing.services.usage_detail import usage_csv
 from monetization.documents.models import Document, DocumentTemplate
+from monetization.documents.renderer import PDF_UA, PROCESSES, lay_out
 from monetization.documents.services import (
     PDF_A3,
     EmbeddedFile,
+    document_html,
     render_pdf,
     store_document,
     template_of,
@@ -114,14 +119,53 @@ def render_credit_note(note: CreditNote) -> bytes:
     return render_pdf("documents/credit_note.html", credit_note_context(note))
 
 
+@transaction.atomic
+def ensure_documents(*, invoice_ids: Sequence[UUID]) -> None:
+    """Make the PDFs that issued invoices still lack, laid out on all cores at once.
+
+    :raises ElectronicInvoiceIncomplete: if an entity wants Factur-X and something is missing.
+    """
+    rows = list(
+        Invoice.objects.select_for_update(of=("self",))
+        .filter(id__in=list(invoice_ids), status=Invoice.Status.ISSUED, document__isnull=True)
+        .select_related("customer", "legal_entity")
+        .order_by("id")
+    )
+    sheets = [_sheet(row) for row in rows]
+    with ThreadPoolExecutor(PROCESSES) as pool:  # threads that wait for other processes
+        contents = list(pool.map(_laid_out, sheets))
+    for row, content in zip(rows, contents, strict=True):
+        row.document = store_document(filename=_filename(row.number, "pdf"), content=content)
+        row.save(update_fields=["document"])
+
+
+@dataclass(frozen=True, slots=True)
+class _Sheet:
+    """An issued document before it is laid out."""
+
+    html: str
+    variant: str = PDF_UA
+    files: tuple[EmbeddedFile, ...] = ()
+    xmp: str = ""
+
+
 def _with_xml(document: Invoice | CreditNote) -> bytes:
     """Lay out an issued document; as Factur-X where its entity wants that."""
+    return _laid_out(_sheet(document))
+
+
+def _laid_out(sheet: _Sheet) -> bytes:
+    return lay_out(sheet.html, variant=sheet.variant, files=sheet.files, xmp=sheet.xmp)
+
+
+def _sheet(document: Invoice | CreditNote) -> _Sheet:
     if isinstance(document, Invoice):
         name, context = "documents/invoice.html", invoice_context(document)
     else:
         name, context = "documents/credit_note.html", credit_note_context(document)
+    html = document_html(name, context)
     if context["template"].electronic_format != DocumentTemplate.Electronic.FACTUR_X:
-        return render_pdf(name, context)
+        return _Sheet(html)
     issued_on = document.issued_on or date.min
     file = EmbeddedFile(
         name=FILENAME,
@@ -130,7 +174,7 @@ def _with_xml(document: Invoice | CreditNote) -> bytes:
         relationship="Alternative",
         at=datetime(issued_on.year, issued_on.month, issued_on.day, tzinfo=UTC),
     )
-    return render_pdf(name, context, variant=PDF_A3, files=(file,), xmp=XMP)
+    return _Sheet(html, PDF_A3, (file,), XMP)
 
 
 @transaction.atomic

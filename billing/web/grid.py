@@ -25,7 +25,7 @@ from monetization.jobs.models import Job
 from monetization.kernel.errors import Refusal
 from monetization.users.decorators import member_required
 
-PER_PAGE = 100
+PER_PAGE = 50
 CHUNK = 500  # rows of an export compared at once
 
 

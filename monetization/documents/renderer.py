@@ -4,12 +4,15 @@ import base64
 import hashlib
 import json
 import os
+import queue
 import selectors
 import struct
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -74,7 +77,8 @@ def lay_out(
             for file in files
         ],
     }
-    state, answer = _worker().ask(json.dumps(request).encode(), TIME_LIMIT)
+    with _worker() as worker:
+        state, answer = worker.ask(json.dumps(request).encode(), TIME_LIMIT)
     if state == b"K":
         return answer
     words = answer.decode(errors="replace")
@@ -167,17 +171,30 @@ class _Worker:
                 pipe.close()
 
 
-_current: _Worker | None = None
+PROCESSES = os.cpu_count() or 1
+_idle: queue.LifoQueue[_Worker] = queue.LifoQueue()
+_owner = 0
 _starting = threading.Lock()
 
 
-def _worker() -> _Worker:
-    """Return this process's worker; one inherited by a fork belongs to the parent."""
-    global _current
+@contextmanager
+def _worker() -> Iterator[_Worker]:
+    """Lend one of this process's workers; those inherited by a fork belong to the parent.
+
+    The one used last comes first, so that documents made one by one need one process.
+    """
+    global _idle, _owner
     with _starting:
-        if _current is None or _current.pid != os.getpid():
-            _current = _Worker()
-        return _current
+        if _owner != os.getpid():
+            _idle, _owner = queue.LifoQueue(), os.getpid()
+            for _ in range(PROCESSES):
+                _idle.put(_Worker())
+        idle = _idle
+    worker = idle.get()
+    try:
+        yield worker
+    finally:
+        idle.put(worker)
 
 
 def _environment() -> dict[str, str]:

@@ -93,13 +93,31 @@ class TestPdf:
     ) -> None:
         invoice = issued()
         first = delivery.render_invoice(invoice)
-        renderer._worker().stop()
+        with renderer._worker() as worker:
+            worker.stop()
 
         again = delivery.render_invoice(invoice)
 
         assert first == again
         assert b"/CreationDate" not in first
         assert b"/ModDate" not in first
+
+    def test_many_at_once_are_the_same_documents_as_one_by_one(
+        self, issued: Callable[[], Invoice]
+    ) -> None:
+        first = issued()
+        earlier = Invoice.objects.filter(schedule=first.schedule, status="draft", bill_on__lt=NOW)
+        others = [issue_invoice(invoice_id=x.id, issued_on=ISSUED, now=NOW) for x in earlier]
+        rows = [first, *others]
+        assert len(rows) == 3
+        alone = [delivery.render_invoice(row) for row in rows]
+
+        delivery.ensure_documents(invoice_ids=[row.id for row in rows])
+
+        for row, content in zip(rows, alone, strict=True):
+            row.refresh_from_db()
+            assert row.document is not None
+            assert bytes(row.document.content) == content
 
     def test_it_is_tagged_has_a_language_and_a_title(self, issued: Callable[[], Invoice]) -> None:
         save_template(language="de")

@@ -8,7 +8,13 @@ from uuid import UUID
 from django.db.models import F, Q, QuerySet
 
 from billing.models import Invoice, InvoiceLine
-from integrations.models import Connection, Provider, Push
+from integrations.models import (
+    Connection,
+    InboundWebhook,
+    Provider,
+    Push,
+    SignatureRequest,
+)
 from integrations.xero.mapping import ContactDocument, InvoiceDocument, LineDocument
 from monetization.customers.models import BillingContact, Customer
 
@@ -119,3 +125,41 @@ def _line_document(line: InvoiceLine) -> LineDocument:
         amount=line.amount,
         tax_amount=line.tax_amount,
     )
+
+
+def signature_requests(*, state: str = "", search: str = "") -> QuerySet[SignatureRequest]:
+    """Return signature requests, newest first, with their quotes and customers."""
+    rows = SignatureRequest.objects.select_related("version__quote__customer").order_by("-id")
+    if state == "attention":
+        rows = rows.filter(needs_attention=True)
+    elif state:
+        rows = rows.filter(state=state)
+    if search:
+        by_customer = Q(version__quote__customer__name__icontains=search)
+        rows = rows.filter(Q(label__icontains=search) | by_customer | Q(external_id=search))
+    return rows
+
+
+@dataclass(frozen=True, slots=True)
+class SignatureCounts:
+    waiting: int
+    complete: int
+    attention: int
+
+
+def signature_counts() -> SignatureCounts:
+    rows = list(SignatureRequest.objects.values_list("state", "needs_attention"))
+    waiting = ("new", "sent", "viewed", "partly_signed", "signed")
+    return SignatureCounts(
+        waiting=sum(state in waiting for state, _ in rows),
+        complete=sum(state == "complete" for state, _ in rows),
+        attention=sum(attention for _, attention in rows),
+    )
+
+
+def callbacks_of(request: SignatureRequest) -> QuerySet[InboundWebhook]:
+    """Return what the service called about a request, newest first."""
+    rows: QuerySet[InboundWebhook] = InboundWebhook.objects.filter(
+        provider=request.provider, external_id=request.external_id
+    ).exclude(external_id="")
+    return rows.order_by("-received_at", "-id")

@@ -1,9 +1,14 @@
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
-from integrations.api import views
+from integrations.api import signatures, views
 
 router = SimpleRouter(trailing_slash=False)
+router.register(
+    "integrations/signature-requests",
+    signatures.SignatureRequestViewSet,
+    basename="signature-request",
+)
 router.register("integrations/pushes", views.PushViewSet, basename="push")
 
 urlpatterns = [

@@ -84,8 +84,8 @@ class PushViewSet(
             return Push._base_manager.none()
         query = self.request.query_params
         return selectors.pushes(
-            status=_one_of(query.get("status", ""), "status", Push.Status.values),
-            kind=_one_of(query.get("kind", ""), "kind", Push.Kind.values),
+            status=one_of(query.get("status", ""), "status", Push.Status.values),
+            kind=one_of(query.get("kind", ""), "kind", Push.Kind.values),
         )
 
     @extend_schema(
@@ -105,7 +105,8 @@ class PushViewSet(
         return Response(PushDetailSerializer(push).data)
 
 
-def _one_of(value: str, field: str, allowed: list[str]) -> str:
+def one_of(value: str, field: str, allowed: list[str]) -> str:
+    """Return a filter's value if it is one of those allowed, or empty."""
     if value and value not in allowed:
         raise ValidationError({field: f"must be one of {', '.join(allowed)}"})
     return value

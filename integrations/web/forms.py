@@ -1,10 +1,10 @@
-"""What people fill in to connect Xero, to say where amounts go, and to find a push."""
+"""What people fill in to connect a provider, to say where amounts go, and to find a push."""
 
 from typing import Any
 
 from django import forms
 
-from integrations.models import Push
+from integrations.models import Push, SignatureRequest
 from integrations.xero.mapping import Accounts
 from monetization.catalog.models import Product
 from monetization.interface.forms import PageForm
@@ -93,3 +93,39 @@ class LogFilterForm(PageForm):
         label="What", required=False, choices=[("", "Everything"), *Push.Kind.choices]
     )
     q = forms.CharField(label="Number or customer", required=False, max_length=200)
+
+
+class DropboxSignForm(PageForm):
+    api_key = forms.CharField(
+        label="API key",
+        max_length=200,
+        widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
+        help_text="Of the account that sends. Kept encrypted.",
+    )
+    client_id = forms.CharField(
+        label="Client id", max_length=100, help_text="Of an API app of that account."
+    )
+    is_test = forms.BooleanField(
+        label="Test mode: requests are not legally binding", required=False
+    )
+
+    def __init__(self, *args: Any, simulated: bool, **kwargs: Any) -> None:
+        super().__init__(*args, auto_id="dropbox_sign_%s", **kwargs)
+        if simulated:
+            self.fields["api_key"].required = self.fields["client_id"].required = False
+            self.fields[
+                "client_id"
+            ].help_text = "Dropbox Sign is simulated on this machine; both may stay empty."
+
+
+class SignatureFilterForm(PageForm):
+    state = forms.ChoiceField(
+        label="State",
+        required=False,
+        choices=[
+            ("", "Any state"),
+            ("attention", "Needs attention"),
+            *SignatureRequest.State.choices,
+        ],
+    )
+    q = forms.CharField(label="Quote, title or customer", required=False, max_length=200)

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from integrations.web import pushes, xero
+from integrations.web import pushes, signatures, xero
 
 app_name = "integrations"
 urlpatterns = [
@@ -9,6 +9,14 @@ urlpatterns = [
     path("xero/disconnect/", xero.disconnect, name="xero-disconnect"),
     path("xero/accounts/", xero.accounts, name="xero-accounts"),
     path("xero/earlier/", xero.earlier, name="xero-earlier"),
+    path("dropbox-sign/connect/", signatures.connect, name="dropbox-sign-connect"),
+    path("dropbox-sign/disconnect/", signatures.disconnect, name="dropbox-sign-disconnect"),
+    path("signatures/", signatures.listing, name="signatures"),
+    path("signatures/<uuid:request_id>/", signatures.detail, name="signature"),
+    path("signatures/<uuid:request_id>/retry/", signatures.retry, name="signature-retry"),
+    path("signatures/<uuid:request_id>/remind/", signatures.remind, name="signature-remind"),
+    path("signatures/<uuid:request_id>/signed.pdf", signatures.signed_file, name="signature-file"),
+    path("parts/quote-version/<uuid:version_id>", signatures.of_version, name="quote-signature"),
     path("log/", pushes.log, name="log"),
     path("log/retry/", pushes.retry_all, name="retry-all"),
     path("log/<uuid:push_id>/", pushes.detail, name="push"),

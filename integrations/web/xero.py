@@ -9,7 +9,8 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from integrations import selectors, services
-from integrations.web.forms import AccountsForm, ConnectForm, EarlierForm
+from integrations.dropbox_sign import connecting
+from integrations.web.forms import AccountsForm, ConnectForm, DropboxSignForm, EarlierForm
 from integrations.xero.mapping import Accounts
 from monetization.interface.htmx import done, refused
 from monetization.kernel.errors import Refusal
@@ -22,10 +23,11 @@ RECENT = 8
 @member_required("integrations:read")
 def index(request: HttpRequest) -> HttpResponse:
     """Show what is connected and how it is doing."""
-    return _page(request)
+    return index_page(request)
 
 
-def _page(request: HttpRequest, status: int = 200, **forms: Any) -> HttpResponse:
+def index_page(request: HttpRequest, status: int = 200, **forms: Any) -> HttpResponse:
+    """Render the page of all providers; a form given by name keeps what was typed into it."""
     connection = selectors.xero_connection()
     chosen = Accounts.from_data(connection.settings) if connection else Accounts()
     context = {
@@ -39,6 +41,12 @@ def _page(request: HttpRequest, status: int = 200, **forms: Any) -> HttpResponse
         "earlier_form": forms.get("earlier") or EarlierForm(),
         "may_write": request.principal.may("integrations:write"),  # type: ignore[attr-defined]
         "now": timezone.now(),
+        "signing": connecting.connection(),
+        "signing_simulated": connecting.uses_simulator(),
+        "signing_address": connecting.callback_address(),
+        "signing_counts": selectors.signature_counts(),
+        "signing_form": forms.get("dropbox_sign")
+        or DropboxSignForm(simulated=connecting.uses_simulator()),
     }
     return render(request, "integrations/index.html", context, status=status)
 
@@ -60,7 +68,7 @@ def connect(request: HttpRequest) -> HttpResponse:
                 " from now on are pushed.",
                 reverse("integrations:index"),
             )
-    return _page(request, status=422, connect=form)
+    return index_page(request, status=422, connect=form)
 
 
 @require_POST
@@ -91,7 +99,7 @@ def accounts(request: HttpRequest) -> HttpResponse:
                 "Saved; used from the next attempt on.",
                 reverse("integrations:index"),
             )
-    return _page(request, status=422, accounts=form)
+    return index_page(request, status=422, accounts=form)
 
 
 @require_POST
@@ -100,7 +108,7 @@ def earlier(request: HttpRequest) -> HttpResponse:
     """Owe Xero what was issued before it was connected."""
     form = EarlierForm(request.POST)
     if not form.is_valid():
-        return _page(request, status=422, earlier=form)
+        return index_page(request, status=422, earlier=form)
     to = reverse("integrations:index")
     try:
         count = services.enqueue_issued_invoices(

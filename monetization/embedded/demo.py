@@ -137,6 +137,9 @@ def _settings(var: Path, port: int) -> dict[str, str]:
         "MONETIZATION_DEMO": "1",
         "PUBLIC_BASE_URL": f"http://127.0.0.1:{port}",
         "XERO_API_URL": os.environ.get("XERO_API_URL", f"http://127.0.0.1:{_free_port(port + 60)}"),
+        "DROPBOX_SIGN_API_URL": os.environ.get(
+            "DROPBOX_SIGN_API_URL", f"http://127.0.0.1:{_free_port(port + 120)}"
+        ),
         "PYTHONUNBUFFERED": "1",
     }
 
@@ -221,10 +224,12 @@ def _commands(root: Path, port: int, environment: dict[str, str]) -> dict[str, l
             *celery, "beat", "-l", "warning", "-s", f"{environment['VAR_DIR']}/celerybeat-schedule",
         ],
     }  # fmt: skip
-    simulator = root / "integrations" / "management" / "commands" / "xero_simulator.py"
-    if "XERO_API_URL" not in os.environ and simulator.exists():
-        xero_port = environment["XERO_API_URL"].rpartition(":")[2]
-        commands["xero"] = [python, str(root / "manage.py"), "xero_simulator", "--port", xero_port]
+    for name, variable in (("xero", "XERO_API_URL"), ("dropbox_sign", "DROPBOX_SIGN_API_URL")):
+        command = root / "integrations" / "management" / "commands" / f"{name}_simulator.py"
+        if variable not in os.environ and command.exists():
+            simulator_port = environment[variable].rpartition(":")[2]
+            manage = [python, str(root / "manage.py"), f"{name}_simulator"]
+            commands[name] = [*manage, "--port", simulator_port]
     return commands
 
 

@@ -10,8 +10,19 @@ from monetization.config.demo.history import add_customer
 from monetization.documents.services import PdfUnavailable
 from monetization.tenancy.models import LegalEntity
 from quotes import services
+from quotes.ports import OWN_LINK, signature_method
 
-_STATES = ("draft", "draft", "sent", "sent", "viewed", "declined", "expired", "signed", "revised")
+_STATES = (
+    "draft",
+    "draft",
+    "sent",
+    "sent_elsewhere",
+    "viewed",
+    "declined",
+    "expired",
+    "signed",
+    "revised",
+)
 
 
 def open_quotes(
@@ -51,6 +62,15 @@ def _bring_to(
     if state == "expired":
         yesterday = {"expires_on": (today - timedelta(days=1)).isoformat()}
         services.save_draft(version_id=version_id, payload=yesterday)  # type: ignore[arg-type]
+    if state == "sent_elsewhere":
+        by_mail = signature_method("dropbox_sign")
+        method = by_mail.key if by_mail and by_mail.is_available() else OWN_LINK
+        services.send_version(
+            version_id=version_id,  # type: ignore[arg-type]
+            now=made,
+            signature_method=method,
+        )
+        return
     address = services.send_version(version_id=version_id, now=made)  # type: ignore[arg-type]
     token = address.rpartition("/")[2]
     later = made + timedelta(hours=3)

@@ -13,6 +13,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
+from integrations.dropbox_sign import connecting
 from integrations.services import connect_xero
 from metering.services import fold_usage
 from monetization.config.demo import company, contracts, customers, history, pipeline, usage
@@ -93,6 +94,9 @@ class Loader:
         everyone = customers.companies(self._count + PROSPECTS, self._random)
         self._sign(everyone[: self._count], entities, prices)
         self._bill()
+        if connecting.uses_simulator():
+            with tenant_context(self._tenant.id, actor="Emre Aydin"):
+                connecting.connect(now=self._now, is_test=True)
         with tenant_context(self._tenant.id, actor="Ruben Castellanos"):
             problem = pipeline.open_quotes(
                 everyone[self._count :], entities, prices, self._now, self._random

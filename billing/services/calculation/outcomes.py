@@ -108,7 +108,7 @@ class Outcome:
             price_version_id=UUID(item.price_version_id)
             if item and item.price_version_id
             else None,
-            reading_id=reading.id if reading is not None else None,
+            reading=reading,  # of a figure that is not kept, this is the only copy
             billing_period_id=period.id,
             is_flagged=priced.is_flagged,
         )

@@ -20,6 +20,7 @@ from monetization.customers.models import Customer
 from monetization.interface.idempotency import IdempotentMixin
 from monetization.jobs.api.serializers import JobSerializer
 from monetization.jobs.models import Job
+from monetization.tenancy.models import tenant_today
 
 
 class DeskView(IdempotentMixin, GenericAPIView[Any]):
@@ -158,6 +159,6 @@ class StatementView(DeskView):
             currency=wanted.get("currency", customer.currency),
             since=wanted["since"],
             until=wanted["until"],
-            today=timezone.localdate(),
+            today=tenant_today(),
         )
         return Response(shapes.StatementSerializer(found).data)

@@ -3,7 +3,6 @@
 from datetime import timedelta
 from typing import Any
 
-from django.utils import timezone
 from rest_framework import serializers
 
 from billing.api.serializers import SignedField
@@ -19,6 +18,7 @@ from monetization.interface.fields import (
     ReferenceField,
 )
 from monetization.kernel.period import Period
+from monetization.tenancy.models import tenant_today
 
 
 class ManualLineSerializer(InputSerializer):
@@ -68,7 +68,7 @@ class OneOffSerializer(InputSerializer):
     lines = ManualLineSerializer(many=True, allow_empty=False, max_length=500)  # type: ignore[call-arg]
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        attrs.setdefault("bill_on", timezone.localdate())
+        attrs.setdefault("bill_on", tenant_today())
         return attrs
 
 
@@ -120,7 +120,7 @@ class WriteOffSerializer(InputSerializer):
     written_off_on = DayField(required=False, help_text="Today by default.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        attrs.setdefault("written_off_on", timezone.localdate())
+        attrs.setdefault("written_off_on", tenant_today())
         return attrs
 
 
@@ -128,7 +128,7 @@ class ReinstateSerializer(InputSerializer):
     reinstated_on = DayField(required=False, help_text="Today by default.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        attrs.setdefault("reinstated_on", timezone.localdate())
+        attrs.setdefault("reinstated_on", tenant_today())
         return attrs
 
 
@@ -199,7 +199,7 @@ class StatementQuerySerializer(InputSerializer):
     until = DayField(required=False, help_text="Inclusive; today by default.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        attrs.setdefault("until", timezone.localdate())
+        attrs.setdefault("until", tenant_today())
         default = (attrs["until"].replace(day=1) - timedelta(days=62)).replace(day=1)
         attrs.setdefault("since", default)
         if attrs["since"] > attrs["until"]:

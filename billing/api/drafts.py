@@ -20,6 +20,7 @@ from billing.services.bad_debt import reinstate_invoice, write_off_invoice
 from billing.services.comments import add_comment, correct_comment
 from billing.services.reissue import void_and_reissue
 from billing.services.reminders import send_reminder
+from monetization.tenancy.models import tenant_today
 
 LINE = "lines/(?P<line>[0-9a-fA-F-]{36})"
 
@@ -230,7 +231,7 @@ class DraftActions:
     @action(detail=True, methods=["post"], filter_backends=[])
     def remind(self, request: Request, pk: str) -> Response:
         """Queue a reminder of an unpaid invoice; once a day, however often it is asked."""
-        invoice, today = self.get_object(), timezone.localdate()
+        invoice, today = self.get_object(), tenant_today()
         days = (today - invoice.due_on).days if invoice.due_on else 0
         reminder = send_reminder(invoice_id=invoice.id, days=days, today=today, now=timezone.now())
         shown: Response = self.show(reminder, shapes.ReminderSerializer)

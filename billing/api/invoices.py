@@ -29,6 +29,7 @@ from monetization.interface.viewsets import (
 )
 from monetization.jobs.api.serializers import JobSerializer
 from monetization.jobs.models import Job
+from monetization.tenancy.models import tenant_today
 
 
 class InvoiceFilters(django_filters.FilterSet):
@@ -132,7 +133,7 @@ class InvoiceViewSet(DraftActions, mixins.ListModelMixin, ApiViewSet):
         """Give a draft its number, freeze it and post it to the ledger."""
         invoice = self.get_object()
         body = self.read(shapes.IssueSerializer)
-        body.setdefault("issued_on", timezone.localdate())
+        body.setdefault("issued_on", tenant_today())
         return self._answer(issue_invoice(invoice_id=invoice.id, **body, now=timezone.now()))
 
     @extend_schema(
@@ -167,7 +168,7 @@ class InvoiceViewSet(DraftActions, mixins.ListModelMixin, ApiViewSet):
         """Credit the lines named, or everything on an invoice that was not credited before."""
         invoice = self.get_object()
         body = self.read(shapes.CreditSerializer)
-        body.setdefault("issued_on", timezone.localdate())
+        body.setdefault("issued_on", tenant_today())
         lines = body.pop("lines", None)
         if lines is None:
             note = credit_invoice(invoice_id=invoice.id, **body, now=timezone.now())

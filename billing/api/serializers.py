@@ -3,7 +3,6 @@
 from decimal import Decimal
 from typing import Any
 
-from django.utils import timezone
 from rest_framework import serializers
 
 from billing.models import Invoice
@@ -20,6 +19,7 @@ from monetization.interface.fields import (
 )
 from monetization.kernel.decimals import NotExact, exact_decimal
 from monetization.kernel.money import Money, MoneyError
+from monetization.tenancy.models import tenant_today
 
 
 class SignedField(ExactField):
@@ -202,7 +202,7 @@ class BulkSerializer(InputSerializer):
         if ("ids" in attrs) == ("filter" in attrs):
             raise serializers.ValidationError({"ids": "give either ids or a filter"})
         if attrs["action"] == "issue":
-            attrs.setdefault("issued_on", timezone.localdate())
+            attrs.setdefault("issued_on", tenant_today())
         elif "issued_on" in attrs:
             raise serializers.ValidationError({"issued_on": "is only for the action issue"})
         return attrs

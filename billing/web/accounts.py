@@ -14,7 +14,6 @@ from billing import selectors
 from billing.models import CustomerBilling, Invoice, Reminder
 from billing.services import reminders
 from billing.services.paper import statement_context
-from billing.web import filters
 from billing.web.documents import pdf_response
 from billing.web.forms import CustomerBillingForm, ReminderPlanForm
 from monetization.customers.models import Customer
@@ -22,6 +21,7 @@ from monetization.documents.services import PdfTooLarge, PdfUnavailable, render_
 from monetization.interface.htmx import done, refused
 from monetization.kernel.errors import Refusal
 from monetization.kernel.period import add_months
+from monetization.tenancy.models import tenant_today
 from monetization.users.decorators import member_required
 
 
@@ -29,7 +29,7 @@ from monetization.users.decorators import member_required
 def statement(request: HttpRequest, customer_id: UUID) -> HttpResponse:
     """Show a customer's account; as a PDF with ``format=pdf``."""
     customer = get_object_or_404(Customer.objects.select_related("legal_entity"), id=customer_id)
-    today = filters.today_of(request)
+    today = tenant_today()
     currencies = selectors.currencies_of(customer.id) or [customer.currency]
     currency = request.GET.get("currency", "")
     if currency not in currencies:
@@ -82,7 +82,7 @@ def reminder_plan(request: HttpRequest) -> HttpResponse:
         else:
             words = "Reminders are on." if plan.is_enabled else "Reminders are off."
             return done(request, words, reverse("billing:reminders"))
-    today = filters.today_of(request)
+    today = tenant_today()
     due = dict(reminders.due_reminders(today=today)[:50])
     waiting = Invoice.objects.filter(id__in=list(due)).select_related("customer").order_by("due_on")
     return render(
@@ -109,7 +109,7 @@ def remind_now(request: HttpRequest, invoice_id: UUID) -> HttpResponse:
     """Send the reminder that is due now, or one for today."""
     invoice = get_object_or_404(Invoice, id=invoice_id)
     to = reverse("billing:invoice-detail", args=[invoice.id])
-    today = filters.today_of(request)
+    today = tenant_today()
     days = (today - invoice.due_on).days if invoice.due_on else 0
     try:
         reminders.send_reminder(invoice_id=invoice.id, days=days, today=today, now=timezone.now())

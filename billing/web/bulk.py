@@ -20,6 +20,7 @@ from billing.web.fields import read_day, read_reason
 from monetization.interface.htmx import refused
 from monetization.jobs.services import NothingSelected
 from monetization.kernel.errors import Refusal
+from monetization.tenancy.models import tenant_today
 from monetization.users.decorators import member_required
 
 
@@ -112,7 +113,7 @@ def _act(request: HttpRequest, action: Action, query: QueryDict, back: str) -> H
                 "ids": [str(row.id) for row in [*rows, *failing]],
                 "query": filters.query_of(query),
                 "back": back,
-                "today": filters.today_of(request),
+                "today": tenant_today(),
             },
         )
     with transaction.atomic():

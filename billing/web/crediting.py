@@ -10,12 +10,12 @@ from django.utils import timezone
 
 from billing.models import Invoice
 from billing.services.corrections import credit_lines, credit_positions
-from billing.web import filters
 from billing.web.fields import read_day, read_reason
 from monetization.interface.forms import sentence
 from monetization.interface.htmx import done
 from monetization.kernel.decimals import NotExact, exact_decimal
 from monetization.kernel.errors import Refusal
+from monetization.tenancy.models import tenant_today
 from monetization.users.decorators import member_required
 
 
@@ -55,7 +55,7 @@ def credit(request: HttpRequest, invoice_id: UUID) -> HttpResponse:
             ],
             "notes": invoice.credit_notes.order_by("number"),
             "error": error,
-            "today": filters.today_of(request),
+            "today": tenant_today(),
         },
         status=422 if error else 200,
     )

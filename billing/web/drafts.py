@@ -16,6 +16,7 @@ from billing.web.fields import read_text
 from billing.web.forms import LineForm, OneOffForm, WordsForm, line_initial
 from monetization.interface.htmx import done, refused
 from monetization.kernel.errors import Refusal
+from monetization.tenancy.models import tenant_today
 from monetization.users.decorators import member_required
 
 
@@ -103,7 +104,7 @@ def words_edit(request: HttpRequest, invoice_id: UUID) -> HttpResponse:
 def one_off_create(request: HttpRequest) -> HttpResponse:
     """Draft an invoice without a contract."""
     initial = {
-        "bill_on": filters.today_of(request),
+        "bill_on": tenant_today(),
         "customer": filters.read_uuid(request.GET.get("customer", "")),
     }
     form = OneOffForm(request.POST or None, initial=initial)

@@ -5,14 +5,13 @@ from typing import Any
 from uuid import UUID
 
 from django.http import HttpRequest, QueryDict
-from django.utils import timezone
 
 from billing.models import Invoice
 from billing.selectors import SORTS, InvoiceFilter, invoices
 from monetization.interface.models import SavedView
 from monetization.kernel.errors import Refusal
-from monetization.kernel.period import add_months, local_day
-from monetization.tenancy.models import LegalEntity, Tenant
+from monetization.kernel.period import add_months
+from monetization.tenancy.models import LegalEntity, tenant_today
 
 PAGE = "invoices"
 NAMES = (
@@ -32,13 +31,6 @@ PAYMENTS = (
 
 class SelectionInvalid(Refusal):
     """What was ticked is not what can be acted on."""
-
-
-def today_of(request: HttpRequest) -> date:
-    """Return the seller's date."""
-    principal: Any = request.principal  # type: ignore[attr-defined]
-    zone = Tenant.objects.values_list("time_zone", flat=True).get(id=principal.tenant_id)
-    return local_day(timezone.now(), zone)
 
 
 def read_filter(query: QueryDict, today: date) -> InvoiceFilter:
@@ -111,7 +103,7 @@ def chosen_invoices(request: HttpRequest) -> Any:
 
     :raises SelectionInvalid: if something ticked is no invoice.
     """
-    today = today_of(request)
+    today = tenant_today()
     if request.POST.get("scope") == "view":
         query = QueryDict(request.POST.get("query", "")[:2000])
         return invoices(read_filter(query, today), today=today)

@@ -23,6 +23,7 @@ from monetization.interface.htmx import done, page_or_partial, refused
 from monetization.interface.models import SavedView
 from monetization.jobs.models import Job
 from monetization.kernel.errors import Refusal
+from monetization.tenancy.models import tenant_today
 from monetization.users.decorators import member_required
 
 PER_PAGE = 50
@@ -41,7 +42,7 @@ def invoice_list(request: HttpRequest) -> HttpResponse:
     default = next((view for view in views if view.is_default), None)
     if not request.GET and default is not None and default.query:
         return redirect(f"{reverse('billing:invoice-list')}?{default.query}")
-    today = filters.today_of(request)
+    today = tenant_today()
     wanted = filters.read_filter(request.GET, today)
     rows = selectors.invoices(wanted, today=today)
     group = filters.read_group(request.GET)
@@ -67,7 +68,7 @@ def invoice_list(request: HttpRequest) -> HttpResponse:
 
 def _plain(request: HttpRequest, rows: Any, columns: Sequence[cols.Column]) -> dict[str, Any]:
     page = Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
-    shown = rows_of(list(page), columns, filters.today_of(request))
+    shown = rows_of(list(page), columns, tenant_today())
     return {"page": page, "rows": [(row, cols.cells(row, columns)) for row in shown]}
 
 
@@ -111,7 +112,7 @@ def invoice_export(request: HttpRequest, kind: str) -> HttpResponseBase:
     """Give exactly what is shown, every row of it, as CSV or XLSX."""
     if kind not in ("csv", "xlsx"):
         raise Http404
-    today = filters.today_of(request)
+    today = tenant_today()
     rows: Any = selectors.invoices(filters.read_filter(request.GET, today), today=today)
     group = filters.read_group(request.GET)
     if group:

@@ -24,7 +24,6 @@ from billing.services.delivery import send_invoice
 from billing.services.drafts import discard_one_off
 from billing.services.invoicing import OPEN_STATES, issue_invoice, recalculate_invoices
 from billing.services.reissue import void_and_reissue
-from billing.web import filters
 from billing.web.columns import payment_of
 from billing.web.fields import read_day, read_reason
 from metering.selectors import events_in_reading, late_events, usage_by_day
@@ -36,6 +35,7 @@ from monetization.kernel.money import Money
 from monetization.ledger.models import Posting
 from monetization.mail.models import OutgoingMail
 from monetization.pricing.estimate import rerate
+from monetization.tenancy.models import tenant_today
 from monetization.users.decorators import member_required
 
 
@@ -76,7 +76,7 @@ def invoice_detail(request: HttpRequest, invoice_id: UUID) -> HttpResponse:
             .select_related("entry")
             .order_by("entry__entry_date", "id"),
             "mails": OutgoingMail.objects.filter(subject_ref=subject).order_by("created_at"),
-            "today": filters.today_of(request),
+            "today": tenant_today(),
         },
     )
 
@@ -135,7 +135,7 @@ def _do_write_off(invoice: Invoice, request: HttpRequest) -> str:
 
 
 def _do_reinstate(invoice: Invoice, request: HttpRequest) -> str:
-    today = filters.today_of(request)
+    today = tenant_today()
     reinstate_invoice(invoice_id=invoice.id, reinstated_on=today, now=timezone.now())
     return f"{invoice.number} is claimed again."
 
@@ -228,7 +228,7 @@ def explain_line(request: HttpRequest, invoice_id: UUID, line_id: UUID) -> HttpR
 def of_customer(request: HttpRequest, customer_id: UUID) -> HttpResponse:
     """Show a customer's invoices and what they owe, as a part of its page."""
     rows = Invoice.objects.filter(customer=customer_id).order_by("-bill_on", "-id")[:60]
-    today = filters.today_of(request)
+    today = tenant_today()
     return render(
         request,
         "billing/_customer_invoices.html",

@@ -19,6 +19,7 @@ from monetization.interface.forms import ExactNumberField, PageForm
 from monetization.interface.htmx import done
 from monetization.kernel.errors import Refusal
 from monetization.kernel.money import Money, MoneyError
+from monetization.tenancy.models import tenant_today
 from monetization.users.decorators import member_required
 
 
@@ -32,7 +33,7 @@ def payment_list(request: HttpRequest) -> HttpResponse:
     if search:
         rows = rows.filter(Q(customer__name__icontains=search) | Q(reference__icontains=search))
     page = Paginator(rows.order_by("-received_on", "-id"), 50).get_page(request.GET.get("page"))
-    today = filters.today_of(request)
+    today = tenant_today()
     return render(
         request,
         "billing/payment_list.html",
@@ -85,7 +86,7 @@ class PaymentForm(PageForm):
 @member_required("payments:read", write="payments:write")
 def payment_create(request: HttpRequest) -> HttpResponse:
     """Record a payment and settle invoices with it."""
-    today = filters.today_of(request)
+    today = tenant_today()
     form = PaymentForm(request.POST or None, initial=_initial(request) | {"received_on": today})
     if request.method == "POST" and form.is_valid():
         data = form.cleaned_data

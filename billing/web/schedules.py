@@ -17,11 +17,11 @@ from billing import selectors
 from billing.models import BillingSchedule
 from billing.services.invoicing import advance_schedule, recalculate_invoices
 from billing.services.schedules import activate_schedule, change_status, create_schedule
-from billing.web import filters
 from monetization.events.models import Event
 from monetization.interface.htmx import done, refused
 from monetization.kernel.errors import Refusal
 from monetization.pricing.terms import OrderTerms, terms_from_data, terms_hash
+from monetization.tenancy.models import tenant_today
 from monetization.users.decorators import member_required
 from quotes.models import OrderForm
 
@@ -64,7 +64,7 @@ def schedule_detail(request: HttpRequest, schedule_id: UUID) -> HttpResponse:
         {
             "schedule": schedule,
             "terms": terms,
-            "phases": _phases(schedule, terms, filters.today_of(request)),
+            "phases": _phases(schedule, terms, tenant_today()),
             "as_signed": terms_hash(terms) == schedule.terms_sha256,
             "invoices": schedule.invoices.order_by("-bill_on")[:24],
             "upcoming": selectors.upcoming_lines(schedule),

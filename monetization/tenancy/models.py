@@ -1,9 +1,12 @@
 """Who uses the platform, and the base of every row that belongs to one of them."""
 
+from datetime import date
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
 
 from monetization.kernel.ids import uuid7
 from monetization.tenancy.context import current_tenant_id
@@ -23,6 +26,12 @@ class Tenant(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+def tenant_today() -> date:
+    """Return the day it is where the bound tenant keeps its books."""
+    zone = Tenant.objects.values_list("time_zone", flat=True).get(id=current_tenant_id())
+    return timezone.localdate(timezone=ZoneInfo(zone))
 
 
 class TenantManager(models.Manager[Any]):

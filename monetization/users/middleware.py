@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import Q
@@ -18,6 +19,7 @@ from monetization.users.permissions import Principal, permissions_of
 SESSION_TENANT = "tenant_id"
 USE_NOTED_EVERY = timedelta(minutes=1)
 _SCHEMES = ("bearer ", "api-key ")
+_IN_UTC = ("/api/",)  # instants of the API are UTC, whoever asks
 # Pages whose address says which tenant they belong to, and dialects that write their own
 # errors: who is signed in does not matter.
 _BIND_THEMSELVES = ("/sign/", "/compat/", "/callbacks/")
@@ -57,7 +59,10 @@ class TenantMiddleware:
         request.principal = principal  # type: ignore[attr-defined]
         if principal is None:
             return self.get_response(request)
-        with tenant_context(principal.tenant_id, actor=principal.label):
+        with (
+            timezone.override(ZoneInfo(principal.time_zone)),
+            tenant_context(principal.tenant_id, actor=principal.label),
+        ):
             response = self.get_response(request)
             if response.status_code >= 500:
                 transaction.set_rollback(True)
@@ -111,7 +116,9 @@ def _principal_of_session(request: HttpRequest) -> Principal | None:
     user = request.user
     if not user.is_authenticated:
         return None
-    memberships = Membership.objects.filter(user=user).order_by("created_at")
+    memberships = (
+        Membership.objects.filter(user=user).select_related("tenant").order_by("created_at")
+    )
     chosen = request.session.get(SESSION_TENANT)
     membership = memberships.filter(tenant_id=UUID(chosen)).first() if chosen else None
     membership = membership or memberships.first()
@@ -122,5 +129,6 @@ def _principal_of_session(request: HttpRequest) -> Principal | None:
         label=user.email,
         permissions=permissions_of(membership.role),
         role=membership.role,
+        time_zone="UTC" if request.path_info.startswith(_IN_UTC) else membership.tenant.time_zone,
         user_id=user.pk,
     )

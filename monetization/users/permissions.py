@@ -73,6 +73,7 @@ class Principal:
     role: str = ""
     user_id: UUID | None = None
     api_key_id: str | None = None
+    time_zone: str = "UTC"  # of what people are shown
 
     def may(self, permission: str) -> bool:
         return permission in self.permissions

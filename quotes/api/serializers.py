@@ -4,7 +4,6 @@ import base64
 from datetime import date
 from typing import Any
 
-from django.utils import timezone
 from rest_framework import serializers
 
 from monetization.catalog.models import Price
@@ -19,6 +18,7 @@ from monetization.interface.fields import (
 )
 from monetization.interface.price_fields import ChargeModelField, ModifiersField
 from monetization.pricing.proration import METHODS
+from monetization.tenancy.models import tenant_today
 from quotes.models import QuotePhase, QuoteVersion, Signer
 
 MAX_MONTHS = 240
@@ -254,7 +254,7 @@ class SignedElsewhereSerializer(InputSerializer):
     document = serializers.CharField(required=False, help_text="The signed PDF, in base64.")
 
     def validate_signed_on(self, day: date) -> date:
-        if day > timezone.localdate():
+        if day > tenant_today():
             raise serializers.ValidationError("lies in the future; record it once it is signed")
         return day
 

@@ -4,6 +4,7 @@ from datetime import date
 from typing import Any
 
 from django import forms
+from django.utils import timezone
 
 from monetization.customers.models import Customer
 from quotes.models import QuoteVersion
@@ -156,7 +157,7 @@ class SignedElsewhereForm(forms.Form):
 
     def clean_signed_on(self) -> date:
         day: date = self.cleaned_data["signed_on"]
-        if day > date.today():  # noqa: DTZ011 - tomorrow anywhere is close enough to refuse
+        if day > timezone.localdate():
             raise forms.ValidationError("lies in the future; a contract is recorded once signed")
         return day
 

@@ -22,7 +22,7 @@ SERIES = 7  # more lines than the chart can tell apart go into one
 
 
 def today() -> date:
-    return timezone.now().date()
+    return timezone.localdate()
 
 
 def offered_months() -> list[date]:

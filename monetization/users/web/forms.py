@@ -85,7 +85,7 @@ class KeyForm(PageForm):
 
     def clean_expires_on(self) -> date | None:
         day: date | None = self.cleaned_data["expires_on"]
-        if day is not None and day < timezone.now().date():
+        if day is not None and day < timezone.localdate():
             raise forms.ValidationError("Must be today or later.")
         return day
 

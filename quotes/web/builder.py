@@ -24,7 +24,7 @@ from quotes.domain.totals import QuoteTotals
 from quotes.models import QuoteVersion
 from quotes.web.builder_draft import (
     BuilderDraft,
-    fit_tiers,
+    fit_rows,
     line_from_price,
     line_from_product,
     state_of,
@@ -83,7 +83,7 @@ def _change(request: HttpRequest, version: QuoteVersion) -> HttpResponse:
             focus = apply_action(state, action, _new_line(version, state, action))
     except ActionUnknown:
         return HttpResponseBadRequest("There is no such button.", content_type="text/plain")
-    fit_tiers(state)
+    fit_rows(state)
     draft = BuilderDraft(state)
     outcome = _save(version, draft)
     if getattr(request, "htmx", False):

@@ -10,13 +10,20 @@ from uuid import UUID
 from django import forms
 
 from monetization.catalog.models import PriceVersion, Product
+from monetization.interface import charging
+from monetization.interface.charging import TypedWrong
 from monetization.kernel.decimals import plain
 from quotes.models import QuoteLine, QuoteVersion
-from quotes.web.builder_forms import AS_IS, MODELS, HeaderForm, LineForm, PhaseForm, TierForm
+from quotes.web.builder_forms import (
+    AS_IS,
+    HeaderForm,
+    LineForm,
+    PhaseForm,
+    RowForm,
+    read_row,
+)
 from quotes.web.draft_state import (
     HEADER,
-    TIER,
-    TIERED,
     DraftState,
     LineState,
     PhaseState,
@@ -25,8 +32,6 @@ from quotes.web.draft_state import (
 )
 
 MAX_MONTHS = 240
-_SIMPLE = ("amount", "unit_price", "size", "package_price", "free_units")
-_FLAGS = ("at_least_one", "flat_fee_at_zero")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +46,46 @@ class Problem:
 @dataclass(slots=True)
 class LineBlock:
     form: LineForm
-    tiers: list[TierForm]
+    tiers: list[RowForm]
+    discounts: list[RowForm]
     place: str  # "0:2", as the buttons say it
     product: Product | None
     listed: PriceVersion | None
+    model: Any = None  # data, once everything could be read
+    modifiers: Any = None
 
     @property
-    def is_wide(self) -> bool:
-        """Say whether usage without a price field of its own leaves room for its fields."""
-        return self.form.kind == "usage" and "unit_price" not in self.form.fields
+    def is_open(self) -> bool:
+        """Say whether anything beside the charge model is agreed, or wrong."""
+        return bool(self.discounts) or self.form.says_more
+
+    @property
+    def layout_fields(self) -> tuple[str, ...]:
+        return charging.LAYOUT_FIELDS
+
+    @property
+    def row_word(self) -> str:
+        return charging.row_word(self.form.chosen)
+
+    @property
+    def has_open_tier(self) -> bool:
+        """Say whether the last row is a tier without a bound."""
+        columns = self.form.columns
+        return bool(columns) and columns[0].name == "up_to"
+
+    def read(self) -> None:
+        """Read the price from forms that are valid.
+
+        :raises TypedWrong: naming the field, and its row.
+        """
+        values = self.form.read()
+        if self.form.chosen == AS_IS:
+            self.model = self.form.cleaned_data["raw"]
+        else:
+            rows = [read_row(row) for row in self.tiers]
+            self.model = charging.model_from_typed(self.form.chosen, values, rows)
+        discounts = [read_row(row) for row in self.discounts]
+        self.modifiers = charging.modifiers_from_typed(values, discounts)
 
 
 @dataclass(slots=True)
@@ -79,12 +115,17 @@ class BuilderDraft:
                 at = f"phases-{p}-lines-{i}"
                 product = products.get(line.values.get("product", ""))
                 form = LineForm(data, prefix=at, kind=product.kind if product else "fixed")
+                columns = form.columns
                 tiers = [
-                    TierForm(data, prefix=f"{at}-tiers-{t}", model=form.chosen)
-                    for t in range(len(line.tiers) if form.is_tiered else 0)
+                    RowForm(data, prefix=f"{at}-tiers-{t}", columns=columns)
+                    for t in range(len(line.tiers) if columns else 0)
+                ]
+                discounts = [
+                    RowForm(data, prefix=f"{at}-discounts-{d}", columns=charging.DISCOUNT_COLUMNS)
+                    for d in range(len(line.discounts))
                 ]
                 version = listed.get(line.values.get("price_version", ""))
-                lines.append(LineBlock(form, tiers, f"{p}:{i}", product, version))
+                lines.append(LineBlock(form, tiers, discounts, f"{p}:{i}", product, version))
             self.phases.append(PhaseBlock(PhaseForm(data, prefix=f"phases-{p}"), lines, p))
         self._check()
 
@@ -97,13 +138,16 @@ class BuilderDraft:
                 where = f"{name} · {line.product.name if line.product else 'unknown product'}"
                 yield where, line.form
                 for number, tier in enumerate(line.tiers, start=1):
-                    yield f"{where} · tier {number}", tier
+                    yield f"{where} · {line.row_word} {number}", tier
+                for number, row in enumerate(line.discounts, start=1):
+                    yield f"{where} · discount {number}", row
 
     def _check(self) -> None:
         for block in self.phases:
             for line in block.lines:
                 if line.product is None:
                     line.form.add_error("model", "the product is not in the catalog any more")
+                _read_line(line)
         for where, form in self._forms():
             for name, errors in form.errors.items():
                 bound = form[name] if name in form.fields else None
@@ -150,7 +194,8 @@ def _line_payload(line: LineBlock) -> dict[str, Any]:
     names = ("product", "price_version", "item_key", "meter_key", "proration", "description")
     row = {name: clean.get(name) or "" for name in names}
     row |= {
-        "model": _model(line),
+        "model": line.model,
+        "modifiers": line.modifiers,
         "quantity": clean.get("quantity"),
         "expected_quantity": clean.get("expected_quantity"),
         "frequency": clean["frequency"],
@@ -160,23 +205,22 @@ def _line_payload(line: LineBlock) -> dict[str, Any]:
     return row
 
 
-def _model(line: LineBlock) -> Any:
-    clean, chosen = line.form.cleaned_data, line.form.chosen
-    if chosen == AS_IS:
-        return clean["raw"]
-    model: dict[str, Any] = {"model": chosen}
-    model |= {name: clean[name] for name in _SIMPLE if clean.get(name) is not None}
-    model |= {name: clean[name] for name in _FLAGS if name in clean}
-    if line.form.is_tiered:
-        model["tiers"] = [
-            {
-                "up_to": tier.cleaned_data.get("up_to"),
-                "unit_price": tier.cleaned_data.get("unit_price") or "0",
-                "flat_fee": tier.cleaned_data.get("flat_fee") or "0",
-            }
-            for tier in line.tiers
-        ]
-    return model
+def _read_line(line: LineBlock) -> None:
+    """Read a line's price where its fields can be read; note what makes no price."""
+    if any(form.errors for form in (line.form, *line.tiers, *line.discounts)):
+        return
+    try:
+        line.read()
+    except TypedWrong as wrong:
+        form: forms.Form = line.form
+        for rows in (line.tiers, line.discounts):
+            if wrong.row is not None and wrong.row < len(rows) and wrong.name in rows[0].fields:
+                form = rows[wrong.row]
+        form.add_error(wrong.name if wrong.name in form.fields else "model", wrong.message)
+
+
+_BESIDE = "conversion|included|accumulation|pricing_unit|overage_frequency"
+_MODIFIED = re.compile(rf"(phases\[[0-9]+\]\.lines\[[0-9]+\])\.((?:{_BESIDE})(?:\..*)?)")
 
 
 def form_field(path: str) -> str:
@@ -188,6 +232,12 @@ def form_field(path: str) -> str:
     ('phases-1-months', 'phases-0-minimum_amount')
     """
     name = path.replace(".items[", ".lines[").replace(".model.", ".")
+    at, dot, rest = name.partition(".modifiers.")
+    if not dot and (found := _MODIFIED.fullmatch(name)):
+        at, dot, rest = found[1], ".", found[2]
+    if dot:
+        field, row = charging.modifier_place(rest)
+        name = f"{at}.{field}" if row is None else f"{at}.discounts[{row}].{field}"
     name = re.sub(r"\.discounts\[[0-9]+\]\.percent$", ".discount_percent", name)
     name = name.replace(".minimum.", ".minimum_").replace(".end_on", ".months")
     return re.sub(r"\[([0-9]+)\]", r"-\1", name).replace(".", "-")
@@ -230,7 +280,7 @@ def state_of(version: QuoteVersion) -> DraftState:
 
 
 def _line_state(line: QuoteLine) -> LineState:
-    state = model_state(line.model)
+    state = model_state(line.model, line.modifiers)
     state.values |= {
         "product": line.product.code,
         "price_version": str(line.price_version_id or ""),
@@ -247,35 +297,25 @@ def _line_state(line: QuoteLine) -> LineState:
     return state
 
 
-def model_state(model: Any) -> LineState:
-    """Return the fields of a charge model; one the fields cannot hold is kept as it is."""
-    if not _has_fields(model):
-        return LineState({"model": AS_IS, "raw": json.dumps(model)})
-    values = {"model": model["model"]}
-    values |= {name: str(model[name]) for name in _SIMPLE if name in model}
+def model_state(model: Any, modifiers: Any = None) -> LineState:
+    """Return the fields of a price; a charge model the fields cannot hold is kept as it is."""
+    typed = charging.typed_model(model)
+    beside = charging.typed_modifiers(modifiers)
     # A box that is not ticked is not posted, so only the ticked ones are there.
-    values |= {name: "on" for name in _FLAGS if model.get(name, name == "flat_fee_at_zero")}
-    tiers = [{name: _typed(tier.get(name)) for name in TIER} for tier in model.get("tiers", ())]
-    for tier in tiers:
-        tier["flat_fee"] = "" if tier["flat_fee"] == "0" else tier["flat_fee"]
-    return LineState(values, tiers)
-
-
-def _has_fields(model: Any) -> bool:
-    if not isinstance(model, dict) or model.get("model") not in dict(MODELS):
-        return False
-    tiers = model.get("tiers", [])
-    unknown = {name for name, value in model.items() if value is not None}
-    unknown -= {"model", "tiers", *_SIMPLE, *_FLAGS}
-    for tier in tiers:
-        unknown |= {name for name, value in tier.items() if value is not None} - set(TIER)
-    return not unknown
+    said = {name: value for name, value in beside.values.items() if value}
+    if typed is None:
+        return LineState({**said, "model": AS_IS, "raw": json.dumps(model)}, [], beside.rows)
+    flags = ("at_least_one", "flat_fee_at_zero", "whole_only")
+    own = {name: value for name, value in typed.values.items() if value or name not in flags}
+    name = model["model"]
+    values = {**said, **own, "model": name, "shown": charging.layout_of(name, own)}
+    return LineState(values, typed.rows, beside.rows)
 
 
 def line_from_price(version: PriceVersion) -> LineState:
     """Start a line from a list price."""
     price = version.price
-    state = model_state(version.model)
+    state = model_state(version.model, version.modifiers)
     state.values |= {
         "product": price.product.code,
         "price_version": str(version.id),
@@ -297,12 +337,21 @@ def line_from_product(product: Product) -> LineState:
     return LineState(values)
 
 
-def fit_tiers(state: DraftState) -> None:
-    """Give a line that was just switched to tiers its first, open one."""
+def fit_rows(state: DraftState) -> None:
+    """Give a line that was just switched to another model its first row, and the usual flag."""
     for phase in state.phases:
         for line in phase.lines:
-            if line.values.get("model") in TIERED and not line.tiers:
-                line.tiers.append(dict.fromkeys(TIER, ""))
+            model, values = line.values.get("model", ""), line.values
+            layout, shown = charging.layout_of(model, values), values.get("shown", "")
+            if shown and charging.row_family(shown) != charging.row_family(layout):
+                line.tiers = []
+                if any(
+                    spec.name == "flat_fee_at_zero" for spec in charging.fields_of(model, values)
+                ):
+                    values["flat_fee_at_zero"] = "on"
+            values["shown"] = layout
+            if charging.columns_of(model, values) and not line.tiers:
+                line.tiers.append({})
 
 
 def _typed(value: Any) -> str:

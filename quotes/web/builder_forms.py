@@ -7,19 +7,36 @@ from typing import Any
 from django import forms
 
 from monetization.catalog.models import Price
+from monetization.interface import charging
+from monetization.interface.charging import Spec
 from monetization.kernel.decimals import NotExact, exact_decimal, plain
 from quotes.models import QuotePhase
-from quotes.web.draft_state import TIERED
 from quotes.web.forms import DayField, text_input
 
-MODELS = (
-    ("flat", "Flat fee"),
-    ("per_unit", "Per unit"),
-    ("graduated", "Graduated tiers"),
-    ("volume", "Volume tiers"),
-    ("stair_step", "Stair-step tiers"),
-    ("package", "Packages"),
-)
+_SHORT = {
+    "flat": "Flat fee",
+    "per_unit": "Per unit",
+    "seat": "Seats over time",
+    "graduated": "Graduated tiers",
+    "volume": "Volume tiers",
+    "stair_step": "Stair-step tiers",
+    "package": "Packages",
+    "percentage": "Percentage of money",
+    "graduated_percentage": "Percentage tiers",
+    "dynamic": "Money of the events",
+    "cost_plus": "Cost plus",
+    "matrix": "Matrix by property",
+    "time_of_use": "Time of use",
+    "capacity": "Capacity",
+    "percent_of": "% of other lines",
+}
+_LABELS = {
+    "amount": "Agreed price",
+    "unit_price": "Agreed price each",
+    "package_price": "Agreed price per package",
+    "flat_fee_at_zero": "Flat fee is due without usage",
+    "at_least_one": "Bill at least one package a period",
+}
 AS_IS = "as_is"
 _RECURRING = [choice for choice in Price.Frequency.choices if choice[0] != "one_time"]
 
@@ -150,6 +167,32 @@ class PhaseForm(forms.Form):
         return cleaned
 
 
+def spec_field(spec: Spec) -> forms.Field:
+    """Return the field of a thing a price asks for."""
+    label = _LABELS.get(spec.name, spec.label)
+    common: dict[str, Any] = {"required": spec.is_required, "label": label, "help_text": spec.help}
+    match spec.kind:
+        case "flag":
+            box = _check_box()
+            box.label = label
+            return box
+        case "choice":
+            return _select(spec.choices, **{**common, "required": False})
+        case "count":
+            return WholeField(low=0, high=999_999_999, **common)
+        case "text" | "time":
+            placeholder = "08:30" if spec.kind == "time" else ""
+            widget = text_input(autocomplete="off", placeholder=placeholder)
+            return forms.CharField(
+                max_length=5 if spec.kind == "time" else 300,
+                widget=widget,
+                error_messages={"required": "is needed"},
+                **common,
+            )
+        case _:
+            return ExactField(whole=15, **common)
+
+
 class LineForm(forms.Form):
     """A product at an agreed price; it has the fields its kind and charge model need."""
 
@@ -159,15 +202,9 @@ class LineForm(forms.Form):
     meter_key = _hidden(60)
     proration = _hidden(16)
     raw = _hidden(20_000)
+    shown = _hidden(40)
     description = forms.CharField(max_length=300, required=False, widget=text_input())
-    model = _select(MODELS, label="Charge model")
-    amount = ExactField(whole=15, label="Price")
-    unit_price = ExactField(whole=15, label="Price per unit")
-    size = ExactField(label="Package of")
-    package_price = ExactField(whole=15, label="Price per package")
-    free_units = ExactField(required=False, label="Free units")
-    at_least_one = _check_box()
-    flat_fee_at_zero = _check_box()
+    model = _select((), label="Charge model")
     quantity = ExactField(label="Quantity")
     expected_quantity = ExactField(required=False, label="Expected usage")
     frequency = _select(Price.Frequency.choices, label="Billed")
@@ -177,38 +214,64 @@ class LineForm(forms.Form):
     def __init__(self, *args: Any, kind: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.kind = kind
+        names = charging.LINE_NAMES
+        self.typed = {name: self.data.get(self.add_prefix(name), "") for name in names}
         self.chosen = (self.data.get(self.add_prefix("model")) or "").strip()
-        for name in self._left_out():
-            del self.fields[name]
         if kind == "usage":
+            del self.fields["quantity"], self.fields["timing"]
             frequency: Any = self.fields["frequency"]
             frequency.choices = _RECURRING
-        model: Any = self.fields["model"]
-        if self.chosen == AS_IS:
-            model.choices = [(AS_IS, "As in the price list"), *MODELS]
-
-    def _left_out(self) -> set[str]:
-        by_model = {
-            "flat": {"amount"},
-            "per_unit": {"unit_price"},
-            "package": {"size", "package_price", "free_units", "at_least_one"},
-            "graduated": {"flat_fee_at_zero"},
-            "volume": {"flat_fee_at_zero"},
-            "stair_step": {"flat_fee_at_zero"},
-        }
-        every = {name for names in by_model.values() for name in names}
-        out = every - by_model.get(self.chosen, set())
-        if self.kind == "usage":
-            out |= {"quantity", "timing"}
         else:
-            out.add("expected_quantity")
-            if self.chosen == "flat":
-                out.add("quantity")
-        return out
+            del self.fields["expected_quantity"]
+            if self.chosen in ("flat", "percent_of"):
+                del self.fields["quantity"]
+        model: Any = self.fields["model"]
+        model.choices = [(name, _SHORT[name]) for name, _ in charging.models_for(kind)]
+        if self.chosen == AS_IS:
+            model.choices = [(AS_IS, "As in the price list"), *model.choices]
+        self.own = charging.fields_of(self.chosen, self.typed)
+        self.beside = charging.modifier_fields(self.chosen, kind)
+        for spec in (*self.own, *self.beside):
+            self.fields[spec.name] = spec_field(spec)
 
     @property
-    def is_tiered(self) -> bool:
-        return self.chosen in TIERED
+    def columns(self) -> tuple[Spec, ...]:
+        """Return the columns of the rows the charge model has."""
+        return charging.columns_of(self.chosen, self.typed)
+
+    @property
+    def layout(self) -> str:
+        return charging.layout_of(self.chosen, self.typed)
+
+    def _bound(self, specs: tuple[Spec, ...], *, flags: bool) -> list[forms.BoundField]:
+        return [self[spec.name] for spec in specs if (spec.kind == "flag") == flags]
+
+    @property
+    def own_fields(self) -> list[forms.BoundField]:
+        return self._bound(self.own, flags=False)
+
+    @property
+    def own_flags(self) -> list[forms.BoundField]:
+        return self._bound(self.own, flags=True)
+
+    @property
+    def beside_fields(self) -> list[forms.BoundField]:
+        return self._bound(self.beside, flags=False)
+
+    @property
+    def beside_flags(self) -> list[forms.BoundField]:
+        return self._bound(self.beside, flags=True)
+
+    @property
+    def says_more(self) -> bool:
+        """Return whether anything beside the charge model is said, or wrong."""
+        usual = ("", "none", "per_period")
+        names = [spec.name for spec in self.beside]
+        return any(self.typed[name] not in usual or name in self.errors for name in names)
+
+    def read(self) -> dict[str, Any]:
+        """Return what was filled in about the price; nothing as None."""
+        return read_row(self)
 
     def clean_raw(self) -> Any:
         """Read the price that is kept as it is; only this page writes it."""
@@ -221,17 +284,22 @@ class LineForm(forms.Form):
             raise forms.ValidationError("cannot be read; choose a charge model") from None
 
 
-class TierForm(forms.Form):
-    """Units up to a bound; the last tier has none."""
+def read_row(form: forms.Form) -> dict[str, Any]:
+    """Return what a form holds: numbers as plain text, flags as booleans, nothing as None."""
+    return {
+        name: value if isinstance(value, bool) else str(value) if value not in (None, "") else None
+        for name, value in form.cleaned_data.items()
+        if name != "raw"
+    }
 
-    up_to = ExactField(required=False, label="Up to")
-    unit_price = ExactField(whole=15, required=False, label="Per unit")
-    flat_fee = ExactField(whole=15, required=False, label="Flat fee")
 
-    def __init__(self, *args: Any, model: str, **kwargs: Any) -> None:
+class RowForm(forms.Form):
+    """A tier, a cell, a window or a discount: one row of a line."""
+
+    def __init__(self, *args: Any, columns: tuple[Spec, ...], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if model == "stair_step":
-            del self.fields["unit_price"]
+        for spec in columns:
+            self.fields[spec.name] = spec_field(spec)
 
 
 class RampForm(forms.Form):

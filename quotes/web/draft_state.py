@@ -8,9 +8,11 @@ from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 
+from monetization.interface import charging
+
 Values = dict[str, str]
 
-MAX_PHASES, MAX_LINES, MAX_TIERS = 24, 60, 40
+MAX_PHASES, MAX_LINES, MAX_TIERS, MAX_DISCOUNTS = 24, 60, 40, 8
 
 HEADER = (
     "title",
@@ -35,36 +37,23 @@ PHASE = (
     "discount_label",
     "add",
 )
-LINE = (
-    "product",
-    "price_version",
-    "item_key",
-    "meter_key",
-    "proration",
-    "description",
-    "model",
-    "raw",
-    "amount",
-    "unit_price",
-    "size",
-    "package_price",
-    "free_units",
-    "at_least_one",
-    "flat_fee_at_zero",
-    "quantity",
-    "expected_quantity",
-    "frequency",
-    "timing",
-    "discount_percent",
+_LINE = frozenset(
+    {
+        *("product", "price_version", "item_key", "meter_key", "proration", "description"),
+        *("model", "raw", "shown", "quantity", "expected_quantity", "frequency", "timing"),
+        *("discount_percent", *charging.LINE_NAMES),
+    }
 )
-TIER = ("up_to", "unit_price", "flat_fee")
-TIERED = ("graduated", "volume", "stair_step")
+TIER = ("up_to", "unit_price", "flat_fee")  # of a tier that is added
+_TIER = frozenset(charging.ROW_NAMES)
+_DISCOUNT = frozenset(charging.DISCOUNT_NAMES)
 
 
 @dataclass(slots=True)
 class LineState:
     values: Values
     tiers: list[Values] = field(default_factory=list)
+    discounts: list[Values] = field(default_factory=list)  # beside the line's own percentage
 
 
 @dataclass(slots=True)
@@ -84,8 +73,8 @@ class ActionUnknown(ValueError):
 
 
 _NAME = re.compile(
-    r"phases-(?P<phase>[0-9]{1,3})-(?:lines-(?P<line>[0-9]{1,3})-(?:tiers-(?P<tier>[0-9]{1,3})-)?)?"
-    r"(?P<name>[a-z_]+)",
+    r"phases-(?P<phase>[0-9]{1,3})-(?:lines-(?P<line>[0-9]{1,3})-"
+    r"(?:(?P<rows>tiers|discounts)-(?P<row>[0-9]{1,3})-)?)?(?P<name>[a-z_][a-z_0-9]*)",
     re.ASCII,
 )
 
@@ -94,25 +83,29 @@ def read_state(post: Mapping[str, str]) -> DraftState:
     """Read a posted form. Names that are none of ours are left out; gaps close up."""
     phases: dict[int, Values] = {}
     lines: dict[tuple[int, int], Values] = {}
-    tiers: dict[tuple[int, int, int], Values] = {}
+    rows: dict[tuple[int, int, str, int], Values] = {}
     for name, value in post.items():
         match = _NAME.fullmatch(name)
         if match is None:
             continue
-        phase, key = int(match["phase"]), match["name"]
-        if match["tier"] is not None and key in TIER:
-            row = (phase, int(match["line"]), int(match["tier"]))
-            tiers.setdefault(row, {})[key] = value
-        elif match["line"] is not None and match["tier"] is None and key in LINE:
-            lines.setdefault((phase, int(match["line"])), {})[key] = value
-        elif match["line"] is None and key in PHASE:
+        phase, key, kind = int(match["phase"]), match["name"], match["rows"]
+        if kind is not None:
+            if key in (_TIER if kind == "tiers" else _DISCOUNT):
+                row = (phase, int(match["line"]), kind, int(match["row"]))
+                rows.setdefault(row, {})[key] = value
+        elif match["line"] is not None:
+            if key in _LINE:
+                lines.setdefault((phase, int(match["line"])), {})[key] = value
+        elif key in PHASE:
             phases.setdefault(phase, {})[key] = value
     state = DraftState({name: post[name] for name in HEADER if name in post})
     for index in sorted(phases)[:MAX_PHASES]:
         phase_state = PhaseState(phases[index])
         for place in sorted(place for place in lines if place[0] == index)[:MAX_LINES]:
-            rows = sorted(row for row in tiers if row[:2] == place)[:MAX_TIERS]
-            phase_state.lines.append(LineState(lines[place], [tiers[row] for row in rows]))
+            found = [(at[2:], rows[at]) for at in sorted(rows) if at[:2] == place]
+            tiers = [values for (kind, _), values in found if kind == "tiers"][:MAX_TIERS]
+            discounts = [values for (kind, _), values in found if kind == "discounts"]
+            phase_state.lines.append(LineState(lines[place], tiers, discounts[:MAX_DISCOUNTS]))
         state.phases.append(phase_state)
     return state
 
@@ -127,6 +120,8 @@ def flatten(state: DraftState) -> Values:
             data |= {f"{at}-{name}": value for name, value in line.values.items()}
             for t, tier in enumerate(line.tiers):
                 data |= {f"{at}-tiers-{t}-{name}": value for name, value in tier.items()}
+            for d, row in enumerate(line.discounts):
+                data |= {f"{at}-discounts-{d}-{name}": value for name, value in row.items()}
     return data
 
 
@@ -155,6 +150,11 @@ def apply_action(state: DraftState, action: str, new_line: LineState | None = No
             return _add_tier(state, place[0], place[1])
         if verb == "remove-tier":
             return _remove_tier(state, place[0], place[1], place[2])
+        if verb == "add-discount":
+            return _add_discount(state, place[0], place[1])
+        if verb == "remove-discount":
+            del state.phases[place[0]].lines[place[1]].discounts[place[2]]
+            return f"phases-{place[0]}-lines-{place[1]}-discount_percent"
     except (IndexError, ValueError):
         raise ActionUnknown(action) from None
     raise ActionUnknown(action)
@@ -253,12 +253,22 @@ def _remove_line(state: DraftState, position: int, line: int) -> str:
 
 
 def _add_tier(state: DraftState, position: int, line: int) -> str:
-    """Add a tier before the last, which stays the open one."""
-    tiers = state.phases[position].lines[line].tiers
-    at = max(0, len(tiers) - 1)
-    if len(tiers) < MAX_TIERS:
-        tiers.insert(at, dict.fromkeys(TIER, ""))
-    return f"phases-{position}-lines-{line}-tiers-{at}-up_to"
+    """Add a row at the end; a tier before the last, which stays the open one."""
+    block = state.phases[position].lines[line]
+    columns = charging.columns_of(block.values.get("model", ""), block.values)
+    is_tiered = not columns or columns[0].name == "up_to"
+    at = max(0, len(block.tiers) - 1) if is_tiered else len(block.tiers)
+    if len(block.tiers) < MAX_TIERS:
+        block.tiers.insert(at, dict.fromkeys(TIER, "") if is_tiered else {"unit_price": ""})
+    name = columns[0].name if columns else "up_to"
+    return f"phases-{position}-lines-{line}-tiers-{at}-{name}"
+
+
+def _add_discount(state: DraftState, position: int, line: int) -> str:
+    rows = state.phases[position].lines[line].discounts
+    if len(rows) < MAX_DISCOUNTS:
+        rows.append({"kind": "amount", "value": "", "label": "Discount"})
+    return f"phases-{position}-lines-{line}-discounts-{len(rows) - 1}-value"
 
 
 def _remove_tier(state: DraftState, position: int, line: int, tier: int) -> str:

@@ -12,7 +12,6 @@ from django import forms
 from monetization.catalog.web.charge_fields import RowForm, SpecForm, read_values
 from monetization.interface import charging
 from monetization.interface.charging import Spec, TypedWrong
-from monetization.interface.charging.fields import DISCOUNT_COLUMNS
 from monetization.interface.forms import sentence
 from monetization.kernel.period import Frequency
 from monetization.pricing.codec import price_from_data
@@ -22,7 +21,6 @@ from monetization.pricing.terms.modifiers import modifiers_from_data
 
 MAX_TIERS, MAX_DISCOUNTS = 40, 8
 _RHYTHMS = tuple(one.value for one in Frequency)
-_LAYOUT_FIELDS = ("seat_price", "dimensions", "units")  # what they say decides other fields
 
 
 class ModelForm(SpecForm):
@@ -53,7 +51,7 @@ class ChargeForm:
         known = dict(charging.models_for(kind))
         chosen = str(sent.get("model", ""))
         self.chosen = chosen if chosen in known else next(iter(known))
-        self.layout = layout_of(self.chosen, sent)
+        self.layout = charging.layout_of(self.chosen, sent)
         self.shown = str(sent.get("shown_model", self.layout))
         self.action = str(sent.get("action", "save"))
         if self.wants_saving and not (self.shown == self.layout and chosen == self.chosen):
@@ -80,7 +78,7 @@ class ChargeForm:
 
     @property
     def layout_fields(self) -> Sequence[str]:
-        return _LAYOUT_FIELDS
+        return charging.LAYOUT_FIELDS
 
     @property
     def beside_words(self) -> str:
@@ -124,6 +122,8 @@ class ChargeForm:
 
     def _change_rows(self) -> None:
         verb, _, number = self.action.rpartition("-")
+        if charging.row_family(self.shown) != charging.row_family(self.layout):
+            self._rows = []  # those on the page were of another model
         if self.action == "add-tier" and self.can_add:
             self._rows.append({})
         elif self.action == "add-discount" and self.can_add_discount:
@@ -143,7 +143,7 @@ class ChargeForm:
         self.model = ModelForm(data, initial=named, kind=self.kind, specs=self._specs)
         self.beside = SpecForm(data, initial=named, specs=self._beside)
         self.tiers = _row_forms(self._rows if self._columns else [], "tiers", self._columns, bound)
-        self.discounts = _row_forms(self._discounts, "discounts", DISCOUNT_COLUMNS, bound)
+        self.discounts = _row_forms(self._discounts, "discounts", charging.DISCOUNT_COLUMNS, bound)
 
     def is_valid(self, frequency: str) -> bool:
         """Check everything; ``value`` and ``modifiers`` are then data.
@@ -215,14 +215,6 @@ def _row_forms(
         data = sent if bound else None
         found.append(RowForm(data, prefix=at, initial=dict(row), specs=columns))
     return found
-
-
-def layout_of(chosen: str, sent: Mapping[str, Any]) -> str:
-    """Return what decides the fields on the page: the model, and the columns it has now."""
-    columns = charging.columns_of(chosen, sent)
-    if chosen in ("matrix", "capacity"):
-        return f"{chosen}:{len(columns)}"
-    return f"{chosen}:{charging.fields.seat_price(sent)}" if chosen == "seat" else chosen
 
 
 def is_editable(model: Mapping[str, Any]) -> bool:

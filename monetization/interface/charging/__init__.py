@@ -5,14 +5,21 @@ written. Everything typed is text; nothing here computes an amount.
 """
 
 from monetization.interface.charging.fields import (
+    DISCOUNT_COLUMNS,
+    DISCOUNT_NAMES,
+    LAYOUT_FIELDS,
+    LINE_NAMES,
     MODELS,
+    ROW_NAMES,
     Spec,
     columns_of,
     fields_of,
     has_rows,
     labels,
+    layout_of,
     models_for,
     modifier_fields,
+    row_family,
     row_word,
 )
 from monetization.interface.charging.models import (
@@ -29,7 +36,12 @@ from monetization.interface.charging.modifiers import (
 )
 
 __all__ = [
+    "DISCOUNT_COLUMNS",
+    "DISCOUNT_NAMES",
+    "LAYOUT_FIELDS",
+    "LINE_NAMES",
     "MODELS",
+    "ROW_NAMES",
     "Spec",
     "Typed",
     "TypedWrong",
@@ -37,12 +49,14 @@ __all__ = [
     "fields_of",
     "has_rows",
     "labels",
+    "layout_of",
     "model_from_typed",
     "models_for",
     "modifier_fields",
     "modifier_place",
     "modifiers_from_typed",
     "place_of",
+    "row_family",
     "row_word",
     "typed_model",
     "typed_modifiers",

@@ -283,3 +283,39 @@ def modifier_fields(model: str, kind: str) -> tuple[Spec, ...]:
             Spec("overage_frequency", "Seats beyond the minimum", "choice", choices=_RHYTHMS),
         )
     return found + _COMMITMENTS + _PRICING_UNIT
+
+
+_SEAT_OWN = ("seat_price", "mode", "contracted_minimum")
+_MODIFIERS = (*_CONVERSION, *_QUANTITY, *_COMMITMENTS, *_PRICING_UNIT)
+LINE_NAMES = frozenset(
+    {
+        *(spec.name for specs in _FIELDS.values() for spec in specs),
+        *(spec.name for spec in _MODIFIERS),
+        *_SEAT_OWN,
+        "overage_frequency",
+    }
+)
+ROW_NAMES = frozenset(
+    {
+        *(spec.name for specs in _COLUMNS.values() for spec in specs),
+        *(f"value_{at}" for at in range(MAX_DIMENSIONS)),
+        *("unit_price", "price"),
+    }
+)
+DISCOUNT_NAMES = tuple(spec.name for spec in DISCOUNT_COLUMNS)
+# What decides which other fields there are.
+LAYOUT_FIELDS = ("seat_price", "dimensions", "units")
+
+
+def layout_of(model: str, values: Mapping[str, Any]) -> str:
+    """Return what decides the fields on a page: the model, and the columns it has now."""
+    if model in ("matrix", "capacity"):
+        return f"{model}:{len(columns_of(model, values))}"
+    return f"seat:{seat_price(values)}" if model == "seat" else model
+
+
+def row_family(layout: str) -> str:
+    """Return what rows of a layout have in common: a switch within it keeps them."""
+    name, _, inner = layout.partition(":")
+    tiers = ("graduated", "volume", "stair_step")
+    return "tiers" if name in tiers or inner in tiers else name

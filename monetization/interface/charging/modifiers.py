@@ -63,7 +63,8 @@ def modifiers_from_typed(values: Mapping[str, Any], discounts: Sequence[Row]) ->
     if "minimum" in data and values.get("min_factor") is not None:
         data["minimum"]["overage_factor"] = values["min_factor"]
     data["discounts"] = [
-        {row["kind"]: row["value"], "label": row.get("label") or "Discount"} for row in discounts
+        {row.get("kind") or "percent": row.get("value"), "label": row.get("label") or "Discount"}
+        for row in discounts
     ]
     try:
         return modifiers_to_data(modifiers_from_data(data, ""))

@@ -140,6 +140,14 @@ def payment_received(
     )
 
 
+def customer_credit_used(document: Document, amount: Money) -> tuple[Leg, ...]:
+    """Settle an invoice with what the customer prepaid; a negative amount gives it back."""
+    return (
+        _leg(document, Account.CUSTOMER_CREDITS, amount),
+        _leg(document, Account.ACCOUNTS_RECEIVABLE, -amount),
+    )
+
+
 def _up_to(amount: Money, available: Money) -> Money:
     """Return the part of an amount that a balance can settle; nothing for a negative one."""
     zero = Money.zero(amount.currency)

@@ -21,6 +21,15 @@ def _has_part_of_a_cent(given: Case) -> bool:
     return False
 
 
+def _notes(given: Case) -> Any:
+    return given.get("credit_notes") or ()
+
+
+def _has_residue_between(given: Case) -> bool:
+    """Say whether months prorated at both ends leave cents that do not divide between them."""
+    return "prorat" in str(given.get("method"))
+
+
 RULES: tuple[Rule, ...] = (
     (
         "proration.billing_cycles",
@@ -32,6 +41,18 @@ RULES: tuple[Rule, ...] = (
         "discount.stack",
         _has_part_of_a_cent,
         "rounded once, half away from zero, not cut per coupon (decisions: Rounding)",
+    ),
+    (
+        "revrec.ratable",
+        _has_residue_between,
+        "what is left goes to the largest remainders, not all to the last month between "
+        "(decisions: Rounding)",
+    ),
+    (
+        "revrec.invoice_journal",
+        lambda given: any(Fraction(number(note.get("refund"), "0")) for note in _notes(given)),
+        "a credit note lowers revenue itself: what was earned of it is caught up, and no contra "
+        "account is kept (decisions: Revenue)",
     ),
 )
 

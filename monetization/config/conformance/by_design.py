@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Any
 
-from monetization.config.conformance.registry import number
+from monetization.config.conformance.registry import number, without_nothing
 
 Case = Mapping[str, Any]
 Rule = tuple[str, Callable[[Case], bool], str]
@@ -13,7 +13,7 @@ Rule = tuple[str, Callable[[Case], bool], str]
 def _has_part_of_a_cent(given: Case) -> bool:
     """Say whether a percentage coupon takes a fraction of the smallest unit off."""
     left = Fraction(number(given["subtotal"])) * 10 ** int(given.get("scale", 2))
-    for coupon in given["coupons"]:
+    for coupon in given.get("coupons", ()):
         off = Fraction(number(coupon.get("pct"), "0")) * left / 100
         if off.denominator != 1:
             return True
@@ -59,7 +59,8 @@ RULES: tuple[Rule, ...] = (
 
 def reason_for(case: Mapping[str, Any]) -> str | None:
     """Return why a case that differs does so on purpose, or None if it should agree."""
+    given = without_nothing(case["input"])
     for kind, applies, reason in RULES:
-        if case["kind"] == kind and applies(case["input"]):
+        if case["kind"] == kind and applies(given):
             return reason
     return None

@@ -75,7 +75,7 @@ def volume_blocks(given: Case) -> Mapping[str, Any]:
 
 @adapter("charge.stair_step")
 def stair_step(given: Case) -> Mapping[str, Any]:
-    return _rated(stairs(given.get("steps") or given["tiers"]), given)
+    return _rated(stairs(given["steps"] if "steps" in given else given["tiers"]), given)
 
 
 @adapter("charge.package")
@@ -110,7 +110,7 @@ def delta(given: Case) -> Mapping[str, Any]:
         if any("rate_pct" in row for row in given["tiers"])
         else Graduated(tiers(given["tiers"]))
     )
-    return result(amount=rate_delta(model, number(given["from"]), number(given["to"])))
+    return result(amount=rate_delta(model, units(given.get("from", 0)), units(given["to"])))
 
 
 def _percent_tiers(given: Case) -> GraduatedPercentage:
@@ -120,6 +120,8 @@ def _percent_tiers(given: Case) -> GraduatedPercentage:
         )
         for row in given["tiers"]
     ]
+    if not rows:
+        raise UnknownShape("there are no tiers")
     last = rows[-1]
     return GraduatedPercentage((*rows[:-1], PercentTier(None, last.percent, last.flat_fee)))
 
@@ -135,13 +137,13 @@ def percentage(given: Case) -> Mapping[str, Any]:
         optional(given.get("min_per_event")),
         optional(given.get("max_per_event")),
     )
-    usage = Usage.of(UsagePart(number(event)) for event in given["events"])
+    usage = Usage.of(UsagePart(number(event)) for event in given.get("events", ()))
     return result(amount=usage_amount(model, usage))
 
 
 @adapter("charge.matrix")
 def matrix(given: Case) -> Mapping[str, Any]:
-    names = {name for cell in given["cells"] for name in cell["match"]}
+    names = {name for cell in given.get("cells", ()) for name in cell["match"]}
     names.update(given.get("group_by") or ())
     model = Matrix(
         tuple(
@@ -149,7 +151,7 @@ def matrix(given: Case) -> Mapping[str, Any]:
                 tuple((name, _values(allowed)) for name, allowed in cell["match"].items()),
                 number(cell["unit"]),
             )
-            for cell in given["cells"]
+            for cell in given.get("cells", ())
         ),
         number(given.get("default_unit"), "0"),
         tuple(given.get("group_by") or ()),
@@ -159,7 +161,7 @@ def matrix(given: Case) -> Mapping[str, Any]:
             number(event.get("value"), "1"),
             {name: str(event[name]) for name in names if event.get(name) is not None},
         )
-        for event in given["events"]
+        for event in given.get("events", ())
     )
     lines: dict[str, Decimal] = {}
     for charge in rate_usage(model, usage):
@@ -197,6 +199,8 @@ def discount_schedule(given: Case) -> Mapping[str, Any]:
         else:
             off = AmountOff(number(row.get("discount_amount")))
         rows.append((optional(row.get("up_to")), off))
+    if not rows:
+        raise UnknownShape("there are no tiers")
     rows[-1] = (None, rows[-1][1])
     model = scheduled_discount(number(given["list_price"]), rows, str(given["type"]))
     return _rated(model, given)

@@ -24,7 +24,9 @@ from monetization.config.conformance.registry import (
     number,
     optional,
     result,
+    some,
     tiers,
+    units,
 )
 from monetization.config.conformance.timing import served
 from monetization.kernel.money import Money, total
@@ -49,9 +51,9 @@ Case = Mapping[str, Any]
 
 @adapter("commitment.line_minimum_prorated")
 def line_minimum(given: Case) -> Mapping[str, Any]:
-    part = Fraction(int(given["days"]), int(given["period_days"]))
+    part = Fraction(int(given["days"]), some(given["period_days"]))
     minimum = prorated(number(given["minimum"]), part, currency(given))
-    charged = sum((Fraction(number(fee)) for fee in given["usage_fees"]), start=Fraction(0))
+    charged = sum((Fraction(number(fee)) for fee in given.get("usage_fees", ())), start=Fraction(0))
     missing = true_up(charged, Fraction(minimum.amount))
     return result(true_up=Money.rounded(missing, currency(given)))
 
@@ -68,7 +70,7 @@ def plan_minimum(given: Case) -> Mapping[str, Any]:
         part if given.get("prorate_plan_fee", True) else whole,
         code,
     )
-    usage = [Money.rounded(number(amount), code) for amount in given["usage_fees"]]
+    usage = [Money.rounded(number(amount), code) for amount in given.get("usage_fees", ())]
     charged = total([fee, *usage], code)
     missing = true_up(Fraction(charged.amount), Fraction(minimum.amount))
     return result(true_up=Money.rounded(missing, code))
@@ -76,7 +78,7 @@ def plan_minimum(given: Case) -> Mapping[str, Any]:
 
 @adapter("commitment.overage_factor")
 def overage(given: Case) -> Mapping[str, Any]:
-    usage = rated_amount(PerUnit(number(given["unit"])), number(given["quantity"]))
+    usage = rated_amount(PerUnit(number(given["unit"])), units(given["quantity"]))
     commitment = given.get("commitment", given.get("minimum"))
     if commitment is None and given.get("commitment_quantity") is not None:
         commitment = rated_amount(
@@ -93,8 +95,8 @@ def overage(given: Case) -> Mapping[str, Any]:
 
 @adapter("commitment.usage_minimum_timing")
 def minimum_timing(given: Case) -> Mapping[str, Any]:
-    charges = [Fraction(number(amount)) for amount in given["period_usage_charges"]]
-    rule = commitment_last if given["charge_commit_on_usage"] else commitment_first
+    charges = [Fraction(number(amount)) for amount in given.get("period_usage_charges", ())]
+    rule = commitment_last if given.get("charge_commit_on_usage") else commitment_first
     billed, at_end = rule(charges, Fraction(number(given["minimum"])))
     return result(charges=list(billed), period_end=at_end)
 
@@ -116,7 +118,7 @@ def unused_period(given: Case) -> Mapping[str, Any]:
 
 @adapter("credits.apply_to_lines")
 def credits_on_lines(given: Case) -> Mapping[str, Any]:
-    charges = rate(Graduated(tiers(given["tiers"])), number(given["quantity"]))
+    charges = rate(Graduated(tiers(given["tiers"])), units(given["quantity"]))
     lines = [(charge.key, charge.amount) for charge in charges if charge.amount]
     charged = sum((Fraction(amount) for _, amount in lines), start=Fraction(0))
     missing = true_up(charged, Fraction(number(given.get("minimum"), "0")))
@@ -124,7 +126,7 @@ def credits_on_lines(given: Case) -> Mapping[str, Any]:
         lines.append(("minimum", as_decimal(missing)))
     grants = [
         Grant(f"{place:06}", number(amount), created=place)
-        for place, amount in enumerate(given["credits"])
+        for place, amount in enumerate(given.get("credits", ()))
     ]
     paid, _ = pay_lines(grants, {grant.id: grant.amount for grant in grants}, lines)
     return result(
@@ -141,7 +143,7 @@ def credits_on_lines(given: Case) -> Mapping[str, Any]:
 
 @adapter("credits.grant_engine")
 def grant_engine(given: Case) -> Mapping[str, Any]:
-    plans = [_plan(row, place) for place, row in enumerate(given["grants"])]
+    plans = [_plan(row, place) for place, row in enumerate(given.get("grants", ()))]
     keeps = bool(given.get("preserve_overage"))
     resets = [
         Reset(
@@ -152,7 +154,7 @@ def grant_engine(given: Case) -> Mapping[str, Any]:
     ]
     standing = run(
         plans,
-        [Use(instant(row["at"]), number(row["quantity"])) for row in given["usage"]],
+        [Use(instant(row["at"]), number(row["quantity"])) for row in given.get("usage", ())],
         instant(given["from"]),
         instant(given["until"]),
         resets,
@@ -220,7 +222,7 @@ def wallet(given: Case) -> Mapping[str, Any]:
             else Decimal(0),
             created=_created(row, place),
         )
-        for place, row in enumerate(given["grants"])
+        for place, row in enumerate(given.get("grants", ()))
     ]
     balances = {grant.id: grant.amount for grant in grants}
     fundings = []
@@ -242,7 +244,7 @@ def distribute(given: Case) -> Mapping[str, Any]:
 @adapter("discount.stack")
 def stack(given: Case) -> Mapping[str, Any]:
     discounts: list[Discount] = []
-    for coupon in given["coupons"]:
+    for coupon in given.get("coupons", ()):
         percent = coupon.get("pct", coupon.get("percent"))
         fixed = coupon.get("amount", coupon.get("fixed"))
         if percent is None and fixed is None:
@@ -266,7 +268,7 @@ def sequential_coupons(given: Case) -> Mapping[str, Any]:
         for line in given["lines"]
     ]
     coupons = []
-    for place, coupon in enumerate(given["coupons"]):
+    for place, coupon in enumerate(given.get("coupons", ())):
         scope = coupon.get("applies_to")
         fixed = optional(coupon.get("amount"))
         coupons.append(

@@ -29,6 +29,19 @@ def adapter(*kinds: str) -> Callable[[Adapter], Adapter]:
     return register
 
 
+def without_nothing(given: Any) -> Any:
+    """Read what is null as absent; only a limit of null means something."""
+    if isinstance(given, Mapping):
+        return {
+            name: value if name == "limits" else without_nothing(value)
+            for name, value in given.items()
+            if value is not None
+        }
+    if isinstance(given, list):
+        return [without_nothing(one) for one in given if one is not None]
+    return given
+
+
 def number(value: Any, default: str | None = None) -> Decimal:
     """Read a number of a case."""
     if value is None and default is not None:
@@ -47,6 +60,14 @@ def optional(value: Any) -> Decimal | None:
     return None if value is None else number(value)
 
 
+def some(value: Any) -> int:
+    """Read a number of things of which there must be one."""
+    count = int(number(value))
+    if count < 1:
+        raise UnknownShape(f"{value} where at least one is needed")
+    return count
+
+
 def day(value: Any) -> date:
     """Read a date; the day of an instant."""
     return date.fromisoformat(str(value)[:10])
@@ -63,10 +84,10 @@ def instant(value: Any) -> datetime:
 
 def currency(given: Mapping[str, Any]) -> str:
     """Return a currency with as many decimals as the case's amounts."""
-    scale = given.get("scale", 2)
+    scale = int(given.get("scale", 2))
     if scale not in CURRENCY_OF_SCALE:
         raise UnknownShape(f"scale {scale} is no currency's")
-    return CURRENCY_OF_SCALE[int(scale)]
+    return CURRENCY_OF_SCALE[scale]
 
 
 def tiers(rows: Any) -> tuple[Tier, ...]:

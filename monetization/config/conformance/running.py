@@ -15,7 +15,7 @@ from monetization.config.conformance import (  # noqa: F401 -- importing registe
 )
 from monetization.config.conformance.by_design import reason_for
 from monetization.config.conformance.comparing import differences
-from monetization.config.conformance.registry import ADAPTERS, UnknownShape
+from monetization.config.conformance.registry import ADAPTERS, UnknownShape, without_nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +49,12 @@ def run_cases(cases: list[Mapping[str, Any]]) -> Iterator[Outcome]:
             yield Outcome(id, kind, "differ", "no translation for this kind")
             continue
         try:
-            actual = ADAPTERS[kind](case["input"])
+            actual = ADAPTERS[kind](without_nothing(case["input"]))
             found = differences(actual, case["expected"])
         except UnknownShape as error:
             yield Outcome(id, kind, "differ", f"the input has another shape: {error}")
+        except KeyError as error:
+            yield Outcome(id, kind, "differ", f"the input has another shape: no {error.args[0]}")
         except Exception as error:  # one bad case must not end the run
             yield Outcome(id, kind, "differ", f"{type(error).__name__}: {error}")
         else:

@@ -13,6 +13,7 @@ from monetization.config.conformance.registry import (
     instant,
     number,
     result,
+    some,
     tiered,
     tiers,
 )
@@ -87,7 +88,7 @@ def served(given: Case, names: tuple[str, str] = ("service_from", "service_to"))
 def flat(given: Case) -> Mapping[str, Any]:
     sign = -1 if str(given.get("sign", 1)).startswith("-") else 1
     exact = Fraction(number(given["amount"])) * served(given)
-    if given.get("scale", 2) not in CURRENCY_OF_SCALE:  # no currency has so many decimals
+    if int(given.get("scale", 2)) not in CURRENCY_OF_SCALE:  # no currency has so many decimals
         return result(amount=sign * round_units(exact, "half_up", int(given["scale"])))
     amount = prorated(exact, Fraction(1), currency(given))
     return result(amount=amount if sign > 0 else -amount)
@@ -119,7 +120,7 @@ def _next_month(value: Any) -> Any:
 
 @adapter("proration.fixed_30_day_month")
 def fixed_month(given: Case) -> Mapping[str, Any]:
-    days = int(given.get("month_days", 30))
+    days = some(given.get("month_days", 30))
     return result(fraction=fixed_month_factor(day(given["from"]), day(given["to"]), days))
 
 
@@ -131,7 +132,7 @@ def billing_cycles(given: Case) -> Mapping[str, Any]:
         None if end is None else day(end),
         day(given["target"]),
         cadence(given["period"]),
-        anchor_day=int(given["billing_cycle_day"]),
+        anchor_day=some(given["billing_cycle_day"]),
         in_advance=given.get("mode", "in_advance") == "in_advance",
     )
     return result(cycles=[prorate_factor(span.service, span.full) for span in spans])
@@ -157,9 +158,9 @@ def change_same_item(given: Case) -> Mapping[str, Any]:
     remaining = int(given["remaining_days"])
     new, unused, to_bill = upgrade_to_bill(
         number(given["old_paid"]),
-        Fraction(remaining, int(given.get("old_paid_days", remaining))),
+        Fraction(remaining, some(given.get("old_paid_days", remaining))),
         number(given["new_amount"]),
-        Fraction(remaining, int(given["period_days"])),
+        Fraction(remaining, some(given["period_days"])),
         currency(given),
     )
     return result(new_prorated=new, old_unused=unused, to_bill=to_bill)
@@ -205,7 +206,7 @@ def schedule_first_anchor(given: Case) -> Mapping[str, Any]:
     start = day(given["start"])
     if cadence(given.get("period", "monthly")).days:
         return result(date=start.isoformat())  # only months are counted from a day of the month
-    return result(date=first_anchor(start, int(given["billing_cycle_day"])).isoformat())
+    return result(date=first_anchor(start, some(given["billing_cycle_day"])).isoformat())
 
 
 @adapter("schedule.is_billing_day")
@@ -267,9 +268,9 @@ def seats_changed(given: Case) -> Mapping[str, Any]:
 @adapter("seats.graduated_prorated")
 def seats_graduated(given: Case) -> Mapping[str, Any]:
     start, end = day(given["period_from"]), day(given["period_to"])
-    full = int(given.get("full_period_days", (end - start).days))
+    full = some(given.get("full_period_days", (end - start).days))
     steps = [(number(given.get("initial"), "0"), days_factor(start, end, full))]
-    for row in sorted(given["events"], key=lambda row: day(row["day"])):
+    for row in sorted(given.get("events", ()), key=lambda row: day(row["day"])):
         on = max(start, day(row["day"]))
         steps.append((number(row["delta"]), days_factor(on, end, full)))
     per_seat, fees = walk_levels(Graduated(tiers(given["tiers"])), steps)

@@ -22,6 +22,7 @@ from monetization.config.conformance.registry import (
     instant,
     number,
     result,
+    some,
 )
 from monetization.pricing.quantities import Conversion, apply_allowance, round_units
 
@@ -46,7 +47,7 @@ def _aggregation(kind: str) -> None:
     def read(given: Case) -> Mapping[str, Any]:
         samples = [
             Sample(event, instant(event["at"]) if event.get("at") else None, received=place)
-            for place, event in enumerate(given["events"])
+            for place, event in enumerate(given.get("events", ()))
         ]
         value_of = by_property(str(given.get("field", "value")))
         value = aggregate(kind, samples, value_of, _filters(given.get("filter")))
@@ -70,19 +71,29 @@ def _filters(given: Any) -> dict[str, list[Any]]:
 
 @adapter("aggregation.weighted_sum")
 def weighted(given: Case) -> Mapping[str, Any]:
-    deltas = [Delta(instant(event["at"]), number(event["delta"])) for event in given["events"]]
+    deltas = [
+        Delta(instant(event["at"]), number(event["delta"])) for event in given.get("events", ())
+    ]
     start, end = instant(given["period_from"]), instant(given["period_to"])
     return result(value=weighted_sum(start, end, deltas, number(given.get("initial"), "0")))
 
 
+def _days(given: Case) -> int:
+    """Return the days of the full period; where none are given the period is whole."""
+    span = day(given["period_to"]) - day(given["period_from"])
+    return some(given.get("full_period_days", span.days))
+
+
 @adapter("aggregation.prorated_sum_days")
 def prorated_days(given: Case) -> Mapping[str, Any]:
-    deltas = [DayDelta(day(event["day"]), number(event["value"])) for event in given["events"]]
+    deltas = [
+        DayDelta(day(event["day"]), number(event["value"])) for event in given.get("events", ())
+    ]
     value = prorated_sum(
         day(given["period_from"]),
         day(given["period_to"]),
         deltas,
-        days_in_full=int(given["full_period_days"]),
+        days_in_full=_days(given),
         opening=number(given.get("initial"), "0"),
     )
     return result(value=value)
@@ -98,7 +109,7 @@ def prorated_unique(given: Case) -> Mapping[str, Any]:
         for item in given["items"]
     ]
     start, end = day(given["period_from"]), day(given["period_to"])
-    days = int(given["full_period_days"])
+    days = _days(given)
     return result(value=prorated_unique_count(start, end, items, days_in_full=days))
 
 
@@ -144,7 +155,7 @@ def dedupe(given: Case) -> Mapping[str, Any]:
     """Count after one event per identity is kept: here the last received, as the source does."""
     samples = [
         Sample(event, received=int(event.get("received", place)))
-        for place, event in enumerate(given["events"])
+        for place, event in enumerate(given.get("events", ()))
     ]
     kept = deduplicate(samples, given["key"], keep=str(given.get("keep", "last")))
     filters = _filters(given.get("filter"))

@@ -41,7 +41,6 @@ HOSTILE: tuple[Any, ...] = (
     str(uuid7()),
     "ÅÄÖ 漢字 😀 \u202e '; --",
 )
-EVERY = 13  # of some 4,000 bodies; with 1 all are tried, which takes a minute and a half
 HOSTILE_TEXT = ("", "\x00", "-1", "9" * 50, "9999-12-31", "[] % 😀")
 
 
@@ -358,7 +357,7 @@ def test_no_body_makes_the_server_fail(api: Api, calls_to_make: dict[str, Any], 
     api.client.raise_request_exception = False
     for call, good in calls_to_make.items():
         method, path = call.split()
-        for body in [good, *islice(mutations(good), 0, None, EVERY)]:
+        for body in [good, *islice(mutations(good), 0, None, every)]:
             with transaction.atomic():
                 answer = api.call(method, path, body)
                 transaction.set_rollback(True)

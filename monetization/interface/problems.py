@@ -3,6 +3,7 @@
 import logging
 from typing import Any
 
+import psycopg
 from django.core.exceptions import ObjectDoesNotExist, PermissionDenied
 from django.db import InterfaceError, OperationalError, transaction
 from django.http import Http404, HttpResponse, JsonResponse
@@ -14,6 +15,13 @@ from monetization.pricing.prices import PriceError
 
 CONTENT_TYPE = "application/problem+json"
 RETRY_AFTER = 5  # seconds
+# Lost connections, time-outs, a full disk: from Django, and from cursors that go past it.
+DATABASE_AWAY = (
+    OperationalError,
+    InterfaceError,
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+)
 logger = logging.getLogger(__name__)
 
 
@@ -87,7 +95,7 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | Non
     if isinstance(exc, (Http404, ObjectDoesNotExist)):
         _roll_back()
         return _problem(404, "not_found", "No such resource.")
-    if isinstance(exc, (OperationalError, InterfaceError)):
+    if isinstance(exc, DATABASE_AWAY):
         _roll_back()
         logger.warning("The database did not do a request: %s", exc)
         exc = Unavailable()

@@ -6,12 +6,16 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import transaction
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
-from monetization.interface.problems import problem_response, unavailable_response
+from monetization.interface.problems import (
+    DATABASE_AWAY,
+    problem_response,
+    unavailable_response,
+)
 from monetization.tenancy.context import tenant_context
 from monetization.users.models import ApiKey, Membership
 from monetization.users.permissions import Principal, permissions_of
@@ -42,7 +46,7 @@ class TenantMiddleware:
         key = _presented_key(request)
         try:
             return self._bound(request, key)
-        except (OperationalError, InterfaceError) as error:
+        except DATABASE_AWAY as error:
             if key is None:
                 raise
             return unavailable_response(error)

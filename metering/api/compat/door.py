@@ -8,14 +8,13 @@ from functools import wraps
 from typing import Any, Protocol
 
 from django.core.exceptions import RequestDataTooBig
-from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from rest_framework.exceptions import APIException, ParseError, UnsupportedMediaType
 
 from metering.ingest.body import MAX_BODY, BodyTooLarge
 from metering.ingest.limits import limiter
 from monetization.interface.parsers import strict_json
-from monetization.interface.problems import Unavailable
+from monetization.interface.problems import DATABASE_AWAY, Unavailable
 from monetization.tenancy.context import tenant_context
 from monetization.users.middleware import principal_of_key
 from monetization.users.permissions import Principal
@@ -61,7 +60,7 @@ def dialect(fail: Fail, *, who: KeyReader | None = None) -> Callable[[View], Vie
                     return view(request)
             except APIException as error:
                 return _failed(fail, error)
-            except (OperationalError, InterfaceError):
+            except DATABASE_AWAY:
                 return _failed(fail, Unavailable())
 
         guarded.required_permission = PERMISSION  # type: ignore[attr-defined]

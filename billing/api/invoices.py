@@ -15,10 +15,25 @@ from rest_framework.response import Response
 
 from billing.api import serializers as shapes
 from billing.api.drafts import DraftActions
+from billing.api.paper import (
+    CSV_ACTION,
+    CSV_RESPONSES,
+    SYNTAX,
+    XML_ACTION,
+    XML_RESPONSES,
+    chosen,
+)
 from billing.models import Invoice, InvoiceLine, Recalculation
 from billing.services.bulk import start_bulk
 from billing.services.corrections import credit_invoice, credit_lines, void_invoice
-from billing.services.delivery import ensure_document, render_invoice, send_invoice
+from billing.services.delivery import (
+    ensure_document,
+    ensure_usage_file,
+    ensure_xml,
+    render_invoice,
+    send_invoice,
+)
+from billing.services.electronic import SYNTAXES
 from billing.services.invoicing import OPEN_STATES, issue_invoice, recalculate_invoices
 from monetization.interface.filters import MonthFilter
 from monetization.interface.viewsets import (
@@ -188,6 +203,22 @@ class InvoiceViewSet(DraftActions, mixins.ListModelMixin, ApiViewSet):
             return file_response(render_invoice(invoice), "draft.pdf")
         document = ensure_document(invoice)
         return file_response(bytes(document.content), document.filename)
+
+    @extend_schema(operation_id="invoices_xml", parameters=[SYNTAX], responses=XML_RESPONSES)
+    @action(detail=True, filter_backends=[], **XML_ACTION)
+    def xml(self, request: Request, pk: str) -> HttpResponse:
+        """Download an issued invoice as machines read it (EN 16931); refuses what is incomplete."""
+        invoice = self.get_object()
+        syntax = chosen(request, "syntax", SYNTAXES, "ubl")
+        document = ensure_xml(invoice, syntax).document
+        return file_response(bytes(document.content), document.filename, document.content_type)
+
+    @extend_schema(operation_id="invoices_usage", responses=CSV_RESPONSES)
+    @action(detail=True, filter_backends=[], **CSV_ACTION)
+    def usage(self, request: Request, pk: str) -> HttpResponse:
+        """Download the usage an issued invoice bills, by day."""
+        document = ensure_usage_file(self.get_object()).document
+        return file_response(bytes(document.content), document.filename, document.content_type)
 
     @extend_schema(
         operation_id="invoices_bulk", request=shapes.BulkSerializer, responses={202: JobSerializer}

@@ -11,6 +11,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from billing.api.paper import SYNTAX, XML_ACTION, XML_RESPONSES, chosen
 from billing.api.serializers import (
     CreditNoteDetailSerializer,
     CreditNoteSerializer,
@@ -19,7 +20,12 @@ from billing.api.serializers import (
 )
 from billing.models import CreditNote, Payment
 from billing.services.collections import record_payment
-from billing.services.delivery import ensure_credit_note_document
+from billing.services.delivery import (
+    ensure_credit_note_document,
+    ensure_xml,
+    send_credit_note,
+)
+from billing.services.electronic import SYNTAXES
 from monetization.interface.viewsets import (
     PDF_ACTION,
     PDF_RESPONSES,
@@ -57,6 +63,25 @@ class CreditNoteViewSet(mixins.ListModelMixin, ApiViewSet):
         """Download a credit note."""
         document = ensure_credit_note_document(self.get_object())
         return file_response(bytes(document.content), document.filename)
+
+    @extend_schema(operation_id="credit_notes_xml", parameters=[SYNTAX], responses=XML_RESPONSES)
+    @action(detail=True, filter_backends=[], **XML_ACTION)
+    def xml(self, request: Request, pk: str) -> HttpResponse:
+        """Download a credit note as machines read it (EN 16931); refuses what is incomplete."""
+        note = self.get_object()
+        document = ensure_xml(note, chosen(request, "syntax", SYNTAXES, "ubl")).document
+        return file_response(bytes(document.content), document.filename, document.content_type)
+
+    @extend_schema(
+        operation_id="credit_notes_send",
+        request=None,
+        responses={200: CreditNoteDetailSerializer},
+    )
+    @action(detail=True, methods=["post"], filter_backends=[])
+    def send(self, request: Request, pk: str) -> Response:
+        """Mail a credit note to the customer's contacts; once, however often it is asked."""
+        note = send_credit_note(note_id=self.get_object().id, now=timezone.now())
+        return self.show(note, CreditNoteDetailSerializer)
 
 
 class PaymentFilters(django_filters.FilterSet):

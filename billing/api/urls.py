@@ -1,13 +1,14 @@
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
-from billing.api import accrued, desk, invoices, payments, schedules
+from billing.api import accrued, desk, invoices, paper, payments, schedules
 
 router = SimpleRouter(trailing_slash=False)
 router.register("schedules", schedules.ScheduleViewSet, basename="schedule")
 router.register("invoices", invoices.InvoiceViewSet, basename="invoice")
 router.register("credit-notes", payments.CreditNoteViewSet, basename="credit-note")
 router.register("payments", payments.PaymentViewSet, basename="payment")
+router.register("document-templates", paper.DocumentTemplateViewSet, basename="document-template")
 
 urlpatterns = [
     path(
@@ -34,6 +35,11 @@ urlpatterns = [
     ),
     path("reminder-plan", desk.ReminderPlanView.as_view(), name="reminder-plan"),
     path("customers/<str:pk>/billing", desk.CustomerBillingView.as_view(), name="customer-billing"),
+    path(
+        "customers/<str:pk>/documents",
+        paper.CustomerDocumentsView.as_view(),
+        name="customer-documents",
+    ),
     path("customers/<str:pk>/statement", desk.StatementView.as_view(), name="customer-statement"),
     *router.urls,
 ]

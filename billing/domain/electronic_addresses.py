@@ -1,4 +1,4 @@
-"""Electronic addresses (EAS) people commonly have, and their check digits. Pure.
+"""Electronic addresses (EAS) people commonly have, IBANs, and their check digits. Pure.
 
 Source: Peppol policy for use of identifiers; rules PEPPOL-COMMON-R040, R041 and R043.
 """
@@ -54,6 +54,18 @@ def wrong_endpoint(scheme: str, value: str) -> str:
     if check is not None and not (value.isdigit() and check(value)):
         return f"the check digit of the {SCHEMES[scheme].rpartition(', ')[2]} is wrong"
     return ""
+
+
+def right_iban(value: str) -> bool:
+    """Tell whether an IBAN without blanks has the right check digits (ISO 13616, mod 97).
+
+    >>> right_iban("DE02120300000000202051"), right_iban("DE02120300000000202052")
+    (True, False)
+    """
+    if not (15 <= len(value) <= 34 and value.isascii() and value.isalnum() and value.isupper()):
+        return False
+    moved = value[4:] + value[:4]
+    return int("".join(str(int(sign, 36)) for sign in moved)) % 97 == 1
 
 
 def _gln(value: str) -> bool:

@@ -120,7 +120,7 @@ KINDS: Mapping[str, MailKind] = {
         ),
     ),
     "reminder_before": MailKind(
-        "Reminder before the due date",
+        "Before due",
         _COMMON | {"due_on", "open_amount"},
         {
             "en": "Invoice {{ number }} is due on {{ due_on }}",
@@ -146,7 +146,7 @@ KINDS: Mapping[str, MailKind] = {
         ),
     ),
     "reminder_late": MailKind(
-        "Reminder after the due date",
+        "Overdue",
         _COMMON | {"due_on", "open_amount", "days_late"},
         {
             "en": "Reminder: invoice {{ number }} is {{ days_late }} late",

@@ -27,7 +27,6 @@ from billing.services.reissue import void_and_reissue
 from billing.web.columns import payment_of
 from billing.web.fields import read_day, read_reason
 from metering.selectors import events_in_reading, late_events, usage_by_day
-from monetization.documents.services import PdfUnavailable
 from monetization.events.models import Event
 from monetization.interface.htmx import done, page_or_partial, refused
 from monetization.kernel.errors import Refusal
@@ -58,6 +57,7 @@ def invoice_detail(request: HttpRequest, invoice_id: UUID) -> HttpResponse:
             "invoice": invoice,
             "is_open": invoice.status in OPEN_STATES,
             "lines": list(invoice.lines.order_by("position", "key")),
+            "has_usage": invoice.lines.filter(reading__isnull=False).exists(),
             "compared": compared,
             "previous": previous,
             "failures": [
@@ -182,7 +182,7 @@ def invoice_action(request: HttpRequest, invoice_id: UUID) -> HttpResponse:
     try:
         with transaction.atomic():
             message = action(invoice, request)
-    except (Refusal, PdfUnavailable) as refusal:
+    except Refusal as refusal:
         return refused(request, refusal, to)
     return done(request, message, getattr(request, "to", to))
 

@@ -77,3 +77,8 @@ class DocumentTemplate(TenantModel):
 
     def __str__(self) -> str:
         return f"documents of {self.legal_entity_id}"
+
+    @property
+    def printed_iban(self) -> str:
+        """The IBAN in groups of four, as ISO 13616 prints it."""
+        return " ".join(self.iban[at : at + 4] for at in range(0, len(self.iban), 4))

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from babel import Locale
-from babel.dates import format_date
+from babel.dates import format_date, format_skeleton
 from babel.numbers import format_currency, format_decimal, format_percent
 
 from monetization.documents.words import LANGUAGES, WORDS
@@ -26,9 +26,9 @@ NUMBER_FORMATS = {
     "nl_NL": "€ 1.234,56",
 }
 DATE_STYLES = {
-    "short": "21 Nov 2026, in the language",
-    "long": "21 November 2026, in the language",
-    "numeric": "Figures only, as the numbers’ country writes them",
+    "short": "21 Nov 2026",
+    "long": "21 November 2026",
+    "numeric": "11/21/2026, 21.11.2026",
     "iso": "2026-11-21",
 }
 # How the pricing core labels steps: tiers by their bounds, and a few fixed words.
@@ -41,6 +41,7 @@ _STEPS = (
 _FIXED_STEPS = {
     "All units": "all_units",
     "Flat fee": "flat_fee",
+    "Per unit": "per_unit",
     "Top-up to the minimum": "minimum",
 }
 PAGE_SIZES = {"A4": "A4", "Letter": "US Letter"}
@@ -74,7 +75,7 @@ class Stationery:
         text = format_currency(
             Decimal(amount), currency, locale=self.number_format, currency_digits=True
         )
-        return text.replace("-", TRUE_MINUS)
+        return _spaced(text.replace("-", TRUE_MINUS))
 
     def rate(self, amount: Any, currency: str) -> str:
         """Write a unit price with all its places, at least the currency's own."""
@@ -88,7 +89,7 @@ class Stationery:
         text = format_currency(
             value, currency, format=wanted, locale=self.number_format, currency_digits=False
         )
-        return text.replace("-", TRUE_MINUS)
+        return _spaced(text.replace("-", TRUE_MINUS))
 
     def quantity(self, value: Any) -> str:
         """Write a quantity without trailing zeros, grouped."""
@@ -119,7 +120,7 @@ class Stationery:
             return format_date(value, format=pattern, locale=self.number_format)
         if self.date_style == "long":
             return format_date(value, format="long", locale=_date_locale(self.language))
-        text = format_date(value, format="d MMM y", locale=_date_locale(self.language))
+        text = format_skeleton("yMMMd", value, locale=_date_locale(self.language))
         return text.replace("Sept ", "Sep ")
 
     def step(self, label: str) -> str:
@@ -141,6 +142,11 @@ class Stationery:
         if start == last:
             return self.day(start)
         return f"{self.day(start)} – {self.day(last)}"
+
+
+def _spaced(text: str) -> str:
+    """Part letters of a currency from its figures: KWD 1.500, as CLDR asks for."""
+    return re.sub(r"([A-Z])(\d)", "\\1\u00a0\\2", text)
 
 
 def _date_locale(language: str) -> str:

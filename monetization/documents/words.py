@@ -90,6 +90,7 @@ _ROWS: dict[str, tuple[str, str, str, str]] = {
     "between": ("{} to {}", "{} bis {}", "{} à {}", "{} tot {}"),
     "all_units": ("All units", "Alle Einheiten", "Toutes les unités", "Alle eenheden"),
     "flat_fee": ("Flat fee", "Pauschale", "Forfait", "Vast bedrag"),
+    "per_unit": ("Per unit", "Je Einheit", "Par unité", "Per eenheid"),
     "minimum": (
         "Top-up to the minimum",
         "Auffüllung auf das Minimum",

@@ -73,9 +73,9 @@ class Migration(migrations.Migration):
                     "date_style",
                     models.CharField(
                         choices=[
-                            ("short", "21 Nov 2026, in the language"),
-                            ("long", "21 November 2026, in the language"),
-                            ("numeric", "Figures only, as the numbers’ country writes them"),
+                            ("short", "21 Nov 2026"),
+                            ("long", "21 November 2026"),
+                            ("numeric", "11/21/2026, 21.11.2026"),
                             ("iso", "2026-11-21"),
                         ],
                         default="short",

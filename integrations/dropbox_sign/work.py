@@ -115,7 +115,7 @@ def _log(request_id: UUID, calls: list[Call]) -> None:
         SignatureLogEntry.objects.create(
             request_id=request_id,
             kind=SignatureLogEntry.Kind.CALL,
-            text=f"{text}: {outcome}"[:500],
+            text=(f"{text}: {outcome}" if outcome else text)[:500],
             occurred_at=timezone.now(),
         )
 
@@ -130,7 +130,7 @@ def _act(gateway: Gateway, taken: Claim, calls: list[Call]) -> tuple[Standing, b
             ):
                 calls.append(("Canceled a second request for the same order form", stray))
         if not taken.is_wanted and found.state in _WAITS:
-            calls.append(("Asked to cancel", found.id))
+            calls.append(("Asked to cancel", ""))
             gateway.cancel(found.id)
             found = gateway.get(found.id)
         elif taken.wants_reminder and found.state in _WAITS:
@@ -160,7 +160,7 @@ def _found_or_sent(gateway: Gateway, taken: Claim, calls: list[Call]) -> Standin
         standing = [one for one in there if one.state in (*_WAITS, "signed")]
         if standing:
             first, *others = {one.id: one for one in standing}.values()
-            calls.append(("Found it there", first.id))
+            calls.append(("Found it there", ""))
             for other in others:
                 gateway.cancel_stray(other.id, reference=taken.envelope.reference)
                 calls.append(("Canceled a second request for the same order form", other.id))
@@ -169,7 +169,7 @@ def _found_or_sent(gateway: Gateway, taken: Claim, calls: list[Call]) -> Standin
         raise Gone("it never arrived there")
     sent = gateway.send(taken.envelope)
     how = "to be signed on our page" if taken.envelope.is_embedded else "by e-mail"
-    calls.append((f"Sent {how}", sent.id))
+    calls.append((f"Sent {how}", ""))
     return sent
 
 

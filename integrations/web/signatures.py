@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from integrations import selectors
-from integrations.dropbox_sign import connecting, services
+from integrations.dropbox_sign import connecting, mapping, services
 from integrations.models import SignatureRequest
 from integrations.web import xero
 from integrations.web.forms import DropboxSignForm, SignatureFilterForm
@@ -80,7 +80,10 @@ def detail(request: HttpRequest, request_id: UUID) -> HttpResponse:
     context = {
         **_shown(request, found),
         "log": found.log_entries.order_by("-id")[:200],
-        "callbacks": selectors.callbacks_of(found)[:200],
+        "callbacks": [
+            (one, mapping.EVENTS.get(one.event_type, one.event_type))
+            for one in selectors.callbacks_of(found)[:200]
+        ],
         "evidence": json.dumps(found.evidence, indent=2) if found.evidence else "",
     }
     return render(request, "integrations/signature.html", context)

@@ -15,6 +15,7 @@ class SignatureMethod:
 
     :param key: kept on the version that was sent.
     :param invites_signer: the service writes to the signer itself; else we mail our link.
+    :param takes_several: whether further signers can sign after the first.
     :param is_available: whether this tenant can use it now.
     :param page_name: URL name of the page where the signer signs, given our link's token.
     """
@@ -23,6 +24,7 @@ class SignatureMethod:
     name: str
     explanation: str
     invites_signer: bool = False
+    takes_several: bool = True
     is_available: Callable[[], bool] = lambda: True
     page_name: str = ""
 

@@ -211,12 +211,6 @@ class Standing:
         return "viewed" if any(one.viewed_at for one in self.signatures) else "sent"
 
     @property
-    def signed_at(self) -> datetime | None:
-        """Return when the last of them signed."""
-        times = [one.signed_at for one in self.signatures if one.signed_at]
-        return datetime.fromtimestamp(max(times), UTC) if times else None
-
-    @property
     def decline_reason(self) -> str:
         reasons = [one.decline_reason for one in self.signatures if one.decline_reason]
         return reasons[0] if reasons else ""

@@ -5,7 +5,7 @@ Dropbox Sign itself is called by ``integrations.dropbox_sign.work``, between the
 
 import hashlib
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -212,7 +212,7 @@ def _envelope(request: SignatureRequest) -> Envelope:
         number=f"{quote.number}-v{version.number}",
         title=quote.title,
         seller=quote.legal_entity.name,
-        signers=(Signer(version.signer_name, version.signer_email),),
+        signers=tuple(Signer(one.name, one.email) for one in version.signers.all()),
         expires_at=_last_moment(version),
         is_embedded=request.is_embedded,
         is_test=request.is_test,
@@ -296,7 +296,7 @@ def record_standing(
     _turn(request, found.state, now)
     _release(request, taken, _next_look(found.state, taken, now), now)
     if found.state in (State.VIEWED, State.PARTLY_SIGNED):
-        quotes.record_external_view(version_id=request.version_id, now=now)
+        _progress(request, found, now)
     elif found.state == State.SIGNED and signed_file is not None:
         _complete(request, found, signed_file, now)
     elif found.state == State.DECLINED:
@@ -331,6 +331,28 @@ def _turn(request: SignatureRequest, state: str, now: datetime) -> None:
         log(request, Kind.STATE, str(State(state).label), now)
 
 
+def _given(found: Standing) -> list[quotes.ExternalSignature]:
+    return [
+        quotes.ExternalSignature(
+            position=one.order + 1,
+            name=one.name,
+            email=one.email,
+            signed_at=datetime.fromtimestamp(one.signed_at, UTC),
+        )
+        for one in found.signatures
+        if one.signed_at
+    ]
+
+
+def _progress(request: SignatureRequest, found: Standing, now: datetime) -> None:
+    quotes.record_external_progress(
+        version_id=request.version_id,
+        viewed=[one.order + 1 for one in found.signatures if one.viewed_at],
+        signed=_given(found),
+        now=now,
+    )
+
+
 def _complete(
     request: SignatureRequest, found: Standing, signed_file: bytes, now: datetime
 ) -> None:
@@ -341,15 +363,12 @@ def _complete(
         "fetched_at": now.isoformat(),
     }
     request.due_at, request.needs_attention, request.last_error = None, False, ""
-    first = found.signatures[0]
     try:
         with transaction.atomic():
             form = quotes.record_external_signature(
                 version_id=request.version_id,
-                signer_name=first.name,
-                signer_email=first.email,
+                signatures=_given(found),
                 statement=mapping.statement(found),
-                signed_at=found.signed_at or now,
                 content=signed_file,
                 mail_copy=request.is_embedded,
                 now=now,

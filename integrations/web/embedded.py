@@ -77,7 +77,9 @@ def _address(found: SignatureRequest, credentials: str) -> dict[str, str]:
     gateway = work.open_gateway(credentials)
     try:
         address = gateway.signing_address(signer["id"])
-    except (Refused, Unavailable, Gone, FileNotReady):
+    except (Refused, Gone, FileNotReady):  # signed or declined since we last looked
+        return {"looking": "yes"}
+    except Unavailable:
         return {"trouble": "Dropbox Sign cannot be reached now. Open this page again in a minute."}
     test = {"skip_domain_verification": "1"} if found.is_test else {}
     asked = urlencode({"client_id": gateway.credentials.client_id, **test})

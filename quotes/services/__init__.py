@@ -3,9 +3,10 @@
 from quotes.services.common import VersionNotDraft
 from quotes.services.drafting import create_quote, revise_quote, save_draft
 from quotes.services.external import (
+    ExternalSignature,
     record_external_decline,
+    record_external_progress,
     record_external_signature,
-    record_external_view,
 )
 from quotes.services.importing import import_order_form
 from quotes.services.links import (
@@ -39,6 +40,7 @@ __all__ = [
     "CONSENT",
     "ConsentMissing",
     "DraftIncomplete",
+    "ExternalSignature",
     "SignatureMethodUnavailable",
     "SignerNotAsked",
     "SigningLinkInvalid",
@@ -52,8 +54,8 @@ __all__ = [
     "missing_before_sending",
     "reassign_signer",
     "record_external_decline",
+    "record_external_progress",
     "record_external_signature",
-    "record_external_view",
     "record_view",
     "remind_signer",
     "remind_signers",

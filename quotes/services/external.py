@@ -1,5 +1,7 @@
-"""What a signature service tells us, once it was asked and answered: viewed, signed, declined."""
+"""What a signature service tells us, once it was asked: viewed, signed, declined."""
 
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -29,33 +31,64 @@ def _locked(version_id: UUID) -> QuoteVersion:
     return version
 
 
+@dataclass(frozen=True, slots=True)
+class ExternalSignature:
+    """One signature that was given over there."""
+
+    position: int  # of the signer in the order of signing, from 1
+    name: str
+    email: str
+    signed_at: datetime
+
+
 @transaction.atomic
-def record_external_view(*, version_id: UUID, now: datetime) -> bool:
-    """Note that the signer opened it over there; returns whether that was news."""
+def record_external_progress(
+    *,
+    version_id: UUID,
+    viewed: Collection[int],
+    signed: Collection[ExternalSignature],
+    now: datetime,
+) -> None:
+    """Note who opened it over there and who has signed, while others still have to.
+
+    :param viewed: positions of the signers who opened it.
+    """
     version = _locked(version_id)
-    if version.status != QuoteVersion.Status.SENT:
-        return False
-    version.status = lifecycle.next_state(version.status, "view")
-    version.save(update_fields=["status"])
-    version.signers.filter(status=Signer.Status.WAITING).update(status=Signer.Status.VIEWED)
-    announce(version.quote, version, "quote.viewed", now)
-    return True
+    if version.status not in lifecycle.OPEN_FOR_SIGNING:
+        return
+    unread = (Signer.Status.WAITING, Signer.Status.INVITED)
+    version.signers.filter(position__in=viewed, status__in=unread).update(
+        status=Signer.Status.VIEWED
+    )
+    news = [
+        one
+        for one in signed
+        if version.signers.filter(position=one.position)
+        .exclude(status=Signer.Status.SIGNED)
+        .update(status=Signer.Status.SIGNED, signed_at=one.signed_at)
+    ]
+    if news:
+        version.status = lifecycle.next_state(version.status, "sign")
+        version.save(update_fields=["status"])
+    elif viewed and version.status == QuoteVersion.Status.SENT:
+        version.status = lifecycle.next_state(version.status, "view")
+        version.save(update_fields=["status"])
+        announce(version.quote, version, "quote.viewed", now)
 
 
 @transaction.atomic
 def record_external_signature(
     *,
     version_id: UUID,
-    signer_name: str,
-    signer_email: str,
+    signatures: Sequence[ExternalSignature],
     statement: str,
-    signed_at: datetime,
     content: bytes,
     mail_copy: bool,
     now: datetime,
 ) -> OrderForm:
     """Make the order form of a version that was signed at a signature service. Once.
 
+    :param signatures: of everybody, at least one.
     :param statement: what stands in place of our own consent text.
     :param content: the signed PDF with the service's audit trail, as it was downloaded.
     :param mail_copy: mail the signed copy, where the service does not.
@@ -69,30 +102,36 @@ def record_external_signature(
     if terms_hash(terms_from_data(version.terms)) != version.terms_sha256:
         raise TermsChanged("the stored terms are not those that were sent; nothing was signed")
     version.status = lifecycle.next_state(version.status, "accept")
-    version.decided_at = signed_at
+    version.decided_at = max(one.signed_at for one in signatures)
     version.save(update_fields=["status", "decided_at"])
-    signer = version.signers.first()
-    signed_row = append_evidence(
-        version=version,
-        position=signer.position if signer else 1,
-        side=Signer.Side.CUSTOMER,
-        kind=SignatureEvidence.Kind.PROVIDER,
-        name=signer_name,
-        email=signer_email,
-        consent_text=statement,
-        signed_at=signed_at,
-    )
-    version.signers.update(status=Signer.Status.SIGNED, signed_at=signed_at)
+    sides = dict(version.signers.values_list("position", "side"))
+    rows = [
+        append_evidence(
+            version=version,
+            position=one.position,
+            side=sides.get(one.position, Signer.Side.CUSTOMER),
+            kind=SignatureEvidence.Kind.PROVIDER,
+            name=one.name,
+            email=one.email,
+            consent_text=statement,
+            signed_at=one.signed_at,
+        )
+        for one in sorted(signatures, key=lambda one: one.position)
+    ]
+    for one in signatures:
+        version.signers.filter(position=one.position).update(
+            status=Signer.Status.SIGNED, signed_at=one.signed_at
+        )
     number = order_form_number(version)
     stored = store_document(filename=f"{number}-signed.pdf", content=content)
-    form = make_order_form(version, [signed_row], signed_document=stored)
-    announce(version.quote, version, "quote.accepted", signed_at)
+    form = make_order_form(version, rows, signed_document=stored)
+    announce(version.quote, version, "quote.accepted", version.decided_at)
     if mail_copy:
         queue_mail(
-            dedupe_key=f"order-form/{form.id}/signed/{signer_email}",
-            to=signer_email,
+            dedupe_key=f"order-form/{form.id}/signed/{form.signer_email}",
+            to=form.signer_email,
             subject=f"Signed: {version.quote.title} ({number})",
-            text=f"Dear {signer_name},\n\nattached is your signed copy of {number}.\n",
+            text=f"Dear {form.signer_name},\n\nattached is your signed copy of {number}.\n",
             attachment_id=form.signed_document_id,
             subject_ref=f"quote/{version.quote_id}",
             now=now,

@@ -57,9 +57,9 @@ def _available_method(key: str, version: QuoteVersion) -> SignatureMethod:
     if found is None or not found.is_available():
         known = ", ".join(one.key for one in available_methods())
         raise SignatureMethodUnavailable(f"signature_method must be one of {known}")
-    if key != OWN_LINK and version.further_signers:
+    if version.further_signers and not found.takes_several:
         raise SignatureMethodUnavailable(
-            f"signature_method: several signers sign on our own page, not at {found.name}"
+            f"signature_method: {found.name} takes one signer, this quote has several"
         )
     return found
 

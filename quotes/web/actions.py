@@ -46,7 +46,10 @@ def send(request: HttpRequest, quote_id: UUID) -> HttpResponse:
         if not address:
             return done(request, f"Sent; {version.signer_email} is invited within seconds.", here)
         return _show_link(request, version, address)
-    context = {"version": version, "quote": version.quote, "methods": available_methods()}
+    methods = [
+        one for one in available_methods() if one.takes_several or not version.further_signers
+    ]
+    context = {"version": version, "quote": version.quote, "methods": methods}
     try:
         terms = selectors.terms_of(version)
         context |= {"terms": terms, "totals": selectors.totals_of(terms)}

@@ -2,7 +2,6 @@
 
 import json
 import os
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -43,12 +42,6 @@ def test_every_answer_has_a_state(
     facts: dict[str, Any], signer: dict[str, Any], state: str
 ) -> None:
     assert mapping.standing({**answer(**signer), **facts}).state == state
-
-
-def test_the_last_signature_is_when_it_was_signed() -> None:
-    found = mapping.standing(answer(status_code="signed", signed_at=1_790_000_000))
-
-    assert found.signed_at == datetime(2026, 9, 21, 14, 13, 20, tzinfo=UTC)
 
 
 @needs_specs

@@ -58,7 +58,7 @@ class Signing:
         self.tenant, self.dropbox = tenant, dropbox
         self.address = ""
 
-    def send(self, method: str = "dropbox_sign") -> None:
+    def send(self, method: str = "dropbox_sign", counter_signer: str = "") -> None:
         with tenant_context(self.tenant.id, actor="Ruben"):
             make_catalog()
             customer = make_customer()
@@ -71,7 +71,12 @@ class Signing:
                 start_on=date(2027, 1, 1),
                 now=timezone.now(),
             )
-            priced(self.quote)
+            version = priced(self.quote)
+            if counter_signer:
+                version.further_signers = [
+                    {"name": "Cy Moss", "email": counter_signer, "side": "seller"}
+                ]
+                version.save(update_fields=["further_signers"])
             self.address = quotes.send_version(
                 version_id=self.quote.versions.get().id,
                 now=timezone.now(),

@@ -15,7 +15,7 @@ from monetization.events.models import Event
 from monetization.mail.models import OutgoingMail
 from monetization.tenancy.context import tenant_context
 from quotes import services as quotes
-from quotes.models import OrderForm, QuoteVersion, SigningLink
+from quotes.models import OrderForm, QuoteVersion, SignatureEvidence, Signer, SigningLink
 from tests.integration.signatures.conftest import Signing
 
 
@@ -205,6 +205,41 @@ class TestByMail:
 
         assert signing.row.state == "sent"
         assert signing.row.external_id != failed
+
+
+class TestSeveralSigners:
+    def test_sign_in_their_order_and_each_is_evidence(self, signing: Signing) -> None:
+        signing.send(counter_signer="cy@northwind.example")
+        signing.work()
+        first, second = (one["signature_id"] for one in signing.there["signatures"])
+
+        with pytest.raises(Exception, match="another signer's turn"):
+            signing.dropbox.desk.sign(second)
+        signing.dropbox.desk.sign(first)
+        signing.call_all("signed")
+        signing.work()
+        assert (signing.row.state, signing.status) == ("partly_signed", "partially_signed")
+        assert signing.counts().order_forms == 0
+
+        signing.dropbox.desk.sign(second)
+        signing.dropbox.desk.prepare_file(signing.there["signature_request_id"])
+        signing.call_all("downloadable")
+        signing.work()
+
+        with tenant_context(signing.tenant.id):
+            form = OrderForm.objects.get()
+            rows = list(SignatureEvidence.objects.order_by("sequence"))
+            statuses = set(Signer.objects.values_list("status", flat=True))
+        assert [(one.side, one.email) for one in rows] == [
+            ("customer", "ann@example.com"),
+            ("seller", "cy@northwind.example"),
+        ]
+        assert (form.signer_email, form.evidence_sha256) == ("ann@example.com", rows[-1].sha256)
+        assert statuses == {"signed"}
+
+    def test_do_not_fit_into_our_page(self, signing: Signing) -> None:
+        with pytest.raises(quotes.SignatureMethodUnavailable, match="takes one signer"):
+            signing.send("dropbox_sign_embedded", counter_signer="cy@northwind.example")
 
 
 class TestOnOurPage:

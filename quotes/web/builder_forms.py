@@ -255,12 +255,10 @@ class LineForm(forms.Form):
         return self._bound(self.own, flags=True)
 
     @property
-    def beside_fields(self) -> list[forms.BoundField]:
-        return self._bound(self.beside, flags=False)
-
-    @property
-    def beside_flags(self) -> list[forms.BoundField]:
-        return self._bound(self.beside, flags=True)
+    def beside_groups(self) -> list[tuple[str, list[forms.BoundField]]]:
+        """Return the fields beside the charge model by the group they stand in."""
+        groups = charging.modifier_groups(self.chosen, self.kind)
+        return [(title, [self[one.name] for one in specs]) for title, specs in groups]
 
     @property
     def says_more(self) -> bool:

@@ -92,6 +92,12 @@ class ChargeForm:
         return f"Beside the price: {text}"
 
     @property
+    def beside_groups(self) -> list[tuple[str, list[forms.BoundField]]]:
+        """Return the fields beside the charge model by the group they stand in."""
+        groups = charging.modifier_groups(self.chosen, self.kind)
+        return [(title, [self.beside[one.name] for one in specs]) for title, specs in groups]
+
+    @property
     def columns(self) -> Sequence[Spec]:
         return self._columns
 
@@ -137,7 +143,7 @@ class ChargeForm:
 
     def _make_forms(self, *, bound: bool) -> None:
         named = dict(self._sent, model=self.chosen)
-        if self.shown.partition(":")[0] != self.chosen:
+        if charging.row_family(self.shown) != charging.row_family(self.layout):
             named.setdefault("flat_fee_at_zero", "on")
         data = named if bound else None
         self.model = ModelForm(data, initial=named, kind=self.kind, specs=self._specs)

@@ -19,6 +19,7 @@ from monetization.interface.charging.fields import (
     layout_of,
     models_for,
     modifier_fields,
+    modifier_groups,
     row_family,
     row_word,
 )
@@ -53,6 +54,7 @@ __all__ = [
     "model_from_typed",
     "models_for",
     "modifier_fields",
+    "modifier_groups",
     "modifier_place",
     "modifiers_from_typed",
     "place_of",

@@ -57,10 +57,10 @@ _SEAT_MODES: Choices = tuple(
     zip(
         SEAT_MODES,
         (
-            "Added seats by the day; removed ones wait",
-            "Added and removed seats by the day",
-            "The highest number in the period",
-            "The number the period starts with",
+            "Added by the day, removed later",
+            "Added and removed by the day",
+            "The highest in the period",
+            "The number at its start",
         ),
         strict=True,
     )
@@ -72,8 +72,8 @@ _SEAT_PRICES: Choices = (
 )
 DAYS: Choices = (
     ("daily", "Every day"),
-    ("weekdays", "Monday to Friday"),
-    ("weekend", "Saturday and Sunday"),
+    ("weekdays", "Mon – Fri"),
+    ("weekend", "Sat, Sun"),
     ("0", "Monday"),
     ("1", "Tuesday"),
     ("2", "Wednesday"),
@@ -159,7 +159,7 @@ _COLUMNS: dict[str, tuple[Spec, ...]] = {
         _UNIT_PRICE,
     ),
 }
-_ROW_WORDS = {"matrix": "price", "time_of_use": "time", "capacity": "size"}
+_ROW_WORDS = {"matrix": "row", "time_of_use": "time", "capacity": "size"}
 
 
 def models_for(kind: str) -> Choices:
@@ -224,14 +224,16 @@ def labels(text: Any) -> list[str]:
     return list(dict.fromkeys(part for one in str(text or "").split(",") if (part := one.strip())))
 
 
-_COMMITMENTS = (
-    Spec("min_amount", "Minimum"),
-    Spec("min_window", "Minimum counts", "choice", choices=WINDOWS),
-    Spec("min_factor", "Spend beyond it, times", help="Such as 1.2; empty for the price itself."),
-    Spec("min_whole", "A part of a period owes the whole minimum", "flag"),
-    Spec("cap_amount", "Cap"),
-    Spec("cap_window", "Cap counts", "choice", choices=WINDOWS),
-    Spec("cap_whole", "A part of a period has the whole cap", "flag"),
+_MINIMUM = (
+    Spec("min_amount", "At least"),
+    Spec("min_window", "Counted", "choice", choices=WINDOWS),
+    Spec("min_factor", "Spend beyond it, times", help="Such as 1.2. Empty: the price itself."),
+    Spec("min_whole", "Owed whole in a part of a period", "flag"),
+)
+_CAP = (
+    Spec("cap_amount", "At most"),
+    Spec("cap_window", "Counted", "choice", choices=WINDOWS),
+    Spec("cap_whole", "Whole in a part of a period", "flag"),
 )
 _CONVERSION = (
     Spec(
@@ -250,13 +252,13 @@ _CONVERSION = (
     Spec("precision", "To decimal places", "text", help="0 is whole units; -2 hundreds."),
 )
 _QUANTITY = (
-    Spec("included_units", "Included units", is_units=True),
-    Spec("accumulation", "Tiers and included units count", "choice", choices=WINDOWS),
+    Spec("included_units", "Units", is_units=True),
+    Spec("accumulation", "They and the tiers count", "choice", choices=WINDOWS),
     Spec("included_prorated", "A part of a period includes a part of them", "flag"),
 )
 _PRICING_UNIT = (
-    Spec("unit_code", "Priced in units of its own", "text", help="Such as AI credits."),
-    Spec("unit_rate", "One of them costs"),
+    Spec("unit_code", "Called", "text", help="Such as AI credits. Prices above are in them."),
+    Spec("unit_rate", "One costs"),
 )
 DISCOUNT_COLUMNS = (
     Spec(
@@ -271,22 +273,34 @@ DISCOUNT_COLUMNS = (
 )
 
 
+_OVERAGE = (Spec("overage_frequency", "Billed", "choice", choices=_RHYTHMS),)
+Groups = tuple[tuple[str, tuple[Spec, ...]], ...]
+
+
+def modifier_groups(model: str, kind: str) -> Groups:
+    """Return what may stand beside a charge model, in groups with their titles.
+
+    Only what fits the model and the kind of product.
+    """
+    by_event = ("percentage", "dynamic", "cost_plus", "matrix", "time_of_use", "capacity")
+    found: list[tuple[str, tuple[Spec, ...]]] = []
+    if kind == "usage":
+        found.append(("Conversion of units", _CONVERSION))
+        if model not in by_event:
+            found.append(("Included units", _QUANTITY))
+    if model == "seat":
+        found.append(("Seats beyond the minimum", _OVERAGE))
+    found += [("Minimum", _MINIMUM), ("Cap", _CAP), ("Units of its own", _PRICING_UNIT)]
+    return tuple(found)
+
+
 def modifier_fields(model: str, kind: str) -> tuple[Spec, ...]:
     """Return the fields beside a charge model that fit it and the kind of product."""
-    by_event = ("percentage", "dynamic", "cost_plus", "matrix", "time_of_use", "capacity")
-    found: tuple[Spec, ...] = ()
-    if kind == "usage":
-        found += _CONVERSION
-        found += () if model in by_event else _QUANTITY
-    if model == "seat":
-        found += (
-            Spec("overage_frequency", "Seats beyond the minimum", "choice", choices=_RHYTHMS),
-        )
-    return found + _COMMITMENTS + _PRICING_UNIT
+    return tuple(spec for _, specs in modifier_groups(model, kind) for spec in specs)
 
 
 _SEAT_OWN = ("seat_price", "mode", "contracted_minimum")
-_MODIFIERS = (*_CONVERSION, *_QUANTITY, *_COMMITMENTS, *_PRICING_UNIT)
+_MODIFIERS = (*_CONVERSION, *_QUANTITY, *_MINIMUM, *_CAP, *_PRICING_UNIT)
 LINE_NAMES = frozenset(
     {
         *(spec.name for specs in _FIELDS.values() for spec in specs),

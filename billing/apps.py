@@ -8,6 +8,7 @@ class BillingConfig(AppConfig):
 
     def ready(self) -> None:
         from billing import handlers
+        from billing.services.late_usage import ROUTE
         from monetization.events.services import subscribe
         from monetization.jobs.services import JobKind, register_job_kind
 
@@ -20,6 +21,7 @@ class BillingConfig(AppConfig):
         ):
             register_job_kind(JobKind(f"invoices.{name}", one, batch_size=BATCH, run_batch=many))
         register_job_kind(JobKind("invoices.issue", handlers.issue_item, batch_size=5))
+        register_job_kind(ROUTE)
         register_job_kind(
             JobKind(
                 "invoices.send", handlers.send_item, batch_size=20, run_batch=handlers.send_batch

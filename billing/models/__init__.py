@@ -17,6 +17,7 @@ from billing.models.documents import (
     PaymentAllocation,
 )
 from billing.models.invoices import BillingPeriod, Invoice, InvoiceLine, Recalculation
+from billing.models.late import LateUsageDecision
 from billing.models.paper import DocumentFile, DocumentRecipient, MailText
 from billing.models.schedules import BillingSchedule, Phase
 
@@ -35,6 +36,7 @@ __all__ = [
     "Invoice",
     "InvoiceComment",
     "InvoiceLine",
+    "LateUsageDecision",
     "MailText",
     "Payment",
     "PaymentAllocation",

@@ -10,6 +10,7 @@ from billing.web import (
     drafts,
     grid,
     invoices,
+    late_usage,
     paper,
     payments,
     reviews,
@@ -19,6 +20,8 @@ from billing.web import (
 
 app_name = "billing"
 urlpatterns = [
+    path("late-usage/", late_usage.late_usage, name="late-usage"),
+    path("late-usage/export/", late_usage.late_usage_export, name="late-usage-export"),
     path("usage-events/<uuid:event_id>/", usage_lines.event_lines, name="event-lines"),
     path("invoices/", grid.invoice_list, name="invoice-list"),
     path("invoices/export.<slug:kind>", grid.invoice_export, name="invoice-export"),

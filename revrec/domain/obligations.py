@@ -8,7 +8,7 @@ from itertools import groupby
 
 from monetization.kernel.money import Money, allocate, total
 from monetization.kernel.period import Period
-from monetization.pricing.estimate import PricedLine, price_charge_period
+from monetization.pricing.estimate import PricedLine, price_periods
 from monetization.pricing.terms import ItemTerms, OrderTerms
 from monetization.pricing.timeline import charge_periods
 
@@ -71,10 +71,10 @@ def plan_obligations(terms: OrderTerms, *, until: date) -> tuple[Obligation, ...
         one, since each renewal is a contract of its own.
     """
     lines: dict[tuple[str, str], list[PricedLine]] = {}
-    for period in charge_periods(terms, until=until):
-        if period.kind == "item":
-            line = price_charge_period(terms, period)
-            lines.setdefault((period.phase_key, period.item_key), []).append(line)
+    periods = [p for p in charge_periods(terms, until=until) if p.kind == "item"]
+    # Together: a percentage looks at other lines, and a cap over fixed lines lowers them.
+    for line in price_periods(terms, periods, {}):
+        lines.setdefault((line.phase_key, line.item_key), []).append(line)
     planned = []
     for key in _item_keys(terms):
         for run, stretch in enumerate(_runs(terms, key), start=1):

@@ -13,12 +13,15 @@ from monetization.pricing.estimate import rerate
 
 LABELS = {
     "usage": "Usage",
+    "late": "Late usage",
     "quantity": "Seats",
     "price": "Price",
     "tier": "Tier",
     "phase": "Phase or ramp",
     "discount": "Discount",
     "minimum": "Minimum",
+    "credit": "Credits",
+    "fx": "Exchange rate",
     "period": "Part of a period",
     "rhythm": "Billing rhythm",
     "new": "New",
@@ -27,6 +30,12 @@ LABELS = {
     "manual": "Manual",
     "tax": "Tax",
 }
+
+
+# What the contract agreed beforehand explains itself; so does tax, which follows the lines.
+EXPECTED = frozenset(
+    {"phase", "minimum", "period", "rhythm", "one_off", "new", "ended", "credit", "tax"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +131,24 @@ def main_cause(found: Sequence[Difference]) -> str:
     return max(moved, key=lambda cause: abs(moved[cause])) if moved else ""
 
 
+def unexplained(moved: Mapping[str, Decimal], note: str = "") -> Decimal:
+    """Return how much moved that neither the contract nor a note explains, whatever its sign.
+
+    Ups and downs do not cancel out: half the seats and twice the usage are worth a look.
+    """
+    if note:
+        return Decimal(0)
+    return sum(
+        (abs(amount) for cause, amount in moved.items() if cause not in EXPECTED),
+        start=Decimal(0),
+    )
+
+
 def _sum(lines: Sequence[ComparedLine]) -> Decimal:
     return sum((line.amount for line in lines), start=Decimal(0))
+
+
+_KINDS = ("minimum", "credit", "late")  # of lines that are their own cause
 
 
 def _cause(old: Sequence[ComparedLine], new: Sequence[ComparedLine]) -> str:
@@ -131,16 +156,16 @@ def _cause(old: Sequence[ComparedLine], new: Sequence[ComparedLine]) -> str:
         only = (old or new)[0]
         if only.is_manual:
             return "manual"
-        if only.explanation.get("kind") == "minimum":
-            return "minimum"
+        if only.explanation.get("kind") in _KINDS:
+            return str(only.explanation["kind"])
         if only.days > RHYTHM_DAYS:
             return "rhythm"
         if only.days == 1:
             return "one_off"
         return "new" if new else "ended"
     was, now = old[-1].explanation, new[-1].explanation
-    if now.get("kind") == "minimum":
-        return "minimum"
+    if now.get("kind") in _KINDS:
+        return str(now["kind"])
     if new[-1].is_manual:
         return "manual"
     if was.get("model") != now.get("model"):
@@ -172,6 +197,10 @@ def _same_rhythm(old: ComparedLine, new: ComparedLine) -> bool:
     return (old.days > RHYTHM_DAYS) == (new.days > RHYTHM_DAYS)
 
 
+_UNITS = ("quantity", "measured", "parts", "balances")
+_SPAN = ("factor", "service", "full")
+
+
 def _steps(old: ComparedLine, new: ComparedLine, currency: str) -> tuple[tuple[str, Decimal], ...]:
     """Turn the inputs of the old line into those of the new one by one, and price every step.
 
@@ -180,23 +209,30 @@ def _steps(old: ComparedLine, new: ComparedLine, currency: str) -> tuple[tuple[s
     was, now = old.explanation, new.explanation
     is_usage, is_next_phase = bool(now.get("is_usage")), old.phase != new.phase
     agreed = "phase" if is_next_phase else ""
-    inputs: tuple[tuple[str, str], ...] = (
-        ("quantity", "usage" if is_usage else agreed or "quantity"),
-        ("factor", "period"),
-        ("model", agreed or "price"),
-        ("discounts", agreed or "discount"),
+    has_balances = "balances" in was or "balances" in now  # by date: they go with the service
+    units = (*_UNITS, *_SPAN) if has_balances else _UNITS
+    inputs: tuple[tuple[tuple[str, ...], str], ...] = (
+        (units, "usage" if is_usage else agreed or "quantity"),
+        (("before",), "tier"),
+        (_SPAN, "period"),
+        (("included",), agreed or "discount"),
+        (("model", "conversion"), agreed or "price"),
+        (("pricing_unit",), agreed or "fx"),
+        (("discounts",), agreed or "discount"),
+        (("caps",), agreed or "minimum"),
     )
     moved: dict[str, Decimal] = {}
     mixed, amount = dict(was), old.amount
-    for name, cause in inputs:
-        if mixed.get(name) == now.get(name):
+    for names, cause in inputs:
+        if all(mixed.get(name) == now.get(name) for name in names):
             continue
-        mixed[name] = now.get(name)
+        mixed = {name: value for name, value in mixed.items() if name not in names}
+        mixed |= {name: now[name] for name in names if name in now}
         after = _priced(mixed, currency)
         if after is None:
             break
         step = after - amount
-        if name == "quantity" and is_usage:
+        if names is units and is_usage:
             volume = _at_old_average(old, new, currency, step)
             moved["tier"], step = step - volume, volume
         moved[cause] = moved.get(cause, Decimal(0)) + step

@@ -6,6 +6,7 @@ from billing.models.desk import (
     CalculationMark,
     CustomerBilling,
     InvoiceComment,
+    InvoiceComparison,
     Reminder,
     ReminderPlan,
 )
@@ -35,6 +36,7 @@ __all__ = [
     "DocumentSequence",
     "Invoice",
     "InvoiceComment",
+    "InvoiceComparison",
     "InvoiceLine",
     "LateUsageDecision",
     "MailText",

@@ -8,7 +8,7 @@ from billing.models.invoices import Invoice
 from monetization.audit.models import audited
 from monetization.customers.models import Customer
 from monetization.mail.models import OutgoingMail
-from monetization.tenancy.models import TenantForeignKey, TenantModel
+from monetization.tenancy.models import TenantForeignKey, TenantModel, is_number
 
 
 class AssertionRule(TenantModel):
@@ -71,6 +71,28 @@ class CalculationMark(TenantModel):
 
     def __str__(self) -> str:
         return self.mark
+
+
+class InvoiceComparison(TenantModel):
+    """How far a draft moved against the invoice before it without a reason that is known.
+
+    Written when the draft is tested, so that a view can be sorted by it.
+    """
+
+    invoice = TenantForeignKey(Invoice, on_delete=models.CASCADE, related_name="comparisons")
+    unexplained_amount = models.DecimalField(max_digits=19, decimal_places=4)  # never negative
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "invoice"], name="invoice_comparison_once"),
+            models.CheckConstraint(
+                name="unexplained_amount_is_a_size",
+                condition=Q(unexplained_amount__gte=0) & is_number("unexplained_amount"),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.unexplained_amount)
 
 
 class InvoiceComment(TenantModel):

@@ -10,7 +10,14 @@ from uuid import UUID
 from django.db.models import OuterRef, Subquery
 
 from billing.domain.assertions import InvoiceFacts, LineFacts
-from billing.domain.comparison import ComparedLine, Difference, by_cause, differences, main_cause
+from billing.domain.comparison import (
+    ComparedLine,
+    Difference,
+    by_cause,
+    differences,
+    main_cause,
+    unexplained,
+)
 from billing.models import CustomerBilling, Invoice, InvoiceLine
 
 TREND_MONTHS = 13
@@ -32,6 +39,10 @@ class Comparison:
     def by_cause(self) -> dict[str, Decimal]:
         """Return what each cause moved; the sums add up to the change."""
         return by_cause(self.found)
+
+    def unexplained(self, note: str) -> Decimal:
+        """Return how much moved that neither the contract nor the note explains."""
+        return unexplained(self.by_cause, note)
 
 
 def compare(rows: Sequence[Invoice]) -> dict[UUID, Comparison]:
@@ -65,13 +76,12 @@ def compare(rows: Sequence[Invoice]) -> dict[UUID, Comparison]:
 
 def _compared_lines(invoice_ids: Iterable[UUID]) -> dict[UUID, list[ComparedLine]]:
     found: dict[UUID, list[ComparedLine]] = defaultdict(list)
-    for line in (
+    rows = (
         InvoiceLine.objects.filter(invoice__in=list(invoice_ids))
         .order_by("service_start", "position")
-        .only(
+        .values_list(
             "invoice_id",
             "key",
-            "is_manual",
             "item_key",
             "description",
             "service_start",
@@ -80,20 +90,14 @@ def _compared_lines(invoice_ids: Iterable[UUID]) -> dict[UUID, list[ComparedLine
             "amount",
             "tax_amount",
             "explanation",
+            "is_manual",
         )
-    ):
-        found[line.invoice_id].append(
+    )
+    for invoice_id, key, item, text, start, end, quantity, amount, tax, why, is_manual in rows:
+        phase = _phase_of(key, item)
+        found[invoice_id].append(
             ComparedLine(
-                item_key=line.item_key or line.key,
-                description=line.description,
-                service_start=line.service_start,
-                service_end=line.service_end,
-                quantity=line.quantity,
-                amount=line.amount,
-                tax=line.tax_amount,
-                explanation=line.explanation,
-                phase=_phase_of(line.key, line.item_key),
-                is_manual=line.is_manual,
+                item or key, text, start, end, quantity, amount, tax, why, phase, is_manual
             )
         )
     return found

@@ -43,6 +43,8 @@ _SORTS: dict[str, tuple[Any, ...]] = {
     "-total": ("currency", "-total_amount", "id"),
     "change": ("change", "id"),
     "-change": (F("change").desc(nulls_last=True), "id"),
+    "unexplained": (F("comparisons__unexplained_amount").asc(nulls_first=True), "id"),
+    "-unexplained": (F("comparisons__unexplained_amount").desc(nulls_last=True), "id"),
     "failing": ("failing_assertions", "customer__name", "id"),
     "-failing": ("-failing_assertions", "customer__name", "id"),
     "number": ("number", "id"),

@@ -9,7 +9,7 @@ from django.db import transaction
 
 from billing import selectors
 from billing.domain.assertions import KINDS, Finding, Rule, default_rules, evaluate, read_parameters
-from billing.models import AssertionFailure, AssertionRule, Invoice
+from billing.models import AssertionFailure, AssertionRule, Invoice, InvoiceComparison
 from monetization.events.services import append_event
 from monetization.kernel.errors import Refusal
 from monetization.tenancy.context import current_actor
@@ -112,6 +112,24 @@ def check(invoices: Sequence[Invoice], *, now: datetime) -> None:
     for failure in AssertionFailure.objects.filter(invoice__in=[row.id for row in invoices]):
         stored[failure.invoice_id][failure.kind] = failure
     _write(invoices, found, stored, now)
+    _keep_comparisons(drafts)
+
+
+def _keep_comparisons(drafts: Sequence[Invoice]) -> None:
+    """Keep how far each draft moved without a known reason."""
+    compared = selectors.compare(drafts)
+    InvoiceComparison.objects.bulk_create(
+        [
+            InvoiceComparison(
+                invoice_id=row.id,
+                unexplained_amount=compared[row.id].unexplained(row.change_note),
+            )
+            for row in drafts
+        ],
+        update_conflicts=True,
+        unique_fields=["tenant", "invoice"],
+        update_fields=["unexplained_amount"],
+    )
 
 
 def _write(

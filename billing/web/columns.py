@@ -48,6 +48,12 @@ def _why(row: Row) -> str:
     return ", ".join(LABELS[cause] for cause in row.compared.by_cause)
 
 
+def _unexplained(row: Row) -> Decimal | None:
+    if row.invoice.status != Invoice.Status.DRAFT or not row.compared.found:
+        return None
+    return row.compared.unexplained(row.invoice.change_note) or None
+
+
 def _failing(row: Row) -> list[str]:
     if row.invoice.status != Invoice.Status.DRAFT:
         return []
@@ -84,6 +90,7 @@ COLUMNS: tuple[Column, ...] = (
         Column(f"by_{cause}", label, "change", _moved_by(cause))
         for cause, label in LABELS.items()
     ),
+    Column("unexplained", "Unexplained", "money", _unexplained, "unexplained"),
     Column("trend", "13 months", "trend", lambda row: row.compared.trend),
     Column("assertions", "Assertions", "assertions", _failing, "failing"),
     Column("note", "Note", "text", lambda row: row.invoice.change_note),
@@ -99,8 +106,8 @@ BY_KEY = {column.key: column for column in COLUMNS}
 DEFAULTS = tuple(
     BY_KEY[key]
     for key in (
-        "number", "status", "bill_on", "total", "previous", "change", "why", "trend",
-        "assertions", "payment",
+        "number", "status", "bill_on", "total", "previous", "change", "why", "unexplained",
+        "trend", "assertions", "payment",
     )
 )  # fmt: skip
 
@@ -114,7 +121,8 @@ def chosen(text: str) -> tuple[Column, ...]:
 def needs_lines(columns: Sequence[Column]) -> bool:
     """Say whether any column is computed from the invoices' lines."""
     return any(
-        column.kind in ("why", "trend") or column.key.startswith("by_") for column in columns
+        column.kind in ("why", "trend") or column.key.startswith(("by_", "unexplained"))
+        for column in columns
     )
 
 

@@ -8,7 +8,13 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing.domain.comparison import ComparedLine, by_cause, differences, main_cause
+from billing.domain.comparison import (
+    ComparedLine,
+    by_cause,
+    differences,
+    main_cause,
+    unexplained,
+)
 from monetization.pricing.estimate import rerate
 
 
@@ -145,16 +151,63 @@ def test_a_line_written_by_hand_is_manual() -> None:
     assert [each.cause for each in differences([], [by_hand], "USD")] == ["manual"]
 
 
+def test_a_unit_worth_more_is_the_exchange_rate() -> None:
+    was, now = ({"pricing_unit": {"code": "credits", "rate": rate}} for rate in ("0.5", "0.6"))
+    [found] = differences([priced("100", **was)], [priced("100", **now)], "USD")
+    assert dict(found.parts) == {"fx": Decimal(1)}  # 100 x 0.10 are 10 credits, at 0.50 and 0.60
+
+
+def test_seats_taken_in_the_middle_are_seats() -> None:
+    seat = {"model": "seat", "price": {"model": "per_unit", "unit_price": "30"}}
+    held = [{"opening": "10", "changes": []}, {"opening": "10", "changes": [["2026-01-16", "12"]]}]
+    old, new = (priced("10", model=seat, is_usage=False, balances=each, **SPAN) for each in held)
+    [found] = differences([old], [new], "USD")
+    assert dict(found.parts) == {"quantity": new.amount - old.amount}
+    assert found.change > 0
+
+
+def test_late_usage_and_credits_are_causes_of_their_own() -> None:
+    late, credit = line("calls-late", "12", kind="late"), line("credits", "-40", kind="credit")
+    found = differences([], [late, credit], "USD")
+    assert by_cause(found) == {"late": Decimal(12), "credit": Decimal(-40)}
+
+
+def test_what_the_contract_or_a_note_says_is_not_unexplained() -> None:
+    moved = {"usage": Decimal(-30), "phase": Decimal(400), "quantity": Decimal(20)}
+    assert unexplained(moved) == Decimal(50)  # ups and downs do not cancel out
+    assert unexplained(moved, note="Seats given back, as agreed") == 0
+
+
+SPAN = {"service": ["2026-01-01", "2026-02-01"], "full": ["2026-01-01", "2026-02-01"]}
 QUANTITIES = st.integers(0, 5000).map(str)
 MODELS = st.sampled_from([GRADUATED, {"model": "per_unit", "unit_price": "0.37"}])
 DISCOUNTS = st.sampled_from([[], [{"percent": "7", "label": "x"}]])
 
 
-@given(QUANTITIES, QUANTITIES, MODELS, MODELS, DISCOUNTS, DISCOUNTS, st.booleans())
+MORE = st.fixed_dictionaries(
+    {},
+    optional={
+        "pricing_unit": st.sampled_from([{"code": "c", "rate": r} for r in ("0.5", "1.25")]),
+        "included": st.integers(1, 900).map(str),
+        "before": st.integers(0, 2000).map(str),
+        "caps": st.sampled_from([[{"label": "cap", "room": r}] for r in ("20", "45/2")]),
+    },
+)
+
+
+@given(QUANTITIES, QUANTITIES, MODELS, MODELS, DISCOUNTS, DISCOUNTS, MORE, MORE, st.booleans())
 def test_causes_always_add_up_to_the_change(
-    before: str, after: str, was: Any, now: Any, off: Any, then: Any, ramp: bool
+    before: str,
+    after: str,
+    was: Any,
+    now: Any,
+    off: Any,
+    then: Any,
+    more: Any,
+    less: Any,
+    ramp: bool,
 ) -> None:
-    old = priced(before, model=was, discounts=off)
-    new = priced(after, model=now, discounts=then, phase="p2" if ramp else "p1")
+    old = priced(before, model=was, discounts=off, **more)
+    new = priced(after, model=now, discounts=then, phase="p2" if ramp else "p1", **less)
     found = differences([old], [new], "USD")
     assert sum(by_cause(found).values()) == new.amount - old.amount

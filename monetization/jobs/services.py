@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import F, Q
 
 from monetization.jobs.models import Job, JobItem
@@ -23,6 +23,10 @@ logger = logging.getLogger(__name__)
 
 class JobFinished(Refusal):
     """The job has ended; there is nothing to cancel."""
+
+
+class JobBusy(Refusal):
+    """The same job is started over and over at this very moment."""
 
 
 class NothingSelected(Refusal):
@@ -91,20 +95,16 @@ def start_job(
     wanted = dict(items)
     if not wanted:
         raise NothingSelected("select at least one item")
-    if dedupe_key:
-        active = Job.objects.filter(
-            dedupe_key=dedupe_key, status__in=[Job.Status.QUEUED, Job.Status.RUNNING]
-        ).first()
-        if active is not None:
-            return active
-    job = Job.objects.create(
+    job, is_new = _find_or_create(
+        dedupe_key,
         kind=job_kind(kind).name,
         title=title,
         params=params or {},
         requested_by=current_actor(),
-        dedupe_key=dedupe_key,
         total=len(wanted),
     )
+    if not is_new:
+        return job
     insert_rows(
         [
             JobItem(job_id=job.id, position=position, key=key, label=label)
@@ -113,6 +113,23 @@ def start_job(
     )
     _ring_on_commit(job.id)
     return job
+
+
+def _find_or_create(dedupe_key: str, **fields: Any) -> tuple[Job, bool]:
+    """Return the active job of a key, else a new one; the unique key decides who was first."""
+    active = Job.objects.filter(
+        dedupe_key=dedupe_key, status__in=[Job.Status.QUEUED, Job.Status.RUNNING]
+    )
+    for _ in range(3):
+        job = active.first() if dedupe_key else None
+        if job is not None:
+            return job, False
+        try:
+            with transaction.atomic():
+                return Job.objects.create(dedupe_key=dedupe_key, **fields), True
+        except IntegrityError:  # another request was faster: by now its job is there, or over
+            continue
+    raise JobBusy("the same work is being started at this moment; look again")
 
 
 def _ring_on_commit(job_id: UUID) -> None:

@@ -40,7 +40,10 @@ def home(request: HttpRequest) -> HttpResponse:
         month = checklist.month_to_close(today)
         context |= {
             "month": month,
-            "steps": [(step, _address(step.url_name, step.query)) for step in _steps(today)],
+            "steps": [
+                (step, _address(step.url_name, step.query))
+                for step in _steps(today, tenant.time_zone)
+            ],
             "money": _money(today),
             "chart": _revenue_chart(today, tenant.default_currency),
             "currency": tenant.default_currency,
@@ -51,8 +54,8 @@ def home(request: HttpRequest) -> HttpResponse:
     return render(request, "config/home.html", context)
 
 
-def _steps(today: date) -> list[checklist.Step]:
-    return checklist.steps(today)
+def _steps(today: date, zone: str) -> list[checklist.Step]:
+    return checklist.steps(today, zone)
 
 
 def _address(name: str, query: str = "") -> str:

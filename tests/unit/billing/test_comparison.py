@@ -152,8 +152,9 @@ def test_a_line_written_by_hand_is_manual() -> None:
 
 
 def test_a_unit_worth_more_is_the_exchange_rate() -> None:
-    was, now = ({"pricing_unit": {"code": "credits", "rate": rate}} for rate in ("0.5", "0.6"))
-    [found] = differences([priced("100", **was)], [priced("100", **now)], "USD")
+    units: list[Any] = [{"code": "credits", "rate": rate} for rate in ("0.5", "0.6")]
+    was, now = (priced("100", pricing_unit=unit) for unit in units)
+    [found] = differences([was], [now], "USD")
     assert dict(found.parts) == {"fx": Decimal(1)}  # 100 x 0.10 are 10 credits, at 0.50 and 0.60
 
 
@@ -178,7 +179,10 @@ def test_what_the_contract_or_a_note_says_is_not_unexplained() -> None:
     assert unexplained(moved, note="Seats given back, as agreed") == 0
 
 
-SPAN = {"service": ["2026-01-01", "2026-02-01"], "full": ["2026-01-01", "2026-02-01"]}
+SPAN: dict[str, Any] = {
+    "service": ["2026-01-01", "2026-02-01"],
+    "full": ["2026-01-01", "2026-02-01"],
+}
 QUANTITIES = st.integers(0, 5000).map(str)
 MODELS = st.sampled_from([GRADUATED, {"model": "per_unit", "unit_price": "0.37"}])
 DISCOUNTS = st.sampled_from([[], [{"percent": "7", "label": "x"}]])

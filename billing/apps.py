@@ -20,6 +20,7 @@ class BillingConfig(AppConfig):
             ("apply", handlers.apply_item, handlers.apply_batch),
         ):
             register_job_kind(JobKind(f"invoices.{name}", one, batch_size=BATCH, run_batch=many))
+        register_job_kind(JobKind("invoices.approve", handlers.approve_item, batch_size=25))
         register_job_kind(JobKind("invoices.issue", handlers.issue_item, batch_size=5))
         register_job_kind(ROUTE)
         register_job_kind(
@@ -50,6 +51,7 @@ def _register_events() -> None:
             description,
             required=("invoice_id", "line", "description", "amount"),
         )
+    register_event_type("invoice.approved", "Draft approved", required=("invoice_id", "total"))
     register_event_type("invoice.edited", "Draft edited", required=("invoice_id", "fields"))
     register_event_type(
         "invoice.drafted",

@@ -84,6 +84,7 @@ def _following(month: Any) -> Any:
 _BULK_STATES: dict[str, dict[str, Any]] = {
     "preview": {"status__in": OPEN_STATES},
     "recalculate": {"status__in": OPEN_STATES},
+    "approve": {"status": Invoice.Status.DRAFT},
     "issue": {"status": Invoice.Status.DRAFT},
     "send": {"status": Invoice.Status.ISSUED, "sent_at__isnull": True},
 }

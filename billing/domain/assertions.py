@@ -10,6 +10,7 @@ from monetization.kernel.errors import Refusal
 from monetization.kernel.money import Money
 
 DETAIL_LENGTH = 500
+SECOND_PERSON = "second_person"  # kind of the rule that issuing asks too
 RHYTHM_DAYS = 45  # a line that serves longer is not billed every month
 
 
@@ -47,6 +48,7 @@ class InvoiceFacts:
     tax_treatment: str = "taxable"
     customer_tax_percent: Decimal = Decimal(0)
     customer_country: str = ""
+    is_approved: bool = False  # by a person, as it is now
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +181,12 @@ def _over_limit(facts: InvoiceFacts, set_: Mapping[str, Any]) -> str:
     return f"{_money(facts.total, facts)} is more than {plain(set_['limit'])}"
 
 
+def _unapproved(facts: InvoiceFacts, set_: Mapping[str, Any]) -> str:
+    if facts.total <= set_["limit"] or facts.is_approved:
+        return ""
+    return f"{_money(facts.total, facts)} waits for a second person's approval"
+
+
 def _untaxed(facts: InvoiceFacts, set_: Mapping[str, Any]) -> str:
     if facts.tax_treatment != "taxable" or facts.tax or facts.subtotal <= 0:
         return ""
@@ -230,6 +238,14 @@ KINDS: dict[str, Kind] = {
         "In the invoice's own currency.",
         _over_limit,
         (Parameter("limit", "At most", "100000", _amount),),
+        is_default=False,
+    ),
+    SECOND_PERSON: Kind(
+        "A second person approves large invoices",
+        "Above this total, in the invoice's own currency, one person approves and another issues; "
+        "a change takes the approval back. A waiver is no approval.",
+        _unapproved,
+        (Parameter("limit", "Above", "10000", _amount),),
         is_default=False,
     ),
     "tax_present": Kind(

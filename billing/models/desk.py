@@ -95,6 +95,24 @@ class InvoiceComparison(TenantModel):
         return str(self.unexplained_amount)
 
 
+class InvoiceApproval(TenantModel):
+    """A person looked at a draft as it is. Gone as soon as the draft changes."""
+
+    invoice = TenantForeignKey(Invoice, on_delete=models.CASCADE, related_name="approvals")
+    total_amount = models.DecimalField(max_digits=19, decimal_places=4)  # what was looked at
+    approved_by = models.CharField(max_length=200)
+    approved_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "invoice"], name="invoice_approval_once")
+        ]
+        triggers = [audited()]
+
+    def __str__(self) -> str:
+        return f"{self.total_amount} by {self.approved_by}"
+
+
 class InvoiceComment(TenantModel):
     """A remark for colleagues. Never edited: a correction replaces the one before it."""
 

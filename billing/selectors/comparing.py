@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from django.db.models import OuterRef, Subquery
+from django.db.models import F, OuterRef, Subquery
 
 from billing.domain.assertions import InvoiceFacts, LineFacts
 from billing.domain.comparison import (
@@ -18,7 +18,7 @@ from billing.domain.comparison import (
     main_cause,
     unexplained,
 )
-from billing.models import CustomerBilling, Invoice, InvoiceLine
+from billing.models import CustomerBilling, Invoice, InvoiceApproval, InvoiceLine
 
 TREND_MONTHS = 13
 
@@ -109,7 +109,7 @@ def _phase_of(key: str, item_key: str) -> str:
 
 
 def facts_of(rows: Sequence[Invoice]) -> dict[UUID, InvoiceFacts]:
-    """Return what the assertions look at, in four queries however many invoices there are."""
+    """Return what the assertions look at, in five queries however many invoices there are."""
     earlier = (
         Invoice.objects.filter(schedule=OuterRef("schedule"), bill_on__lt=OuterRef("bill_on"))
         .exclude(status=Invoice.Status.VOID)
@@ -125,6 +125,11 @@ def facts_of(rows: Sequence[Invoice]) -> dict[UUID, InvoiceFacts]:
     }
     wanted = [*previous, *(row["before"] for row in previous.values() if row["before"])]
     lines = _line_facts(wanted)
+    approved = set(
+        InvoiceApproval.objects.filter(
+            invoice__in=list(previous), total_amount=F("invoice__total_amount")
+        ).values_list("invoice_id", flat=True)
+    )
     demanding = set(
         CustomerBilling.objects.filter(
             customer__in={row.customer_id for row in rows}, requires_purchase_order=True
@@ -145,6 +150,7 @@ def facts_of(rows: Sequence[Invoice]) -> dict[UUID, InvoiceFacts]:
             tax_treatment=row.tax_treatment,
             customer_tax_percent=row.customer.tax_percent,
             customer_country=row.customer.country,
+            is_approved=row.id in approved,
         )
         for row in rows
     }

@@ -14,6 +14,7 @@ from monetization.jobs.services import start_job
 ACTIONS = {
     "preview": "Review changes of",
     "recalculate": "Recalculate",
+    "approve": "Approve",
     "issue": "Issue",
     "send": "Send",
 }
@@ -21,7 +22,7 @@ ACTIONS = {
 
 @transaction.atomic
 def start_bulk(*, action: str, invoice_ids: Iterable[UUID], issued_on: date | None = None) -> Job:
-    """Start a job that previews, recalculates, issues or sends invoices, one item each.
+    """Start a job that previews, recalculates, approves, issues or sends invoices, one item each.
 
     The same action on the same invoices while it runs is the same job, so a double click
     starts one.

@@ -11,6 +11,7 @@ from django.db.models import Max
 from billing.domain.manual_lines import EntryInvalid, ManualEntry, price_entry
 from billing.domain.tax import line_tax, percent_for
 from billing.models import Invoice, InvoiceLine
+from billing.services.approvals import withdraw_approvals
 from billing.services.assertions import check
 from billing.services.calculation import TOTALS, set_totals, sums
 from billing.services.invoicing import OPEN_STATES
@@ -268,6 +269,7 @@ def _total(invoice: Invoice, now: datetime) -> None:
     subtotal, tax = sums(list(invoice.lines.all()), invoice.currency)
     set_totals(invoice, subtotal.amount, tax.amount)
     invoice.save(update_fields=TOTALS)
+    withdraw_approvals([invoice.id])
     check([invoice], now=now)
 
 

@@ -12,6 +12,7 @@ from django.db.models import Max, Min, QuerySet
 from billing.domain import lifecycle, posting_rules
 from billing.domain.posting_rules import Document, LineAmount, Position
 from billing.models import BillingPeriod, BillingSchedule, Invoice, InvoiceLine
+from billing.services.approvals import refuse_unapproved
 from billing.services.calculation import InvoiceChange, calculate, outdated, preview
 from billing.services.numbering import next_number
 from billing.services.schedules import extend_periods
@@ -177,6 +178,7 @@ def issue_invoice(
     :raises InvoiceHasNoLines: if there is nothing to claim.
     :raises InvoiceBelowZero: if it claims less than nothing.
     :raises ServiceNotOver: if a one-off invoice bills days to come.
+    :raises SecondPersonNeeded: above the company's limit, unless somebody else approved it.
     :raises GracePeriodRunning: before the contract's grace period is over.
     :raises PeriodClosed: if the books of the invoice date are closed.
     """
@@ -187,6 +189,7 @@ def issue_invoice(
     )
     lines = list(invoice.lines.order_by("position"))
     _refuse_unissuable(invoice, lines, issued_on)
+    refuse_unapproved(invoice)
     if not ignore_grace:
         _refuse_within_grace(invoice, now)
     invoice.status = lifecycle.next_state(lifecycle.INVOICE, invoice.status, "issue")

@@ -53,6 +53,14 @@ ACTIONS = {
         "Computes what each should say now and writes only the difference, with its cause.",
         ("in_progress", "draft"),
     ),
+    "approve": Action(
+        "approve",
+        "Approve",
+        "approved",
+        "Approve invoices",
+        "Says that you looked at them as they are now; somebody else issues those above the limit.",
+        ("draft",),
+    ),
     "issue": Action(
         "issue",
         "Issue",

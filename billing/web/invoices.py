@@ -15,6 +15,7 @@ from django.views.decorators.http import require_POST
 from billing import selectors
 from billing.domain.assertions import KINDS
 from billing.models import Invoice, InvoiceLine
+from billing.services.approvals import approve_invoices
 from billing.services.assertions import waive_assertions
 from billing.services.bad_debt import reinstate_invoice, write_off_invoice
 from billing.services.collections import open_amount
@@ -151,6 +152,11 @@ def _do_waive(invoice: Invoice, request: HttpRequest) -> str:
     return "Waived: it may go out as it is."
 
 
+def _do_approve(invoice: Invoice, request: HttpRequest) -> str:
+    approve_invoices(invoice_ids=[invoice.id], now=timezone.now())
+    return "Approved as it is; somebody else may issue it."
+
+
 def _do_discard(invoice: Invoice, request: HttpRequest) -> str:
     discard_one_off(invoice_id=invoice.id)
     request.to = reverse("billing:invoice-list")  # type: ignore[attr-defined]
@@ -166,6 +172,7 @@ _ACTIONS: dict[str, Callable[[Invoice, HttpRequest], str]] = {
     "write-off": _do_write_off,
     "reinstate": _do_reinstate,
     "waive": _do_waive,
+    "approve": _do_approve,
     "discard": _do_discard,
 }
 

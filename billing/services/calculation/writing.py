@@ -8,6 +8,7 @@ from uuid import UUID
 
 from billing.domain.recalculation import LineChange
 from billing.models import Invoice, Recalculation
+from billing.services.approvals import withdraw_approvals
 from billing.services.calculation.outcomes import Outcome
 from monetization.tenancy.bulk import bulk_cursor, insert_rows
 from monetization.tenancy.context import current_actor
@@ -18,6 +19,8 @@ TOTALS = ["subtotal_amount", "tax_amount", "total_amount"]
 def write(outcomes: Sequence[Outcome], now: datetime) -> None:
     """Replace the computed lines that differ and the totals over them; remember both."""
     changed = [outcome for outcome in outcomes if outcome.changes]
+    if changed:
+        withdraw_approvals([outcome.work.invoice.id for outcome in changed])
     _delete([line_id for outcome in changed for line_id in outcome.stale])
     insert_rows([line for outcome in changed for line in outcome.changed_lines()])
     _move([pair for outcome in outcomes for pair in outcome.moved])

@@ -2,9 +2,10 @@
 
 from argparse import ArgumentParser
 
+from billing.benches.live_usage import live_usage
 from billing.benches.month_end import month_end
 
-BENCHES = {"month_end": month_end}
+BENCHES = {"live_usage": live_usage, "month_end": month_end}
 
 
 def add_arguments(parser: ArgumentParser) -> None:

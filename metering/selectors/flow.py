@@ -6,8 +6,25 @@ from decimal import Decimal
 
 from metering.selectors.exploring import first_id_at
 from metering.stores.postgres import bulk_cursor
+from monetization.kernel.decimals import plain
 
 MINUTE = timedelta(minutes=1)
+
+
+_UNITS = ((86_400, "days"), (3600, "h"), (60, "min"))
+
+
+def duration_text(seconds: Decimal) -> str:
+    """Write a stretch of time in the unit people would use; negative is ahead of time.
+
+    >>> [duration_text(Decimal(n)) for n in ("0.8", "90", "-7200", "10779155")]
+    ['0.8 s', '1.5 min', '\N{MINUS SIGN}2 h', '124.8 days']
+    """
+    size, sign = abs(seconds), "\N{MINUS SIGN}" if seconds < 0 else ""
+    for length, unit in _UNITS:
+        if size >= length:
+            return f"{sign}{plain(round(size / length, 1))} {unit}"
+    return f"{sign}{plain(round(size, 1))} s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +54,10 @@ class Flow:
     sources: tuple[SourceFlow, ...]
     conflicts: int
     deltas: int
+
+    @property
+    def lag_texts(self) -> list[str]:
+        return [duration_text(lag) for lag in self.lags or ()]
 
     @property
     def received(self) -> int:

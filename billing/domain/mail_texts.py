@@ -101,7 +101,7 @@ KINDS: Mapping[str, MailKind] = {
         _COMMON | {"reason"},
         {
             "en": "Credit note {{ number }} from {{ seller_name }}",
-            "de": "Gutschrift {{ number }} von {{ seller_name }}",
+            "de": "Rechnungskorrektur {{ number }} von {{ seller_name }}",
             "fr": "Avoir {{ number }} de {{ seller_name }}",
             "nl": "Creditnota {{ number }} van {{ seller_name }}",
         },
@@ -109,7 +109,7 @@ KINDS: Mapping[str, MailKind] = {
             {
                 "en": "attached is credit note {{ number }} for {{ total }}, which corrects "
                 "invoice {{ invoice_number }}: {{ reason }}",
-                "de": "anbei erhalten Sie die Gutschrift {{ number }} über {{ total }} "
+                "de": "anbei erhalten Sie die Rechnungskorrektur {{ number }} über {{ total }} "
                 "zur Rechnung {{ invoice_number }}: {{ reason }}",
                 "fr": "veuillez trouver ci-joint l’avoir {{ number }} de {{ total }} "
                 "relatif à la facture {{ invoice_number }} : {{ reason }}",

@@ -45,6 +45,17 @@ class InvoiceHasNoNumber(Refusal):
     """Only issued documents have an electronic form."""
 
 
+def missing_of(invoice: Invoice) -> list[str]:
+    """Say what an invoice lacks for the electronic form its entity sends; nothing if none is sent.
+
+    A draft is read as if it were issued, so that this can be known before it is.
+    """
+    wanted = template_of(invoice.legal_entity_id).electronic_format
+    if wanted == DocumentTemplate.Electronic.NONE:
+        return []
+    return complete(_of_invoice(invoice), peppol=wanted == DocumentTemplate.Electronic.UBL)
+
+
 @dataclass(frozen=True, slots=True)
 class _Setting:
     template: DocumentTemplate
@@ -59,6 +70,8 @@ def electronic_form(document: Invoice | CreditNote, syntax: str) -> bytes:
     :raises ElectronicInvoiceIncomplete: saying what is missing, and where to fill it in.
     :raises ElectronicInvoiceInconsistent: naming the broken rule.
     """
+    if not document.number:
+        raise InvoiceHasNoNumber("only an issued invoice has an electronic form")
     built = _of_invoice(document) if isinstance(document, Invoice) else _of_note(document)
     missing = complete(built, peppol=syntax == "ubl")
     if missing:
@@ -77,8 +90,6 @@ def _setting(entity: LegalEntity, customer: Customer) -> _Setting:
 
 
 def _of_invoice(invoice: Invoice) -> ElectronicDocument:
-    if not invoice.number or invoice.issued_on is None:
-        raise InvoiceHasNoNumber("only an issued invoice has an electronic form")
     chosen = _setting(invoice.legal_entity, invoice.customer)
     rows = [
         line
@@ -89,7 +100,7 @@ def _of_invoice(invoice: Invoice) -> ElectronicDocument:
     return ElectronicDocument(
         kind="invoice",
         number=invoice.number,
-        issued_on=invoice.issued_on,
+        issued_on=invoice.issued_on or invoice.bill_on,
         due_on=invoice.due_on,
         lines=lines,
         taxes=_taxes(lines, [row.tax_amount for row in rows], chosen),
@@ -172,7 +183,7 @@ def _buyer(customer: Customer, recipient: DocumentRecipient) -> Party:
         name=customer.legal_name or customer.name,
         country=customer.country,
         street=street,
-        street_2="" if recipient.street else ", ".join(rows[1:]),
+        street_2="" if recipient.street or recipient.city else ", ".join(rows[1:]),
         city=recipient.city,
         postal_code=recipient.postal_code,
         tax_id=_identifier(customer.tax_id),

@@ -24,8 +24,10 @@ from billing.services.electronic import (
     SYNTAXES,
     ElectronicInvoiceIncomplete,
     ElectronicInvoiceInconsistent,
+    missing_of,
 )
-from monetization.documents.services import PdfTooLarge, PdfUnavailable
+from billing.services.mail_texts import mail_about
+from monetization.documents.services import PdfTooLarge, PdfUnavailable, template_of
 from monetization.interface.htmx import done, refused
 from monetization.interface.viewsets import file_response
 from monetization.kernel.errors import Refusal
@@ -57,6 +59,24 @@ def invoice_pdf(request: HttpRequest, invoice_id: UUID) -> HttpResponse:
         return pdf_response(render_invoice(invoice), "draft.pdf")
     except (PdfUnavailable, PdfTooLarge) as refusal:
         return refused(request, refusal, reverse("billing:invoice-detail", args=[invoice.id]))
+
+
+@member_required("invoices:read")
+def invoice_mail(request: HttpRequest, invoice_id: UUID) -> HttpResponse:
+    """Show the mail an issued invoice would go out with, its files, and what is missing."""
+    invoice = get_object_or_404(
+        Invoice.objects.select_related("customer", "legal_entity", "schedule"), id=invoice_id
+    )
+    contacts = list(invoice.customer.contacts.order_by("-is_primary", "id"))
+    name = contacts[0].name if contacts else "the billing contact"
+    context = {
+        "invoice": invoice,
+        "contacts": contacts,
+        "mail": mail_about("invoice", invoice, contact_name=name),
+        "template": template_of(invoice.legal_entity_id),
+        "missing": missing_of(invoice),
+    }
+    return render(request, "billing/invoice_mail.html", context)
 
 
 def _file(request: HttpRequest, make: Callable[[], DocumentFile], to: str) -> HttpResponse:

@@ -78,6 +78,7 @@ urlpatterns = [
         name="mail-preview",
     ),
     path("customers/<uuid:customer_id>/documents", paper.recipient, name="customer-documents"),
+    path("invoices/<uuid:invoice_id>/mail", documents.invoice_mail, name="invoice-mail"),
     path("invoices/<uuid:invoice_id>/xml", documents.invoice_xml, name="invoice-xml"),
     path("invoices/<uuid:invoice_id>/usage.csv", documents.invoice_usage, name="invoice-usage"),
     path("credit-notes/<uuid:note_id>/xml", documents.credit_note_xml, name="credit-note-xml"),

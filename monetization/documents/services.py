@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ __all__ = [
     "PdfTooLarge",
     "PdfUnavailable",
     "document_html",
+    "letterhead",
     "put_logo",
     "render_pdf",
     "stationery_of",
@@ -111,6 +113,11 @@ def stationery_of(template: DocumentTemplate, language: str = "") -> Stationery:
         logo=logo,
     )
     return found.in_language(language)
+
+
+def letterhead(legal_entity_id: UUID) -> Stationery:
+    """Return an entity's look for a document whose words are English, such as an order form."""
+    return replace(stationery_of(template_of(legal_entity_id)), language="en")
 
 
 @transaction.atomic

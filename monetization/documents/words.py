@@ -10,7 +10,8 @@ _ROWS: dict[str, tuple[str, str, str, str]] = {
     "draft_invoice": ("Draft invoice", "Rechnungsentwurf", "Projet de facture", "Conceptfactuur"),
     "draft": ("Draft", "Entwurf", "Projet", "Concept"),
     "void": ("VOID", "STORNIERT", "ANNULÉE", "VERVALLEN"),
-    "credit_note": ("Credit note", "Gutschrift", "Avoir", "Creditnota"),
+    # German tax law keeps "Gutschrift" for invoices the customer writes (§ 14 Abs. 2 UStG).
+    "credit_note": ("Credit note", "Rechnungskorrektur", "Avoir", "Creditnota"),
     "for_invoice": ("for invoice", "zu Rechnung", "pour la facture", "voor factuur"),
     "statement": ("Statement of account", "Kontoauszug", "Relevé de compte", "Rekeningoverzicht"),
     "tax_id": ("Tax id", "USt-IdNr.", "N° de TVA", "Btw-nummer"),
@@ -31,7 +32,7 @@ _ROWS: dict[str, tuple[str, str, str, str]] = {
     "vat": ("VAT", "USt.", "TVA", "Btw"),
     "subtotal": ("Subtotal", "Zwischensumme", "Sous-total", "Subtotaal"),
     "total": ("Total", "Gesamtbetrag", "Total", "Totaal"),
-    "credited": ("Credited", "Gutgeschrieben", "Crédité", "Gecrediteerd"),
+    "credited": ("Credited", "Korrekturbetrag", "Crédité", "Gecrediteerd"),
     "of": ("on", "auf", "sur", "over"),
     "reverse_charge": (
         "VAT, reverse charge",

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from monetization.documents.models import Document
-from monetization.documents.services import render_pdf, store_document
+from monetization.documents.services import letterhead, render_pdf, store_document
 from monetization.kernel.errors import Refusal
 from monetization.mail.services import queue_mail
 from monetization.pricing.estimate import estimate
@@ -71,6 +71,7 @@ def _with_evidence(
         {
             "version": version,
             "quote": version.quote,
+            "paper": letterhead(version.quote.legal_entity_id),
             "terms": terms,
             "priced": estimate(terms),
             "terms_sha256": version.terms_sha256,

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from django.db import transaction
 
-from monetization.documents.services import render_pdf, store_document
+from monetization.documents.services import letterhead, render_pdf, store_document
 from monetization.kernel.errors import Refusal
 from monetization.pricing.estimate import estimate
 from monetization.pricing.prices import PriceError
@@ -40,7 +40,9 @@ def send_version(*, version_id: UUID, now: datetime, signature_method: str = OWN
     priced = estimate(terms)
     digest = terms_hash(terms)
     context = {"version": version, "quote": version.quote, "terms": terms, "priced": priced}
-    pdf = render_pdf("documents/order_form.html", {**context, "terms_sha256": digest})
+    paper = letterhead(version.quote.legal_entity_id)
+    printed = {**context, "paper": paper, "terms_sha256": digest}
+    pdf = render_pdf("documents/order_form.html", printed)
     document = store_document(filename=f"{version.quote.number}-v{version.number}.pdf", content=pdf)
     freeze(version, terms, document)
     version.status = lifecycle.next_state(version.status, "send")

@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.utils.http import content_disposition_header
 
 from monetization.documents.models import Document
-from monetization.documents.services import render_pdf
+from monetization.documents.services import letterhead, render_pdf
 from monetization.interface.htmx import refused
 from monetization.kernel.errors import Refusal
 from monetization.pricing.estimate import estimate
@@ -121,6 +121,7 @@ def _preview(request: HttpRequest, version: QuoteVersion) -> HttpResponse:
             {
                 "version": version,
                 "quote": version.quote,
+                "paper": letterhead(version.quote.legal_entity_id),
                 "terms": terms,
                 "priced": estimate(terms),
                 "terms_sha256": terms_hash(terms),

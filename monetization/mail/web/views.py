@@ -68,12 +68,15 @@ def mail_detail(request: HttpRequest, mail_id: UUID) -> HttpResponse:
     if needed and not principal.may(needed):
         text, found = _LINK.subn("[link hidden]", text)
         hidden = bool(found)
+    more = mail.more_attachments.select_related("document").defer("document__content")
+    first = [mail.attachment] if mail.attachment else []
+    files = [*first, *(each.document for each in more.order_by("position"))]
     context = {
         "mail": mail,
+        "files": [(file.filename, _reverse("documents:download", file.id)) for file in files],
         "text": text,
         "links_hidden": hidden,
         "about": _about(mail),
-        "attachment_link": _reverse("documents:download", mail.attachment_id),
         "may_write": principal.may("mail:write"),
     }
     return render(request, "mail/mail.html", context)

@@ -397,6 +397,17 @@ class TestPages:
         rows = {row["kind"]: row for row in api.get(f"{template}/mail-texts").json()["results"]}
         assert not rows["reminder_late"]["is_own"]
 
+    def test_the_mail_is_shown_before_it_is_sent_with_what_is_missing(
+        self, owner: Client, issued: Any, template: str, api: Api
+    ) -> None:
+        api.made(template, {"electronic_format": "ubl"}, method="patch", status=200)
+        draft = api.get("invoices", {"status": "draft"}).json()["results"][0]
+
+        for invoice_id in (issued.id, draft["id"]):
+            text = owner.get(f"/billing/invoices/{invoice_id}/mail").content.decode()
+            assert "ann@acme.example" in text
+            assert "Missing: the seller&#x27;s street" in text
+
     def test_files_of_an_invoice_are_on_its_page(
         self, owner: Client, issued: Any, template: str, api: Api
     ) -> None:

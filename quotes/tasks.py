@@ -6,7 +6,7 @@ from django.utils import timezone
 from monetization.kernel.period import local_day
 from monetization.tenancy.context import tenant_context
 from monetization.tenancy.models import Tenant
-from quotes.services import expire_versions
+from quotes.services import expire_versions, remind_signers
 
 
 @shared_task
@@ -17,4 +17,14 @@ def expire_quotes(**_future: object) -> int:
         now = timezone.now()
         with tenant_context(tenant.id):
             count += expire_versions(today=local_day(now, tenant.time_zone), now=now)
+    return count
+
+
+@shared_task
+def remind_quotes(**_future: object) -> int:
+    """Remind whose turn it is to sign; return how many mails."""
+    count = 0
+    for tenant in Tenant.objects.only("id"):
+        with tenant_context(tenant.id):
+            count += remind_signers(now=timezone.now())
     return count

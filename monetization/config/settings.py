@@ -145,6 +145,7 @@ CELERY_BEAT_SCHEDULE = {
     "advance-billing": {"task": "billing.tasks.advance_billing", "schedule": 300.0},
     "send-reminders": {"task": "billing.tasks.send_reminders", "schedule": 3600.0},
     "expire-quotes": {"task": "quotes.tasks.expire_quotes", "schedule": 3600.0},
+    "remind-signers": {"task": "quotes.tasks.remind_quotes", "schedule": 3600.0},
     "advance-signatures": {
         "task": "integrations.tasks.advance_signatures",
         "schedule": 20.0,

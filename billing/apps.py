@@ -14,6 +14,7 @@ class BillingConfig(AppConfig):
 
         _register_events()
         subscribe("schedule.activated", "billing.open_invoices", handlers.on_schedule_activated)
+        subscribe("order_form.signed", "billing.apply_amendment", handlers.on_order_form_signed)
         for name, one, many in (
             ("recalculate", handlers.recalculate_item, handlers.recalculate_batch),
             ("preview", handlers.preview_item, handlers.preview_batch),
@@ -37,6 +38,11 @@ def _register_events() -> None:
         register_event_type(
             f"schedule.{name}", f"Schedule {name}", required=("schedule_id", "customer_id")
         )
+    register_event_type(
+        "schedule.ended",
+        "Schedule ended before its term",
+        required=("schedule_id", "customer_id", "ended_on"),
+    )
     register_event_type(
         "invoice.issued", "Invoice issued", required=("invoice_id", "number", "customer_id")
     )

@@ -11,6 +11,7 @@ from django.utils import timezone
 from billing.models import Invoice
 from billing.services import reviews
 from billing.services.approvals import approve_invoices
+from billing.services.amendments import apply_amendment
 from billing.services.assertions import refuse_failing
 from billing.services.calculation import InvoiceChange
 from billing.services.delivery import ensure_documents, send_invoice
@@ -138,3 +139,8 @@ def on_schedule_activated(event: Event) -> None:
     now = timezone.now()
     opened = advance_schedule(schedule_id=UUID(event.data["schedule_id"]), now=now)
     recalculate_invoices(invoice_ids=opened, now=now)
+
+
+def on_order_form_signed(event: Event) -> None:
+    """Bill by a signed amendment from its first day on; other order forms wait for a click."""
+    apply_amendment(order_form_id=UUID(event.data["order_form_id"]), now=timezone.now())

@@ -19,6 +19,11 @@ class QuotesConfig(AppConfig):
             "A signer signed",
             required=("quote_id", "version_id", "by", "evidence_sha256"),
         )
+        register_event_type(
+            "quote.follows",
+            "A contract is amended or renewed",
+            required=("quote_id", "version_id", "order_form_id", "kind"),
+        )
         for name, description in (("asked", "A signer asks"), ("answered", "Shared comment")):
             register_event_type(
                 f"quote.{name}", description, required=("quote_id", "version_id", "by")

@@ -45,6 +45,7 @@ def terms_of_draft(version: QuoteVersion) -> OrderTerms:
             anchor_day=version.anchor_day,
             payment_terms_days=version.payment_terms_days,
             auto_renew=version.auto_renew,
+            counted_from=version.counted_from,
         ),
         [
             DraftPhase(

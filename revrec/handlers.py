@@ -9,3 +9,8 @@ from revrec import services
 def on_schedule_activated(event: Event) -> None:
     """Plan the contract's revenue."""
     services.plan_revenue(schedule_id=UUID(event.data["schedule_id"]))
+
+
+def on_schedule_ended(event: Event) -> None:
+    """Plan anew what a contract earns that ended before its term."""
+    services.replan_ended(schedule_id=UUID(event.data["schedule_id"]))

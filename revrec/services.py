@@ -15,7 +15,7 @@ from monetization.ledger.accounts import Leg
 from monetization.ledger.models import AccountingPeriod
 from monetization.ledger.selectors import LinePosition, line_positions, trial_balance
 from monetization.ledger.services import close_period, first_open_day, month_of, post_entry
-from monetization.pricing.terms import terms_from_data
+from monetization.pricing.terms import terms_from_data, terms_until
 from revrec import selectors
 from revrec.domain.obligations import Obligation, plan_obligations
 from revrec.domain.posting_rules import LineToRecognize, revenue_recognized
@@ -41,8 +41,22 @@ def plan_revenue(*, schedule_id: UUID) -> list[PerformanceObligation]:
     """Write a contract's obligations and slices; running it again writes only what is new."""
     schedule = BillingSchedule.objects.select_for_update(of=("self",)).get(id=schedule_id)
     until = schedule.end_on or schedule.periods_until or schedule.start_on + timedelta(days=366)
-    planned = plan_obligations(terms_from_data(schedule.terms), until=until)
+    terms = terms_from_data(schedule.terms)
+    if schedule.ended_on is not None:
+        terms = terms_until(terms, schedule.ended_on)
+    planned = plan_obligations(terms, until=until)
     return [_write_obligation(schedule, obligation) for obligation in planned]
+
+
+@transaction.atomic
+def replan_ended(*, schedule_id: UUID) -> list[PerformanceObligation]:
+    """Plan a contract that ended early over the days it ran; postings are caught up next month.
+
+    What was issued for days after its end is earned by those days and taken back by the same
+    on the contract that follows: see ``billing.UnusedTime``.
+    """
+    PerformanceObligation.objects.filter(schedule_id=schedule_id).delete()
+    return plan_revenue(schedule_id=schedule_id)
 
 
 def _write_obligation(schedule: BillingSchedule, planned: Obligation) -> PerformanceObligation:

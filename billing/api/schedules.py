@@ -13,7 +13,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from billing.models import BillingPeriod, BillingSchedule, Phase
+from billing.selectors.drift import drift_of
 from billing.services import schedules as services
+from billing.services.amendments import end_schedule
+from monetization.interface.fields import DayField, InputSerializer
 from monetization.interface.idempotency import IdempotentMixin
 from monetization.interface.viewsets import ApiViewSet
 from quotes.models import OrderForm
@@ -68,6 +71,19 @@ class ScheduleDetailSerializer(ScheduleSerializer):
     terms_sha256 = serializers.CharField(help_text="Of the terms as signed.")
     phases = SchedulePhaseSerializer(many=True)
     periods = BillingPeriodSerializer(many=True)
+
+
+class EndSerializer(InputSerializer):
+    end = DayField(help_text="The first day that is not billed.")
+
+
+class DriftSerializer(serializers.Serializer[Any]):
+    """Something billed otherwise than signed."""
+
+    what = serializers.CharField()
+    amount = serializers.CharField(allow_null=True)
+    invoice = serializers.UUIDField(allow_null=True)
+    by = serializers.CharField()
 
 
 class ScheduleFilters(django_filters.FilterSet):
@@ -132,6 +148,33 @@ class ScheduleViewSet(mixins.ListModelMixin, ApiViewSet):
     def suspend(self, request: Request, pk: str) -> Response:
         """Stop opening invoices until it is resumed."""
         return self._change("suspend")
+
+    @extend_schema(
+        operation_id="schedules_end",
+        request=EndSerializer,
+        responses={200: ScheduleDetailSerializer},
+    )
+    @action(detail=True, methods=["post"], filter_backends=[])
+    def end(self, request: Request, pk: str) -> Response:
+        """End the contract before its term: nothing is billed from that day on."""
+        schedule = self.get_object()
+        end_schedule(schedule_id=schedule.id, now=timezone.now(), **self.read(EndSerializer))
+        return self._answer(schedule)
+
+    @extend_schema(operation_id="schedules_drift", responses={200: DriftSerializer(many=True)})
+    @action(detail=True, filter_backends=[])
+    def drift(self, request: Request, pk: str) -> Response:
+        """List what is billed otherwise than signed."""
+        rows = [
+            {
+                "what": one.what,
+                "amount": str(one.amount.amount) if one.amount else None,
+                "invoice": one.invoice.id if one.invoice else None,
+                "by": one.by,
+            }
+            for one in drift_of(self.get_object())
+        ]
+        return Response({"results": rows})
 
     @extend_schema(
         operation_id="schedules_resume", request=None, responses={200: ScheduleDetailSerializer}

@@ -21,7 +21,7 @@ from billing.models.documents import (
 from billing.models.invoices import BillingPeriod, Invoice, InvoiceLine, Recalculation
 from billing.models.late import LateUsageDecision
 from billing.models.paper import DocumentFile, DocumentRecipient, MailText
-from billing.models.schedules import BillingSchedule, Phase
+from billing.models.schedules import BillingSchedule, Phase, UnusedTime
 
 __all__ = [
     "AssertionFailure",
@@ -48,4 +48,5 @@ __all__ = [
     "Recalculation",
     "Reminder",
     "ReminderPlan",
+    "UnusedTime",
 ]

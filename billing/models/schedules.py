@@ -36,6 +36,8 @@ class BillingSchedule(TenantModel):
     terms = models.JSONField()  # monetization.pricing.terms
     terms_sha256 = models.CharField(max_length=64)  # of the signed terms
     periods_until = models.DateField(null=True, blank=True)  # period rows exist up to this day
+    ended_on = models.DateField(null=True, blank=True)  # exclusive; before its term, if earlier
+    ended_by = TenantForeignKey(OrderForm, null=True, blank=True, related_name="+")  # or nobody
     activated_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -73,3 +75,25 @@ class Phase(TenantModel):
 
     def __str__(self) -> str:
         return self.name
+
+
+class UnusedTime(TenantModel):
+    """What of an issued line was for days after its contract ended; given back elsewhere."""
+
+    schedule = TenantForeignKey(BillingSchedule, related_name="unused_time")
+    invoice_line = TenantForeignKey("billing.InvoiceLine", related_name="unused_time")
+    item_key = models.CharField(max_length=100)
+    service_start = models.DateField()
+    service_end = models.DateField()  # exclusive
+    amount = models.DecimalField(max_digits=19, decimal_places=4)  # net, as invoiced
+    given_back_line = models.UUIDField()  # the manual line, on the contract that follows
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "invoice_line"], name="unused_time_once"),
+            models.CheckConstraint(name="unused_time_not_negative", condition=Q(amount__gte=0)),
+        ]
+        triggers = [audited()]
+
+    def __str__(self) -> str:
+        return f"{self.item_key} from {self.service_start}"

@@ -4,20 +4,39 @@ from typing import Any
 
 import django_filters
 from django.http import HttpResponse
+from django.utils import timezone
 from drf_spectacular.utils import extend_schema
-from rest_framework import mixins
+from rest_framework import mixins, serializers, status
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from monetization.interface.fields import DayField, InputSerializer
 from monetization.interface.viewsets import (
     PDF_ACTION,
     PDF_RESPONSES,
     ApiViewSet,
     file_response,
 )
-from quotes.api.serializers import OrderFormDetailSerializer, OrderFormSerializer
-from quotes.models import OrderForm
+from monetization.pricing.terms import CHANGE_RULES
+from quotes.api.details import quotes_with_latest
+from quotes.api.serializers import (
+    OrderFormDetailSerializer,
+    OrderFormSerializer,
+    QuoteSerializer,
+)
+from quotes.models import OrderForm, Quote
+from quotes.services.following import draft_amendment, draft_renewal
+
+
+class AmendSerializer(InputSerializer):
+    """From when the amendment holds, and how the period already begun is treated."""
+
+    effective_on = DayField()
+    change_rule = serializers.ChoiceField(
+        choices=CHANGE_RULES, required=False, help_text="The contract's own rule by default."
+    )
+    title = serializers.CharField(max_length=200, required=False, allow_blank=True)
 
 
 class OrderFormFilters(django_filters.FilterSet):
@@ -48,3 +67,26 @@ class OrderFormViewSet(mixins.ListModelMixin, ApiViewSet):
         form = self.get_object()
         document = form.signed_document or form.document
         return file_response(bytes(document.content), document.filename, document.content_type)
+
+    @extend_schema(
+        operation_id="order_forms_amend",
+        request=AmendSerializer,
+        responses={201: QuoteSerializer},
+    )
+    @action(detail=True, methods=["post"], filter_backends=[])
+    def amend(self, request: Request, pk: str) -> Response:
+        """Draft an amendment with what is left of the contract from a day on."""
+        quote = draft_amendment(
+            order_form_id=self.get_object().id, now=timezone.now(), **self.read(AmendSerializer)
+        )
+        return self._drafted(quote)
+
+    @extend_schema(operation_id="order_forms_renew", request=None, responses={201: QuoteSerializer})
+    @action(detail=True, methods=["post"], filter_backends=[])
+    def renew(self, request: Request, pk: str) -> Response:
+        """Draft the next term, prices raised as was agreed; a repeat returns the first draft."""
+        return self._drafted(draft_renewal(order_form_id=self.get_object().id, now=timezone.now()))
+
+    def _drafted(self, quote: Quote) -> Response:
+        row = quotes_with_latest().get(id=quote.id)
+        return self.show(row, QuoteSerializer, status.HTTP_201_CREATED)

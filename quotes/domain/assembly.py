@@ -79,19 +79,23 @@ class DraftHeader:
     anchor_day: int
     payment_terms_days: int
     auto_renew: bool
+    counted_from: date | None = None  # an amendment begins within a phase that goes on
 
 
 def assemble(header: DraftHeader, phases: Sequence[DraftPhase]) -> OrderTerms:
     """Build the terms: phases follow one another from the start date, month by month.
 
     Boundaries are counted from the start date, never from the phase before, so that a start
-    on the 31st does not drift.
+    on the 31st does not drift. An amendment counts from where its first phase began.
 
     :raises PriceError: naming the field, e.g. ``phases[1].items[0].model.tiers[0].up_to``.
     """
     built = []
     elapsed = 0
     start = header.start_on
+    origin = header.counted_from or start
+    if origin > start:
+        raise PriceError(f"start_on: must not be before {origin}, when its first phase began")
     for position, phase in enumerate(phases):
         path = f"phases[{position}]"
         end = None
@@ -99,7 +103,9 @@ def assemble(header: DraftHeader, phases: Sequence[DraftPhase]) -> OrderTerms:
             if phase.months < 1:
                 raise PriceError(f"{path}.months: must be at least 1")
             elapsed += phase.months
-            end = add_months(header.start_on, elapsed, anchor_day=header.start_on.day)
+            end = add_months(origin, elapsed, anchor_day=origin.day)
+            if end <= start:
+                raise PriceError(f"{path}.months: ends on {end}, before it begins")
         built.append(_phase(phase, f"phase-{position + 1}", start, end, path))
         start = end or start
     return OrderTerms(

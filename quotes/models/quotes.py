@@ -88,7 +88,9 @@ class QuoteVersion(TenantModel):
     renewal_months = models.PositiveSmallIntegerField(default=12)
     renewal_uplift_percent = models.DecimalField(max_digits=9, decimal_places=6, default=0)
     renewal_notice_days = models.PositiveSmallIntegerField(default=60)  # to end it, before the end
-    # When an amendment holds from, within a period already begun; empty for other quotes.
+    # Months of the phases count from here: an amendment begins within a phase that goes on.
+    counted_from = models.DateField(null=True, blank=True)  # null: from the start
+    # From when an amendment holds within a period already begun; empty for other quotes.
     change_rule = models.CharField(max_length=14, blank=True)  # terms.CHANGE_RULES
     asks_email_code = models.BooleanField(default=False)  # a signer proves the mailbox is theirs
     signature_method = models.CharField(max_length=30, default="link")  # quotes.ports
@@ -154,7 +156,6 @@ class QuotePhase(TenantModel):
     name = models.CharField(max_length=80)
     kind = models.CharField(max_length=8, choices=Kind, default=Kind.STANDARD)
     months = models.PositiveSmallIntegerField(null=True, blank=True)  # null: open-ended, last only
-    end_on = models.DateField(null=True, blank=True)  # exclusive; co-termed, instead of months
     minimum_amount = models.DecimalField(max_digits=19, decimal_places=4, null=True, blank=True)
     minimum_frequency = models.CharField(max_length=11, blank=True)
     discount_percent = models.DecimalField(max_digits=9, decimal_places=6, default=0)

@@ -98,11 +98,11 @@ def save_draft(*, version_id: UUID, payload: dict[str, Any]) -> QuoteVersion:
         version.phases.all().delete()
         for position, row in enumerate(payload["phases"]):
             _save_phase(version, position, row)
-    _keep_value(version)
+    keep_value(version)
     return version
 
 
-def _keep_value(version: QuoteVersion) -> None:
+def keep_value(version: QuoteVersion) -> None:
     """Keep what the draft is worth beside it, for lists; nothing while it cannot be priced."""
     version.quote.refresh_from_db(fields=["title"])
     try:
@@ -249,6 +249,7 @@ def revise_quote(*, quote_id: UUID, now: datetime) -> QuoteVersion:
                 "renewal_uplift_percent",
                 "renewal_notice_days",
                 "change_rule",
+                "counted_from",
                 "asks_email_code",
                 "total_contract_value",
                 "annual_contract_value",
@@ -258,15 +259,17 @@ def revise_quote(*, quote_id: UUID, now: datetime) -> QuoteVersion:
     )
     for phase in last.phases.order_by("position"):
         lines = list(phase.lines.order_by("position"))
-        _copy(phase, version=draft)
+        copy_row(phase, version=draft)
         for line in lines:
-            _copy(line, phase=phase)
+            copy_row(line, phase=phase)
     return draft
 
 
-def _copy(row: Any, **changes: Any) -> None:
+def copy_row(row: Any, **changes: Any) -> Any:
+    """Store a copy of a row under a new id, with some fields changed; returns it."""
     row.pk = row._meta.pk.get_default()
     row._state.adding = True
     for name, value in changes.items():
         setattr(row, name, value)
     row.save()
+    return row

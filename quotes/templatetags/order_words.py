@@ -21,6 +21,7 @@ _EVENTS = {
     "quote.created": "Quote created",
     "quote.sent": "Sent for signature",
     "quote.viewed": "Opened by the signer",
+    "quote.follows": "Follows a signed contract",
     "quote.signed": "Signed by one of the signers",
     "quote.reassigned": "Somebody else signs",
     "quote.asked": "The customer asked",

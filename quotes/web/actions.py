@@ -19,6 +19,7 @@ from quotes import selectors, services
 from quotes.models import QuoteVersion
 from quotes.ports import OWN_LINK, available_methods
 from quotes.services.approvals import ApprovalMissing
+from quotes.services.following import clone_quote
 from quotes.web.forms import SignedElsewhereForm
 from quotes.web.found import latest_or_404
 
@@ -87,6 +88,21 @@ def revise(request: HttpRequest, quote_id: UUID) -> HttpResponse:
     except Refusal as refusal:
         return refused(request, refusal, reverse("quotes:detail", args=[quote_id]))
     return redirect("quotes:builder", quote_id)
+
+
+@require_POST
+@member_required("quotes:write")
+def copy(request: HttpRequest, quote_id: UUID) -> HttpResponse:
+    """Start a quote that offers the same, and open it in the builder."""
+    version = latest_or_404(quote_id)
+    quote = clone_quote(
+        quote_id=quote_id,
+        customer_id=version.quote.customer_id,
+        title=f"{version.quote.title} (copy)"[:200],
+        start_on=version.start_on,
+        now=timezone.now(),
+    )
+    return redirect("quotes:builder", quote.id)
 
 
 @member_required("quotes:write")

@@ -24,6 +24,7 @@ urlpatterns = [
     path("approval-rules/<uuid:rule_id>/", approval_rules.rule_edit, name="approval-rule"),
     path("<uuid:quote_id>/", detail.quote_detail, name="detail"),
     path("<uuid:quote_id>/edit/", builder.edit, name="builder"),
+    path("<uuid:quote_id>/copy/", actions.copy, name="copy"),
     path("<uuid:quote_id>/agreeing/", agreeing.agreeing, name="agreeing"),
     path("<uuid:quote_id>/comment/", agreeing.comment, name="comment"),
     path("<uuid:quote_id>/signers/<uuid:signer_id>/remind/", agreeing.remind, name="remind"),

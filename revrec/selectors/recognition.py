@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.db.models import Q, Sum
 
-from billing.models import BillingSchedule, CreditNoteLine, Invoice, InvoiceLine
+from billing.models import BillingSchedule, CreditNoteLine, Invoice, InvoiceLine, UnusedTime
 from metering.selectors import usage_by_day
 from monetization.kernel.money import Money, allocate
 from monetization.kernel.period import Period
@@ -57,6 +57,13 @@ def should_be_recognized(schedules: Iterable[BillingSchedule], month: date) -> d
         schedule = by_id[line.invoice.schedule_id]
         amount = Money(line.amount, schedule.currency)
         add(schedule.id, line.item_key, _days_before(line, amount, end))
+    for unused in UnusedTime.objects.filter(schedule__in=list(by_id), service_start__lt=end):
+        schedule = by_id[unused.schedule_id]
+        add(
+            schedule.id,
+            unused.item_key,
+            _days_before(unused, Money(unused.amount, schedule.currency), end),
+        )
     for credit in _credits(by_id, end):
         schedule = by_id[credit.invoice_line.invoice.schedule_id]
         whole = Money(credit.amount, schedule.currency)
@@ -113,7 +120,7 @@ def _part_before(line: InvoiceLine, schedule: BillingSchedule, amount: Money, en
     return allocate(amount, [Fraction(before), Fraction(after)])[0]
 
 
-def _days_before(line: InvoiceLine, amount: Money, end: date) -> Money:
+def _days_before(line: InvoiceLine | UnusedTime, amount: Money, end: date) -> Money:
     """Split an amount by the days of a line's service before and after the month's end."""
     if line.service_end <= end:
         return amount

@@ -1,10 +1,12 @@
 """Contracts: what was signed is what is billed, once, without gap or overlap."""
 
+from datetime import date, timedelta
+
 from billing.models import BillingPeriod, BillingSchedule
 from monetization.config.verify.base import Books, Found, check, listed, rows, violations
 from monetization.kernel.period import start_instant
 from monetization.pricing.estimate import estimate
-from monetization.pricing.terms import OrderTerms, terms_from_data, terms_hash
+from monetization.pricing.terms import OrderTerms, terms_from_data, terms_hash, terms_until
 from monetization.pricing.timeline import charge_periods
 from quotes.models import OrderForm, QuoteVersion
 
@@ -41,6 +43,8 @@ def periods_follow_terms(books: Books) -> Found:
     for schedule in books.schedules:
         stored = rows.pop(schedule.id, set())
         planned = _planned(schedule, books.terms[schedule.id])
+        if schedule.ended_on is not None:
+            planned = _as_ended(schedule, books.terms[schedule.id], stored)
         missing, extra = len(planned - stored), len(stored - planned)
         if missing or extra:
             found.append(
@@ -50,9 +54,29 @@ def periods_follow_terms(books: Books) -> Found:
     return listed(found, of="billing periods", compared=count)
 
 
+def _as_ended(
+    schedule: BillingSchedule, terms: OrderTerms, stored: set[tuple[object, ...]]
+) -> set[tuple[object, ...]]:
+    """Return the periods of a contract that ended early: cut, but as billed where issued."""
+    end = schedule.ended_on or schedule.start_on
+    billed = set(
+        BillingPeriod.objects.filter(
+            schedule=schedule, invoice__status="issued", service_end__gt=end
+        ).values_list("phase__key", "kind", "item_key", "service_start")
+    )
+    horizon = end + timedelta(days=800)
+    whole = {row for row in _rows(schedule, terms, horizon) if row[:4] in billed}
+    cut = _rows(schedule, terms_until(terms, end), end)
+    return {row for row in cut if row[:4] not in billed} | (whole & stored)
+
+
 def _planned(schedule: BillingSchedule, terms: OrderTerms) -> set[tuple[object, ...]]:
     if schedule.periods_until is None:
         return set()
+    return _rows(schedule, terms, schedule.periods_until)
+
+
+def _rows(schedule: BillingSchedule, terms: OrderTerms, until: date) -> set[tuple[object, ...]]:
     zone = schedule.time_zone
     return {
         (
@@ -61,7 +85,7 @@ def _planned(schedule: BillingSchedule, terms: OrderTerms) -> set[tuple[object, 
             period.bill_on,
             start_instant(period.service.start, zone), start_instant(period.service.end, zone),
         )
-        for period in charge_periods(terms, until=schedule.periods_until)
+        for period in charge_periods(terms, until=until)
     }  # fmt: skip
 
 
@@ -72,7 +96,7 @@ def periods_tile(books: Books) -> Found:
         """
         WITH ordered AS (
             SELECT s.number, p.kind, p.item_key, p.service_start, p.service_end,
-                   h.start_on, h.end_on, p.phase_id,
+                   h.start_on, h.end_on, s.ended_on, p.phase_id,
                    lag(p.service_end) OVER line AS before,
                    lag(p.phase_id) OVER line AS phase_before,
                    lead(p.phase_id) OVER line AS phase_next,
@@ -93,7 +117,7 @@ def periods_tile(books: Books) -> Found:
             OR (phase_before = phase_id AND before < service_start)
             OR (phase_before IS DISTINCT FROM phase_id AND service_start <> start_on)
             OR (phase_next IS DISTINCT FROM phase_id AND end_on IS NOT NULL AND n > 1
-                AND service_end <> end_on)
+                AND service_end <> end_on AND end_on IS DISTINCT FROM ended_on)
         """,
         of="billing periods",
         count="SELECT count(*) FROM billing_billingperiod",

@@ -6,6 +6,7 @@ from monetization.pricing.terms.codec import (
     terms_hash,
     terms_to_data,
 )
+from monetization.pricing.terms.cutting import terms_until
 from monetization.pricing.terms.model import (
     ACCUMULATIONS,
     CHANGE_RULES,
@@ -46,4 +47,5 @@ __all__ = [
     "terms_from_data",
     "terms_hash",
     "terms_to_data",
+    "terms_until",
 ]

@@ -13,6 +13,7 @@ class BillingConfig(AppConfig):
         from monetization.jobs.services import JobKind, register_job_kind
 
         _register_events()
+        _register_endings()
         subscribe("schedule.activated", "billing.open_invoices", handlers.on_schedule_activated)
         subscribe("order_form.signed", "billing.apply_amendment", handlers.on_order_form_signed)
         for name, one, many in (
@@ -38,11 +39,6 @@ def _register_events() -> None:
         register_event_type(
             f"schedule.{name}", f"Schedule {name}", required=("schedule_id", "customer_id")
         )
-    register_event_type(
-        "schedule.ended",
-        "Schedule ended before its term",
-        required=("schedule_id", "customer_id", "ended_on"),
-    )
     register_event_type(
         "invoice.issued", "Invoice issued", required=("invoice_id", "number", "customer_id")
     )
@@ -93,4 +89,14 @@ def _register_events() -> None:
     )
     register_event_type(
         "payment.recorded", "Payment recorded", required=("payment_id", "customer_id")
+    )
+
+
+def _register_endings() -> None:
+    from monetization.events.schemas import register_event_type
+
+    register_event_type(
+        "schedule.ended",
+        "Schedule ended before its term",
+        required=("schedule_id", "customer_id", "ended_on"),
     )

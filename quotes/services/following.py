@@ -57,7 +57,7 @@ def draft_amendment(
     :raises ContractCannotFollow: naming the field.
     """
     form = OrderForm.objects.select_related("version__quote").get(id=order_form_id)
-    terms = terms_from_data(form.terms)
+    terms = _terms(form)
     rule = change_rule or (terms.changes.upgrade if terms.changes else "now_prorated")
     if rule not in CHANGE_RULES:
         raise ContractCannotFollow(f"change_rule: must be one of {', '.join(CHANGE_RULES)}")
@@ -112,7 +112,7 @@ def draft_renewal(*, order_form_id: UUID, now: datetime) -> Quote:
     existing: Quote | None = Quote.objects.filter(amends=form, kind=Quote.Kind.RENEWAL).first()
     if existing is not None:
         return existing
-    terms = terms_from_data(form.terms)
+    terms = _terms(form)
     if terms.end_on is None:
         raise ContractCannotFollow(f"order_form: {form.number} has no end, so it goes on by itself")
     quote, version = _follow(
@@ -146,6 +146,14 @@ def clone_quote(
     _copy_phases(source, version)
     keep_value(version)
     return quote
+
+
+def _terms(form: OrderForm) -> OrderTerms:
+    """Return what was signed, if there is a draft it can be drafted anew from."""
+    terms = terms_from_data(form.terms)
+    if form.version.phases.count() != len(terms.phases):
+        raise ContractCannotFollow(f"order_form: {form.number} has no draft to start from")
+    return terms
 
 
 def _follow(

@@ -10,8 +10,8 @@ from django.utils import timezone
 
 from billing.models import Invoice
 from billing.services import reviews
-from billing.services.approvals import approve_invoices
 from billing.services.amendments import apply_amendment
+from billing.services.approvals import approve_invoices
 from billing.services.assertions import refuse_failing
 from billing.services.calculation import InvoiceChange
 from billing.services.delivery import ensure_documents, send_invoice

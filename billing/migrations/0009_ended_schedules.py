@@ -11,7 +11,7 @@ from monetization.tenancy.operations import AddCompositeForeignKey, IsolateTable
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("billing", "0005_calculation_marks"),
+        ("billing", "0008_invoice_approvals"),
         ("quotes", "0005_counted_from"),
         ("tenancy", "0001_initial"),
     ]

@@ -30,6 +30,7 @@ from monetization.pricing.seats import BalanceChange, rate_seats
 from monetization.pricing.terms import terms_from_data, terms_to_data
 from monetization.pricing.timeline import charge_periods
 from monetization.pricing.usage import Usage, UsagePart
+from tests.unit.pricing.documented_revenue import run_allocation, run_earned
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "pricing.md"
 Example = Mapping[str, str]
@@ -307,4 +308,6 @@ RUNNERS: dict[str, Callable[[Example], None]] = {
     "credits": run_credits,
     "document": run_document,
     "credit-note": run_credit_note,
+    "earned": run_earned,
+    "allocation": run_allocation,
 }

@@ -16,7 +16,15 @@ from django.utils import timezone
 from integrations.dropbox_sign import connecting
 from integrations.services import connect_xero
 from metering.services import fold_usage
-from monetization.config.demo import company, contracts, customers, history, pipeline, usage
+from monetization.config.demo import (
+    company,
+    contracts,
+    customers,
+    history,
+    pipeline,
+    usage,
+    watching,
+)
 from monetization.kernel.period import add_months
 from monetization.tenancy.context import tenant_context
 from monetization.tenancy.models import Tenant
@@ -103,6 +111,10 @@ class Loader:
             )
         if problem:
             self._say(problem)
+        with tenant_context(self._tenant.id, actor="Farah Okonkwo"):
+            watching.create_rules(self._now)
+        with tenant_context(self._tenant.id, actor="API key billing-core"):
+            watching.hold_usage(self._now)
         self._connect()
         self._step("books ready")
 

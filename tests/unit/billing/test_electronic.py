@@ -276,6 +276,28 @@ class TestCii:
         assert number(sums, "ram:GrandTotalAmount") == sum(nets, D(0)) + sum(taxes, D(0))
         assert number(sums, "ram:DuePayableAmount") == number(sums, "ram:GrandTotalAmount")
 
+    def test_elements_stand_in_the_order_of_the_schema(self) -> None:
+        root = parsed(cii(document(line("1.00"), paid=D("0.19"), corrects="NW-0")))
+
+        def order(path: str) -> list[str]:
+            node = root.find(f".//ram:{path}", NS)
+            assert node is not None
+            return [child.tag.rpartition("}")[2] for child in node]
+
+        assert order("ApplicableHeaderTradeSettlement") == [
+            "PaymentReference", "InvoiceCurrencyCode", "SpecifiedTradeSettlementPaymentMeans",
+            "ApplicableTradeTax", "BillingSpecifiedPeriod", "SpecifiedTradePaymentTerms",
+            "SpecifiedTradeSettlementHeaderMonetarySummation", "InvoiceReferencedDocument",
+        ]  # fmt: skip
+        assert order("SellerTradeParty") == [
+            "Name", "DefinedTradeContact", "PostalTradeAddress", "URIUniversalCommunication",
+            "SpecifiedTaxRegistration",
+        ]  # fmt: skip
+        assert order("SpecifiedTradeSettlementHeaderMonetarySummation") == [
+            "LineTotalAmount", "TaxBasisTotalAmount", "TaxTotalAmount", "GrandTotalAmount",
+            "TotalPrepaidAmount", "DuePayableAmount",
+        ]  # fmt: skip
+
     def test_it_says_what_the_profile_asks_for(self) -> None:
         root = parsed(cii(document(line("100.00"))))
 

@@ -14,6 +14,7 @@ class BillingConfig(AppConfig):
 
         _register_events()
         _register_endings()
+        _register_seats()
         subscribe("schedule.activated", "billing.open_invoices", handlers.on_schedule_activated)
         subscribe("order_form.signed", "billing.apply_amendment", handlers.on_order_form_signed)
         for name, one, many in (
@@ -99,4 +100,14 @@ def _register_endings() -> None:
         "schedule.ended",
         "Schedule ended before its term",
         required=("schedule_id", "customer_id", "ended_on"),
+    )
+
+
+def _register_seats() -> None:
+    from monetization.events.schemas import register_event_type
+
+    register_event_type(
+        "seats.recorded",
+        "Number of seats recorded",
+        required=("schedule_id", "item_key", "effective_on", "balance"),
     )

@@ -12,11 +12,12 @@ from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from billing.models import BillingPeriod, BillingSchedule, Phase
+from billing.models import BillingPeriod, BillingSchedule, Phase, SeatBalance
 from billing.selectors.drift import drift_of
 from billing.services import schedules as services
 from billing.services.amendments import end_schedule
-from monetization.interface.fields import DayField, InputSerializer
+from billing.services.seats import record_seats
+from monetization.interface.fields import DayField, ExactField, InputSerializer
 from monetization.interface.idempotency import IdempotentMixin
 from monetization.interface.viewsets import ApiViewSet
 from quotes.models import OrderForm
@@ -86,6 +87,15 @@ class DriftSerializer(serializers.Serializer[Any]):
     by = serializers.CharField()
 
 
+class SeatBalanceSerializer(InputSerializer):
+    """The number of seats of a line from a day on; the last word on a day counts."""
+
+    item_key = serializers.CharField(max_length=100, help_text="Of the seat line in the terms.")
+    effective_on = DayField(help_text="The day itself has the new number.")
+    balance = ExactField(help_text="How many there are then: absolute, not a change.")
+    recorded_at = serializers.DateTimeField(read_only=True)
+
+
 class ScheduleFilters(django_filters.FilterSet):
     status = django_filters.MultipleChoiceFilter(choices=BillingSchedule.Status.choices)
     customer = django_filters.UUIDFilter(field_name="customer_id")
@@ -125,6 +135,29 @@ class ScheduleViewSet(mixins.ListModelMixin, ApiViewSet):
     @extend_schema(responses={200: ScheduleDetailSerializer})
     def retrieve(self, request: Request, pk: str) -> Response:
         return self._answer(self.get_object())
+
+    @extend_schema(
+        operation_id="schedules_seats_list", responses={200: SeatBalanceSerializer(many=True)}
+    )
+    @action(detail=True, filter_backends=[])
+    def seats(self, request: Request, pk: str) -> Response:
+        """List the numbers of seats that were said, latest first."""
+        return self.pages(
+            SeatBalance.objects.filter(schedule=self.get_object()), SeatBalanceSerializer
+        )
+
+    @extend_schema(
+        operation_id="schedules_seats_create",
+        request=SeatBalanceSerializer,
+        responses={201: SeatBalanceSerializer},
+    )
+    @seats.mapping.post
+    def record_seats(self, request: Request, pk: str) -> Response:
+        """Say how many seats a line has from a day on; open invoices follow at once."""
+        schedule = self.get_object()
+        body = self.read(SeatBalanceSerializer)
+        found = record_seats(schedule_id=schedule.id, now=timezone.now(), **body)
+        return self.show(found, SeatBalanceSerializer, status.HTTP_201_CREATED)
 
     @extend_schema(
         operation_id="schedules_activate", request=None, responses={200: ScheduleDetailSerializer}

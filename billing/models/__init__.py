@@ -22,6 +22,7 @@ from billing.models.invoices import BillingPeriod, Invoice, InvoiceLine, Recalcu
 from billing.models.late import LateUsageDecision
 from billing.models.paper import DocumentFile, DocumentRecipient, MailText
 from billing.models.schedules import BillingSchedule, Phase, UnusedTime
+from billing.models.seats import SeatBalance
 
 __all__ = [
     "AssertionFailure",
@@ -48,5 +49,6 @@ __all__ = [
     "Recalculation",
     "Reminder",
     "ReminderPlan",
+    "SeatBalance",
     "UnusedTime",
 ]

@@ -1,12 +1,23 @@
 """What was used in billing periods, in the detail their prices ask for."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from uuid import UUID
 
+from billing.models import SeatBalance
 from metering.models import UsageReading
 from metering.selectors.breakdown import Breakdown, BreakdownRequest, break_down
-from monetization.pricing.estimate import Measured
-from monetization.pricing.prices import Capacity, ChargeModel, Matrix, Percentage, TimeOfUse
-from monetization.pricing.terms import OrderTerms
+from monetization.pricing.estimate import Measured, SeatBalances
+from monetization.pricing.prices import (
+    Capacity,
+    ChargeModel,
+    Matrix,
+    Percentage,
+    Seat,
+    TimeOfUse,
+)
+from monetization.pricing.seats import BalanceChange
+from monetization.pricing.terms import ItemTerms, OrderTerms
 from monetization.pricing.timeline import ChargePeriod
 
 
@@ -52,3 +63,30 @@ def detail_usage(
     for index, usage in zip(wanted, break_down(list(wanted.values())), strict=True):
         found[index] = usage
     return found
+
+
+def held_seats(schedules: Mapping[UUID, OrderTerms]) -> dict[tuple[UUID, str], list[BalanceChange]]:
+    """Return the numbers of seats said of contracts with seat prices, by line, oldest first."""
+    wanted = [
+        schedule_id
+        for schedule_id, terms in schedules.items()
+        if any(isinstance(item.model, Seat) for phase in terms.phases for item in phase.items)
+    ]
+    found: dict[tuple[UUID, str], list[BalanceChange]] = defaultdict(list)
+    if wanted:
+        rows = SeatBalance.objects.filter(schedule__in=wanted).order_by("effective_on")
+        for row in rows.values_list("schedule_id", "item_key", "effective_on", "balance"):
+            found[row[0], row[1]].append(BalanceChange(row[2], row[3]))
+    return found
+
+
+def balances_in(
+    changes: Sequence[BalanceChange], item: ItemTerms, charge: ChargePeriod
+) -> SeatBalances:
+    """Return what is held in a period: the number it opens with, and the changes within it.
+
+    Before the first number that was said, the number of the contract holds.
+    """
+    before = [one for one in changes if one.on <= charge.service.start]
+    within = tuple(one for one in changes if charge.service.start < one.on < charge.service.end)
+    return SeatBalances(before[-1].balance if before else item.quantity, within)

@@ -17,6 +17,8 @@ from billing import selectors
 from billing.models import BillingSchedule
 from billing.services.invoicing import advance_schedule, recalculate_invoices
 from billing.services.schedules import activate_schedule, change_status, create_schedule
+from billing.services.seats import record_seats
+from billing.web.seats import SeatForm
 from monetization.events.models import Event
 from monetization.interface.htmx import done, refused
 from monetization.kernel.errors import Refusal
@@ -57,11 +59,19 @@ def schedule_detail(request: HttpRequest, schedule_id: UUID) -> HttpResponse:
         BillingSchedule.objects.select_related("customer", "legal_entity", "order_form__version"),
         id=schedule_id,
     )
+    return _page(request, schedule, SeatForm(schedule=schedule))
+
+
+def _page(
+    request: HttpRequest, schedule: BillingSchedule, seats: SeatForm, status: int = 200
+) -> HttpResponse:
     terms = terms_from_data(schedule.terms)
     return render(
         request,
         "billing/schedule_detail.html",
         {
+            "seat_form": seats,
+            "seat_rows": schedule.seat_balances.order_by("-effective_on", "item_key")[:50],
             "schedule": schedule,
             "terms": terms,
             "phases": _phases(schedule, terms, tenant_today()),
@@ -70,7 +80,28 @@ def schedule_detail(request: HttpRequest, schedule_id: UUID) -> HttpResponse:
             "upcoming": selectors.upcoming_lines(schedule),
             "history": Event.objects.filter(subject=f"schedule/{schedule.id}").order_by("id"),
         },
+        status=status,
     )
+
+
+@require_POST
+@member_required("schedules:write")
+def seats_record(request: HttpRequest, schedule_id: UUID) -> HttpResponse:
+    """Say how many seats a line has from a day on."""
+    schedule = get_object_or_404(
+        BillingSchedule.objects.select_related("customer", "legal_entity", "order_form__version"),
+        id=schedule_id,
+    )
+    form = SeatForm(request.POST, schedule=schedule)
+    if form.is_valid():
+        try:
+            record_seats(schedule_id=schedule.id, now=timezone.now(), **form.cleaned_data)
+        except Refusal as refusal:
+            form.refuse(refusal)
+        else:
+            to = reverse("billing:schedule-detail", args=[schedule.id])
+            return done(request, "The number of seats is recorded. Open invoices follow it.", to)
+    return _page(request, schedule, form, status=422)
 
 
 def _phases(schedule: BillingSchedule, terms: OrderTerms, today: date) -> list[dict[str, Any]]:

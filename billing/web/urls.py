@@ -64,6 +64,7 @@ urlpatterns = [
         following.amendment_preview,
         name="amendment-preview",
     ),
+    path("schedules/<uuid:schedule_id>/seats", schedules.seats_record, name="schedule-seats"),
     path("order-forms/<uuid:order_form_id>/bill", schedules.create, name="create-schedule"),
     path("settings/documents/", paper.document_settings, name="document-settings"),
     path("settings/documents/<uuid:entity_id>/", paper.document_template, name="document-template"),

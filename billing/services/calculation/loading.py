@@ -7,12 +7,13 @@ from uuid import UUID
 
 from billing.models import BillingPeriod, Invoice
 from billing.selectors.schedules import PERIOD_COLUMNS, PeriodRow, charge_period, period_row
-from billing.services.measuring import detail_usage
+from billing.services.measuring import balances_in, detail_usage, held_seats
 from metering.models import Meter, UsageReading
 from metering.selectors import ReadingRequest, measure
 from metering.services import take_readings
 from monetization.pricing.estimate import Measured
-from monetization.pricing.terms import OrderTerms, terms_from_data
+from monetization.pricing.prices import Seat
+from monetization.pricing.terms import OVERAGE_SUFFIX, OrderTerms, terms_from_data
 from monetization.pricing.timeline import ChargePeriod
 
 
@@ -83,6 +84,24 @@ def measure_usage(works: Sequence[Work], now: datetime, *, keep: bool = True) ->
     for (work, row, _), reading, units in zip(places, readings, measured, strict=True):
         work.readings[row.item_key, row.service_start] = reading
         work.measured[row.item_key, row.service_start] = units
+    count_seats(works)
+
+
+def count_seats(works: Sequence[Work]) -> None:
+    """Take the seats the invoices charge from the numbers that were said."""
+    terms = {work.invoice.schedule_id: work.terms for work in works if work.invoice.schedule_id}
+    held = held_seats(terms)
+    for work in works if held else ():
+        for row, charge in zip(work.periods, work.charges, strict=True):
+            key = row.item_key.removesuffix(OVERAGE_SUFFIX)
+            changes = (
+                held.get((work.invoice.schedule_id, key)) if work.invoice.schedule_id else None
+            )
+            if row.kind == BillingPeriod.Kind.ITEM and changes:
+                item = work.terms.phase(charge.phase_key).item(charge.item_key)
+                if isinstance(item.model, Seat):
+                    place = (row.item_key, row.service_start)
+                    work.measured[place] = balances_in(changes, item, charge)
 
 
 def _unkept(requests: Sequence[ReadingRequest]) -> list[UsageReading]:

@@ -102,6 +102,7 @@ class TestIsolation:
             ("schedules", "end"),
             ("schedules", "resume"),
             ("schedules", "cancel"),
+            ("schedules", "seats"),
             ("invoices", "recalculate"),
             ("invoices", "issue"),
             ("invoices", "send"),

@@ -35,6 +35,7 @@ MODULES = (
 SUITES = (
     (
         "tests/unit/pricing/test_exactness.py",
+        "tests/unit/pricing/test_edges.py",
         "tests/unit/pricing/test_documented_examples.py",
         "tests/unit/pricing/test_rhythms_and_zones.py",
         "tests/unit/pricing/test_estimate.py",

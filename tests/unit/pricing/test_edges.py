@@ -107,3 +107,37 @@ def test_late_usage_bills_what_is_new_and_credits_what_got_cheaper(
     rated: str, billed: str, rest: str
 ) -> None:
     assert still_to_bill(Decimal(rated), Decimal(billed)) == Decimal(rest)
+
+
+def test_an_explanation_says_each_step_in_plain_numbers() -> None:
+    line = price_periods(order(PHASE), charge_periods(order(PHASE)), {})[0]
+
+    assert line.explanation["steps"] == [
+        {
+            "key": "flat",
+            "label": "Flat fee",
+            "quantity": "1",
+            "unit_price": "91",
+            "exact": "91",
+            "amount": "91.00",
+        }
+    ]
+    assert (line.explanation["exact"], line.explanation["amount"]) == ("91", "91.00")
+
+
+def test_an_open_contract_is_planned_until_a_day_and_not_without_one() -> None:
+    rule = MinimumTerms(Decimal(1000), Frequency.YEARLY, window="over_contract_year")
+    phase = replace(PHASE, end_on=None, minimum=rule)
+    terms = replace(order(PHASE), end_on=None, phases=(phase,))
+
+    periods = charge_periods(terms, until=date(2027, 3, 1))
+
+    fees = [period.service.start for period in periods if period.kind == "item"]
+    years = [period.service for period in periods if period.kind == "minimum"]
+    assert (fees[0], fees[-1], len(fees)) == (START, date(2027, 2, 1), 14)
+    assert years == [
+        Period(START, date(2027, 1, 1)),
+        Period(date(2027, 1, 1), date(2028, 1, 1)),
+    ]
+    with pytest.raises(ValueError, match="until"):
+        charge_periods(terms)

@@ -9,9 +9,13 @@ import pytest
 
 from monetization.kernel.period import Frequency, Period
 from monetization.pricing.accumulation import still_to_bill
+from monetization.pricing.arithmetic import as_decimal
 from monetization.pricing.estimate import price_periods
-from monetization.pricing.prices import Flat
+from monetization.pricing.prices import Flat, Graduated, Tier
 from monetization.pricing.proration import instants_factor, prorate_factor
+from monetization.pricing.quantities import Conversion
+from monetization.pricing.rating import rate
+from monetization.pricing.recurrence import CADENCES, calendar_anchor
 from monetization.pricing.terms import ItemTerms, MinimumTerms, OrderTerms, PhaseTerms
 from monetization.pricing.terms.model import CapTerms
 from monetization.pricing.timeline import charge_periods, period_share
@@ -141,3 +145,35 @@ def test_an_open_contract_is_planned_until_a_day_and_not_without_one() -> None:
     ]
     with pytest.raises(ValueError, match="until"):
         charge_periods(terms)
+
+
+def test_a_fraction_becomes_the_decimal_it_is() -> None:
+    assert as_decimal(Fraction(-5, 4)) == Decimal("-1.25")
+
+
+def test_a_rounded_conversion_multiplies() -> None:
+    assert Conversion("multiply", Decimal("0.25"), "up").convert(Decimal(9)) == 3
+
+
+def test_tiers_are_named_as_people_read_them() -> None:
+    tiers = (Tier(Decimal(1000)), Tier(Decimal(5000)), Tier(None))
+
+    names = [charge.label for charge in rate(Graduated(tiers), Decimal(6000))]
+
+    assert names == ["Up to 1,000", "1,000 to 5,000", "Over 5,000"]
+    assert [charge.label for charge in rate(Graduated(tiers[2:]), Decimal(1))] == ["All units"]
+
+
+@pytest.mark.parametrize(
+    ("rhythm", "start"),
+    [
+        ("monthly", date(2026, 11, 1)),
+        ("quarterly", date(2026, 10, 1)),
+        ("half_yearly", date(2026, 7, 1)),
+        ("yearly", date(2026, 1, 1)),
+        ("biennial", date(2026, 1, 1)),
+        ("weekly", date(2026, 11, 16)),
+    ],
+)
+def test_the_calendar_begins_its_periods_on_its_own_days(rhythm: str, start: date) -> None:
+    assert calendar_anchor(date(2026, 11, 21), CADENCES[rhythm]) == start

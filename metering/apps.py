@@ -7,6 +7,7 @@ class MeteringConfig(AppConfig):
     def ready(self) -> None:
         from metering import handlers
         from metering.imports.services import IMPORT
+        from metering.services import meters
         from metering.services.settling import SETTLE
         from monetization.events.schemas import register_event_type
         from monetization.events.services import subscribe
@@ -23,6 +24,12 @@ class MeteringConfig(AppConfig):
             "Usage that waited was settled",
             required=("action", "events", "reason"),
         )
+        register_event_type(
+            "meter.changed",
+            "A meter counts by a new definition",
+            required=("meter_id", "key", "version"),
+        )
         register_job_kind(IMPORT)
+        register_job_kind(meters.KIND)
         register_job_kind(SETTLE)
         subscribe("alias.mapped", "metering.attribute_alias", handlers.on_alias_mapped)

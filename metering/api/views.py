@@ -8,6 +8,7 @@ from django.http import HttpResponse
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import mixins, serializers, status, viewsets
+from rest_framework.decorators import action
 from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -237,11 +238,7 @@ class UnmatchedView(APIView):
         return Response({"results": UnmatchedSerializer(rows, many=True).data})
 
 
-class MeterSerializer(serializers.Serializer[Any]):
-    id = serializers.UUIDField(read_only=True)
-    key = serializers.SlugField(max_length=60)
-    name = serializers.CharField(max_length=120)
-    unit = serializers.CharField(max_length=40, default="units")
+class MeterDefinitionSerializer(serializers.Serializer[Any]):
     event_type = serializers.RegexField(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
     aggregation = serializers.ChoiceField(choices=Meter.Aggregation.choices)
     value_property = serializers.CharField(max_length=100, default="", allow_blank=True)
@@ -253,6 +250,22 @@ class MeterSerializer(serializers.Serializer[Any]):
         if attrs["aggregation"] != "count" and not attrs["value_property"]:
             raise ValidationError({"value_property": "is needed by every aggregation but count"})
         return attrs
+
+
+class MeterSerializer(MeterDefinitionSerializer):
+    id = serializers.UUIDField(read_only=True)
+    key = serializers.SlugField(max_length=60)
+    name = serializers.CharField(max_length=120)
+    unit = serializers.CharField(max_length=40, default="units")
+    version = serializers.IntegerField(read_only=True)
+
+
+class MeterVersionSerializer(MeterDefinitionSerializer):
+    number = serializers.IntegerField(read_only=True)
+    status = serializers.CharField(read_only=True)
+    created_at = serializers.DateTimeField(read_only=True)
+    activated_at = serializers.DateTimeField(read_only=True, allow_null=True)
+    job_id = serializers.UUIDField(read_only=True, required=False)
 
 
 class MeterViewSet(
@@ -273,3 +286,32 @@ class MeterViewSet(
         serializer.is_valid(raise_exception=True)
         meter = services.create_meter(**serializer.validated_data, now=timezone.now())
         return Response(self.get_serializer(meter).data, status=status.HTTP_201_CREATED)
+
+    @extend_schema(
+        methods=["GET"],
+        operation_id="meters_versions_list",
+        responses={200: MeterVersionSerializer(many=True)},
+    )
+    @extend_schema(
+        methods=["POST"],
+        operation_id="meters_versions_create",
+        request=MeterDefinitionSerializer,
+        responses={202: MeterVersionSerializer},
+        description=(
+            "Begins a new definition. Events count in both while a job counts the history again;"
+            " then the new one counts alone. Invoices go on being made meanwhile."
+        ),
+    )
+    @action(detail=True, methods=["get", "post"])
+    def versions(self, request: Request, pk: str | None = None) -> Response:
+        meter = self.get_object()
+        if request.method == "GET":
+            rows = meter.versions.order_by("number")
+            return Response({"results": MeterVersionSerializer(rows, many=True).data})
+        serializer = MeterDefinitionSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        version, job = services.change_meter(
+            meter_id=meter.id, **serializer.validated_data, now=timezone.now()
+        )
+        data: Any = MeterVersionSerializer(version).data
+        return Response({**data, "job_id": str(job.id)}, status=status.HTTP_202_ACCEPTED)

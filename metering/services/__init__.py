@@ -9,6 +9,7 @@ from django.db import transaction
 
 from metering.models import Meter, UsageReading
 from metering.selectors import ReadingRequest, measure, meter_definition
+from metering.services.meters import MeterUnchanged, change_meter
 from metering.services.recording import record_usage_events
 from metering.services.repairs import (
     RepairNeedsReason,
@@ -23,8 +24,10 @@ from monetization.kernel.errors import Refusal
 
 __all__ = (
     "MeterKeyTaken",
+    "MeterUnchanged",
     "RepairNeedsReason",
     "attribute_alias",
+    "change_meter",
     "create_meter",
     "discard_events",
     "fold_usage",

@@ -1,12 +1,21 @@
 """What events add to the hourly sums: rows that commit with the events, folded later."""
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from metering.domain.counting import Counter, MeterDefinition, counter
 from metering.domain.events import UsageEvent
 from metering.stores import arrays
-from metering.stores.postgres import LIVE, bulk_cursor, counting_sql, value_parameters, value_sql
+from metering.stores.postgres import (
+    COUNTED_AS_OF,
+    LIVE,
+    bulk_cursor,
+    counting_sql,
+    value_parameters,
+    value_sql,
+)
 
 HOUR_MICROS = 3_600_000_000
 Counting = tuple[bytes, int, UsageEvent]  # customer id, microseconds of its time, the event
@@ -95,23 +104,39 @@ def fold_deltas(limit: int = 200_000) -> int:
         return int(moved[0]) if moved else 0
 
 
-def rebuild_rollup(meter: MeterDefinition) -> None:
-    """Count a meter again from the raw events, e.g. when it is new."""
+def forget_rollup(rollup_id: UUID) -> None:
+    """Delete what a meter's version counted by the hour."""
     with bulk_cursor() as cursor:
         for table in ("metering_usagedelta", "metering_usagerollup"):
             cursor.execute(
                 f"DELETE FROM {table} WHERE tenant_id = current_tenant_id() AND meter_id = %b",
-                [meter.rollup],
+                [rollup_id],
             )
-        if not meter.is_additive:
-            return
-        where, parameters = counting_sql(meter)
+
+
+def rebuild_rollup(meter: MeterDefinition) -> None:
+    """Count a meter again from the raw events, when no batch is under way."""
+    forget_rollup(meter.rollup)
+    if meter.is_additive:
+        _add_hours(meter, LIVE, [])
+
+
+def count_again(meter: MeterDefinition, snapshot: str, start: datetime, end: datetime) -> int:
+    """Count the events of a span that counted as of a snapshot; return the hours with any."""
+    span = f"{COUNTED_AS_OF} AND e.occurred_at >= %b AND e.occurred_at < %b"
+    return _add_hours(meter, span, [snapshot, snapshot, start, end])
+
+
+def _add_hours(meter: MeterDefinition, condition: str, bound: list[Any]) -> int:
+    where, parameters = counting_sql(meter)
+    with bulk_cursor() as cursor:
         cursor.execute(
             "INSERT INTO metering_usagedelta"
             " (tenant_id, meter_id, customer_id, hour, quantity, events)"
             f" SELECT tenant_id, %b, customer_id, date_trunc('hour', occurred_at, 'UTC'),"
             f" sum({value_sql(meter)}), count(*) FROM metering_usageevent e"
-            f" WHERE customer_id IS NOT NULL AND {LIVE} AND {where}"
-            " GROUP BY 1, 3, 4",
-            [meter.rollup, *value_parameters(meter), *parameters],
+            f" WHERE e.tenant_id = current_tenant_id() AND customer_id IS NOT NULL"
+            f" AND {condition} AND {where} GROUP BY 1, 3, 4",
+            [meter.rollup, *value_parameters(meter), *bound, *parameters],
         )
+        return cursor.rowcount

@@ -215,7 +215,7 @@ class Machine:
         body: bytes | None = None,
         *,
         timeout: float = 60,
-        **headers: str,
+        headers: dict[str, str] | None = None,
     ) -> tuple[int, Any, dict[str, str]]:
         """Call the API; return status, answer and headers.
 
@@ -223,10 +223,11 @@ class Machine:
         """
         wire = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
         try:
-            sent = {"Authorization": f"Bearer {company['key']}", "Host": "localhost", **headers}
+            sent = {"Authorization": f"Bearer {company['key']}", **(headers or {})}
             if body is not None:
                 sent.setdefault("Content-Type", "application/json")
-            wire.request(method, path, body, sent)
+            with suppress(BrokenPipeError, ConnectionResetError):  # refused before all was sent
+                wire.request(method, path, body, sent)
             answer = wire.getresponse()
             text = answer.read()
             told = {name.lower(): value for name, value in answer.getheaders()}

@@ -25,10 +25,16 @@ PLAIN_REFERENCES = (
     ("billing_invoiceline", "price_version_id", "catalog_priceversion"),
     ("metering_usageevent", "customer_id", "customers_customer"),
     ("metering_usagerollup", "customer_id", "customers_customer"),
-    ("metering_usagerollup", "meter_id", "metering_meter"),
+    ("metering_usagerollup", "meter_id", "rollups_of_meters"),
     ("metering_usagedelta", "customer_id", "customers_customer"),
-    ("metering_usagedelta", "meter_id", "metering_meter"),
+    ("metering_usagedelta", "meter_id", "rollups_of_meters"),
 )
+# Hourly sums belong to a version of a meter.
+_ROLLUPS = """
+    WITH rollups_of_meters AS (
+        SELECT tenant_id, COALESCE(rollup_id, id) AS id FROM metering_meter
+        UNION SELECT tenant_id, rollup_id FROM metering_meterversion)
+"""
 
 
 @check("I21.1", "Every row points to rows of its own tenant that exist")
@@ -45,7 +51,8 @@ def references_hold(books: Books) -> Found:
     counted, found = 0, []
     for table, column, target in wanted:
         total, lost = rows(
-            f'SELECT count(*), count(*) FILTER (WHERE t.id IS NULL) FROM "{table}" s'
+            f"{_ROLLUPS} SELECT count(*), count(*) FILTER (WHERE t.id IS NULL)"
+            f' FROM "{table}" s'
             f' LEFT JOIN "{target}" t ON t.tenant_id = s.tenant_id AND t.id = s."{column}"'
             f' WHERE s."{column}" IS NOT NULL'
         )[0]

@@ -21,7 +21,12 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
 START, END = datetime(2026, 8, 1, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC)
-CALLS: dict[str, Any] = {"event_type": "api", "aggregation": "sum", "value_property": "calls", "filters": {}}
+CALLS: dict[str, Any] = {
+    "event_type": "api",
+    "aggregation": "sum",
+    "value_property": "calls",
+    "filters": {},
+}
 BYTES: dict[str, Any] = {**CALLS, "value_property": "bytes"}
 
 

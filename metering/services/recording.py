@@ -170,6 +170,14 @@ class _Batch:
         """Let the corrections among the new events take effect, or into quarantine."""
         retired = corrections.retire_arrived([self.keys[i] for i in sorted(self.arrived_late)])
         self.arrived_late = {i for i in self.arrived_late if self.ids[i] in retired}
+        corrections.take_back(
+            [
+                self.keys[i]
+                for i in sorted(self.arrived_late)
+                if (given := self.events[i].corrects) is not None and given.kind == VOIDS
+            ],
+            setting.meters,
+        )
         asked = [
             corrections.Asked(columns.ids[place], event.corrects, bool(columns.quarantine[place]))
             for place, event in enumerate(columns.events)

@@ -78,6 +78,28 @@ def retire_arrived(keys: Sequence[bytes]) -> set[bytes]:
         return {row[0] for row in cursor.fetchall()}
 
 
+def take_back(void_keys: Sequence[bytes], meters: Sequence[MeterDefinition]) -> None:
+    """Take back what corrected events that turn out to be voids: those cannot be corrected.
+
+    It would have waited in quarantine, had the void come first.
+    """
+    if not void_keys:
+        return
+    with bulk_cursor() as cursor:
+        cursor.execute(
+            "WITH undone AS (UPDATE metering_usagecorrection SET is_applied = false"
+            "  WHERE tenant_id = current_tenant_id() AND is_applied"
+            "  AND target_key = ANY(%b::uuid[]) RETURNING event_id, target_id)"
+            " UPDATE metering_usageevent e SET retired_xact = pg_current_xact_id(),"
+            "  retired_by = u.target_id FROM undone u"
+            " WHERE e.tenant_id = current_tenant_id() AND e.id = u.event_id"
+            f" AND e.retired_xact IS NULL RETURNING {RETURNED}",
+            [arrays.uuids(void_keys)],
+            binary=True,
+        )
+        write_deltas(counting_of(cursor.fetchall()), meters, sign=-1)
+
+
 def apply(asked: Sequence[Asked], meters: Sequence[MeterDefinition]) -> dict[bytes, str]:
     """Let corrections take effect: their targets stop counting, the hourly sums follow.
 
@@ -157,6 +179,13 @@ def _retire(
         if payload
     }
     cursor.execute(
+        "SELECT uuid_send(event_id) FROM metering_usagecorrection WHERE kind = 'voids'"
+        " AND tenant_id = current_tenant_id() AND event_id = ANY(%b::uuid[])",
+        [arrays.uuids(list(there))],
+        binary=True,
+    )
+    voids = {row[0]: there.pop(row[0]) for row in cursor.fetchall()}
+    cursor.execute(
         "UPDATE metering_usageevent e SET retired_xact = pg_current_xact_id(), retired_by = u.by"
         " FROM unnest(%b::uuid[], %b::uuid[]) AS u(id, by)"
         " WHERE e.tenant_id = current_tenant_id() AND e.id = u.id AND e.retired_xact IS NULL"
@@ -173,7 +202,8 @@ def _retire(
         " WHERE c.tenant_id = current_tenant_id() AND c.event_id = u.event",
         [arrays.uuids([one.event_id for one in there.values()]), arrays.uuids(list(there))],
     )
-    return {one.event_id: COUNTS_NOT for target, one in there.items() if target not in done}
+    refused = [one for target, one in there.items() if target not in done]
+    return {one.event_id: COUNTS_NOT for one in (*refused, *voids.values())}
 
 
 RETURNED = (

@@ -33,7 +33,7 @@ def histories(draw: st.DrawFn) -> list[UsageEvent]:
     for n in range(count):
         corrects = None
         targets = [target for target in free if target != n]
-        if targets and draw(st.integers(0, 2)) == 0:
+        if targets and draw(st.integers(0, 1)) == 0:
             target = draw(st.sampled_from(targets))
             if not _leads_back(events, target, n):
                 free.remove(target)

@@ -161,6 +161,24 @@ def test_totals_are_the_same_whatever_comes_first(used: Any, order: tuple[int, .
     assert used() == (1, 1, 1)
 
 
+@pytest.mark.parametrize("kind", [SUPERSEDES, VOIDS])
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_what_corrects_a_void_never_counts_whichever_comes_first(
+    used: Any, order: tuple[int, ...], kind: str
+) -> None:
+    chain = [
+        event("a", 5),
+        event("v", 0, corrects=(VOIDS, "a")),
+        event("w", 3, corrects=(kind, "v")),
+    ]
+
+    for place in order:
+        send(chain[place])
+        services.fold_usage()
+
+    assert used() == (0, 0, 0)
+
+
 @pytest.mark.django_db(transaction=True)
 def test_a_correction_after_a_reading_is_late_usage(make_tenant: Any) -> None:
     from monetization.tenancy.context import tenant_context

@@ -97,6 +97,11 @@ def _register_endings() -> None:
     from monetization.events.schemas import register_event_type
 
     register_event_type(
+        "schedule.automatic_changed",
+        "What goes out by itself changed",
+        required=("schedule_id", "automatic"),
+    )
+    register_event_type(
         "schedule.ended",
         "Schedule ended before its term",
         required=("schedule_id", "customer_id", "ended_on"),

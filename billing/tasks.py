@@ -6,6 +6,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from billing.models import BillingSchedule
+from billing.services.automatic import advance_automatically, due_automatically
 from billing.services.invoicing import advance_schedule, recalculate_invoices
 from billing.services.reminders import due_reminders, send_reminder
 from monetization.kernel.errors import Refusal
@@ -34,6 +35,24 @@ def advance_billing(**_future: object) -> None:
                     recalculate_invoices(invoice_ids=touched, now=now)
             except Exception:  # one schedule must not stop the others
                 logger.exception("schedule %s was not advanced", schedule_id)
+
+
+@shared_task
+def issue_automatically(**_future: object) -> None:
+    """Issue and send what contracts let go out by itself; what is refused waits for a person."""
+    for tenant_id, zone in Tenant.objects.values_list("id", "time_zone"):
+        now = timezone.now()
+        today = local_day(now, zone)
+        with tenant_context(tenant_id):
+            due = due_automatically(today=today)
+        for invoice_id in due:
+            try:
+                with tenant_context(tenant_id):
+                    advance_automatically(invoice_id=invoice_id, today=today, now=now)
+            except Refusal as refusal:
+                logger.info("invoice %s stays: %s", invoice_id, refusal)
+            except Exception:  # one invoice must not stop the others
+                logger.exception("invoice %s was not issued by itself", invoice_id)
 
 
 @shared_task

@@ -33,6 +33,8 @@ class BillingSchedule(TenantModel):
     payment_terms_days = models.PositiveSmallIntegerField()
     purchase_order = models.CharField(max_length=60, blank=True)
     grace_hours = models.PositiveSmallIntegerField(default=24)
+    auto_issue = models.BooleanField(default=False)  # drafts go out by themselves when they pass
+    auto_send = models.BooleanField(default=False)
     terms = models.JSONField()  # monetization.pricing.terms
     terms_sha256 = models.CharField(max_length=64)  # of the signed terms
     periods_until = models.DateField(null=True, blank=True)  # period rows exist up to this day

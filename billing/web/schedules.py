@@ -15,6 +15,7 @@ from django.views.decorators.http import require_POST
 
 from billing import selectors
 from billing.models import BillingSchedule
+from billing.services.automatic import set_automatic
 from billing.services.invoicing import advance_schedule, recalculate_invoices
 from billing.services.schedules import activate_schedule, change_status, create_schedule
 from billing.services.seats import record_seats
@@ -132,7 +133,7 @@ def create(request: HttpRequest, order_form_id: UUID) -> HttpResponse:
 @require_POST
 @member_required("schedules:write")
 def schedule_action(request: HttpRequest, schedule_id: UUID) -> HttpResponse:
-    """Activate, suspend, resume, cancel or bring up to date."""
+    """Activate, suspend, resume, cancel, bring up to date, or say what goes out by itself."""
     schedule = get_object_or_404(BillingSchedule, id=schedule_id)
     to = reverse("billing:schedule-detail", args=[schedule.id])
     action, now = request.POST.get("action", ""), timezone.now()
@@ -140,6 +141,14 @@ def schedule_action(request: HttpRequest, schedule_id: UUID) -> HttpResponse:
         with transaction.atomic():
             if action == "activate":
                 activate_schedule(schedule_id=schedule.id, now=now)
+            elif action == "automatic":
+                set_automatic(
+                    schedule_id=schedule.id,
+                    issue=request.POST.get("auto_issue") == "on",
+                    send=request.POST.get("auto_send") == "on",
+                    now=now,
+                )
+                return done(request, "Saved.", to)
             elif action in ("suspend", "resume", "cancel"):
                 change_status(schedule_id=schedule.id, action=action, now=now)
             elif action != "advance":

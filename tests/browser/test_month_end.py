@@ -25,6 +25,7 @@ from tests.factories import make_member
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 SEATS, LATE = "Customer 000001", "Customer 000002"
 MOST_CLICKS = 26
+LONG = 600_000  # milliseconds
 
 
 class Hands:
@@ -59,8 +60,10 @@ class Hands:
         self.page.locator("main form button.btn-primary").first.wait_for()
 
     def confirm(self, count: int) -> None:
-        self.click(self.page.locator("main form button.btn-primary").first)
-        self.page.get_by_text(f"{count} of {count} done").wait_for(timeout=600_000)
+        # The job runs within the request here, so the click takes as long as the job.
+        self.page.locator("main form button.btn-primary").first.click(timeout=LONG)
+        self.clicks += 1
+        self.page.get_by_text(f"{count} of {count} done").wait_for(timeout=LONG)
 
 
 def a_book(customers: int) -> Company:

@@ -218,7 +218,7 @@ def send_and_explain(page: Any, month: str) -> None:
     page.locator("tr", has_text="API calls").get_by_role("link", name="Explain").click()
     page.get_by_text("the same to the cent").wait_for()
     page.get_by_text("calls-2").first.wait_for()
-    address = page.get_by_role("link", name="PDF").get_attribute("href")
+    address = page.get_by_role("link", name="PDF", exact=True).get_attribute("href")
     assert page.request.get(address).body().startswith(b"%PDF")
     page.goto("/outbox/")
     page.get_by_text("NW-INV-000002").first.wait_for()

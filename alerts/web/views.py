@@ -18,10 +18,10 @@ from alerts.services.evaluation import active_rules
 from alerts.services.figures import Watched, watch
 from alerts.web.forms import RuleForm, initial_of
 from monetization.customers.models import Customer
+from monetization.interface.access import member_required
 from monetization.interface.exports import csv_response
 from monetization.interface.htmx import done
 from monetization.kernel.errors import Refusal
-from monetization.users.decorators import member_required
 
 PER_PAGE = 50
 CUSTOMERS_PER_PAGE = 100

@@ -18,11 +18,11 @@ from billing.web.documents import pdf_response
 from billing.web.forms import CustomerBillingForm, ReminderPlanForm
 from monetization.customers.models import Customer
 from monetization.documents.services import PdfTooLarge, PdfUnavailable, render_pdf
+from monetization.interface.access import member_required
 from monetization.interface.htmx import done, refused
 from monetization.kernel.errors import Refusal
 from monetization.kernel.period import add_months
 from monetization.tenancy.models import tenant_today
-from monetization.users.decorators import member_required
 
 
 @member_required("invoices:read")

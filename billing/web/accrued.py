@@ -15,7 +15,7 @@ from billing.services.accrued import (
     totals_by_currency,
 )
 from monetization.customers.models import Customer
-from monetization.users.decorators import member_required
+from monetization.interface.access import member_required
 
 
 @require_GET

@@ -11,10 +11,10 @@ from django.utils import timezone
 from billing.domain.assertions import KINDS
 from billing.models import AssertionFailure
 from billing.services.assertions import ensure_rules, set_rule
+from monetization.interface.access import member_required
 from monetization.interface.forms import sentence
 from monetization.interface.htmx import done
 from monetization.kernel.errors import Refusal
-from monetization.users.decorators import member_required
 
 
 @member_required("invoices:read", write="invoices:write")

@@ -17,11 +17,11 @@ from billing.services.assertions import waive_assertions
 from billing.services.bulk import start_bulk
 from billing.web import filters
 from billing.web.fields import read_day, read_reason
+from monetization.interface.access import member_required
 from monetization.interface.htmx import refused
 from monetization.jobs.services import NothingSelected
 from monetization.kernel.errors import Refusal
 from monetization.tenancy.models import tenant_today
-from monetization.users.decorators import member_required
 
 
 @dataclass(frozen=True, slots=True)

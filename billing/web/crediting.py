@@ -11,12 +11,12 @@ from django.utils import timezone
 from billing.models import Invoice
 from billing.services.corrections import credit_lines, credit_positions
 from billing.web.fields import read_day, read_reason
+from monetization.interface.access import member_required
 from monetization.interface.forms import sentence
 from monetization.interface.htmx import done
 from monetization.kernel.decimals import NotExact, exact_decimal
 from monetization.kernel.errors import Refusal
 from monetization.tenancy.models import tenant_today
-from monetization.users.decorators import member_required
 
 
 class AmountUnreadable(Refusal):

@@ -28,10 +28,10 @@ from billing.services.electronic import (
 )
 from billing.services.mail_texts import mail_about
 from monetization.documents.services import PdfTooLarge, PdfUnavailable, template_of
+from monetization.interface.access import member_required
 from monetization.interface.htmx import done, refused
 from monetization.interface.viewsets import file_response
 from monetization.kernel.errors import Refusal
-from monetization.users.decorators import member_required
 
 
 def pdf_response(content: bytes, filename: str) -> HttpResponse:

@@ -14,10 +14,10 @@ from billing.services import comments, drafts
 from billing.web import filters
 from billing.web.fields import read_text
 from billing.web.forms import LineForm, OneOffForm, WordsForm, line_initial
+from monetization.interface.access import member_required
 from monetization.interface.htmx import done, refused
 from monetization.kernel.errors import Refusal
 from monetization.tenancy.models import tenant_today
-from monetization.users.decorators import member_required
 
 
 def _page(invoice_id: UUID) -> str:

@@ -13,13 +13,13 @@ from django.views.decorators.http import require_POST
 from billing.models import BillingSchedule
 from billing.selectors.drift import drift_of
 from billing.services.amendments import RUNNING, end_schedule, preview_amendment, unused_time
+from monetization.interface.access import member_required
 from monetization.interface.forms import PageForm
 from monetization.interface.htmx import done, refused
 from monetization.kernel.errors import Refusal
 from monetization.kernel.money import Money
 from monetization.pricing.prices import PriceError
 from monetization.pricing.terms import terms_from_data
-from monetization.users.decorators import member_required
 from quotes.models import Quote, QuoteVersion
 from quotes.selectors import terms_of
 from quotes.services.following import draft_amendment, draft_renewal

@@ -18,13 +18,13 @@ from billing.models import AssertionFailure, Invoice
 from billing.web import columns as cols
 from billing.web import filters
 from billing.web.spreadsheet import xlsx_response
+from monetization.interface.access import member_required
 from monetization.interface.exports import csv_response
 from monetization.interface.htmx import done, page_or_partial, refused
 from monetization.interface.models import SavedView
 from monetization.jobs.models import Job
 from monetization.kernel.errors import Refusal
 from monetization.tenancy.models import tenant_today
-from monetization.users.decorators import member_required
 
 PER_PAGE = 50
 CHUNK = 500  # rows of an export compared at once

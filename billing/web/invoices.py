@@ -29,6 +29,7 @@ from billing.web.columns import payment_of
 from billing.web.fields import read_day, read_reason
 from metering.selectors import events_in_reading, late_events, usage_by_day
 from monetization.events.models import Event
+from monetization.interface.access import member_required
 from monetization.interface.htmx import done, page_or_partial, refused
 from monetization.kernel.errors import Refusal
 from monetization.kernel.money import Money
@@ -36,7 +37,6 @@ from monetization.ledger.models import Posting
 from monetization.mail.models import OutgoingMail
 from monetization.pricing.estimate import rerate
 from monetization.tenancy.models import tenant_today
-from monetization.users.decorators import member_required
 
 
 @member_required("invoices:read")

@@ -12,13 +12,13 @@ from rest_framework.exceptions import ValidationError
 
 from billing.models import LateUsageDecision
 from billing.services.late_usage import LateInvoice, late_invoices, start_routing
+from monetization.interface.access import member_required
 from monetization.interface.exports import csv_response
 from monetization.interface.fields import read_month
 from monetization.interface.htmx import refused
 from monetization.kernel.errors import Refusal
 from monetization.kernel.period import add_months, local_day
 from monetization.tenancy.models import Tenant
-from monetization.users.decorators import member_required
 
 MONTHS_SHOWN = 3
 MOST = 500

@@ -32,10 +32,10 @@ from monetization.customers.models import Customer
 from monetization.documents.logos import LARGEST_FILE, checked_logo
 from monetization.documents.models import Document, DocumentTemplate
 from monetization.documents.services import PdfTooLarge, PdfUnavailable, render_pdf, template_of
+from monetization.interface.access import member_required
 from monetization.interface.htmx import done, refused
 from monetization.kernel.errors import Refusal
 from monetization.tenancy.models import LegalEntity
-from monetization.users.decorators import member_required
 
 SHOWN = {"invoice": "Invoice", "credit_note": "Credit note", "statement": "Statement"}
 

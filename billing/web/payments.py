@@ -15,12 +15,12 @@ from billing.models import Invoice, Payment, PaymentAllocation
 from billing.services.collections import open_amount, record_payment
 from billing.web import filters
 from monetization.customers.models import Customer
+from monetization.interface.access import member_required
 from monetization.interface.forms import ExactNumberField, PageForm
 from monetization.interface.htmx import done
 from monetization.kernel.errors import Refusal
 from monetization.kernel.money import Money, MoneyError
 from monetization.tenancy.models import tenant_today
-from monetization.users.decorators import member_required
 
 
 @member_required("payments:read")

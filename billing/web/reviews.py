@@ -15,10 +15,10 @@ from billing.domain.comparison import LABELS
 from billing.models import Invoice
 from billing.services import reviews
 from billing.web import filters
+from monetization.interface.access import member_required
 from monetization.interface.htmx import refused
 from monetization.jobs.models import Job
 from monetization.kernel.errors import Refusal
-from monetization.users.decorators import member_required
 
 PER_PAGE = 50
 

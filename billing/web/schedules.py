@@ -21,11 +21,11 @@ from billing.services.schedules import activate_schedule, change_status, create_
 from billing.services.seats import record_seats
 from billing.web.seats import SeatForm
 from monetization.events.models import Event
+from monetization.interface.access import member_required
 from monetization.interface.htmx import done, refused
 from monetization.kernel.errors import Refusal
 from monetization.pricing.terms import OrderTerms, terms_from_data, terms_hash
 from monetization.tenancy.models import tenant_today
-from monetization.users.decorators import member_required
 from quotes.models import OrderForm
 
 

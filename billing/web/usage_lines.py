@@ -10,7 +10,7 @@ from billing.models import InvoiceLine
 from metering.models import Meter
 from metering.selectors import find_event
 from metering.selectors.inclusion import readings_with
-from monetization.users.decorators import member_required
+from monetization.interface.access import member_required
 
 SHOWN = 20
 

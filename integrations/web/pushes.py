@@ -14,10 +14,10 @@ from django.views.decorators.http import require_POST, require_safe
 from integrations import selectors, services
 from integrations.models import Push
 from integrations.web.forms import LogFilterForm
+from monetization.interface.access import member_required
 from monetization.interface.exports import csv_response
 from monetization.interface.htmx import done, refused
 from monetization.kernel.errors import Refusal
-from monetization.users.decorators import member_required
 
 PER_PAGE = 50
 EXPORTED_AT_MOST = 50_000

@@ -17,10 +17,10 @@ from integrations.models import SignatureRequest
 from integrations.web import xero
 from integrations.web.forms import DropboxSignForm, SignatureFilterForm
 from monetization.documents.models import Document
+from monetization.interface.access import member_required
 from monetization.interface.htmx import done, refused
 from monetization.interface.viewsets import file_response
 from monetization.kernel.errors import Refusal
-from monetization.users.decorators import member_required
 
 PER_PAGE = 50
 LATEST = 4

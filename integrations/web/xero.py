@@ -12,9 +12,9 @@ from integrations import selectors, services
 from integrations.dropbox_sign import connecting
 from integrations.web.forms import AccountsForm, ConnectForm, DropboxSignForm, EarlierForm
 from integrations.xero.mapping import Accounts
+from monetization.interface.access import member_required
 from monetization.interface.htmx import done, refused
 from monetization.kernel.errors import Refusal
-from monetization.users.decorators import member_required
 
 RECENT = 8
 

@@ -15,9 +15,9 @@ from django.views.decorators.http import require_GET
 from metering.models import Meter
 from metering.selectors import ReadingRequest, read_usage, usage_by_day
 from monetization.customers.models import Customer
+from monetization.interface.access import member_required
 from monetization.interface.templatetags.money import day as day_text
 from monetization.kernel.period import add_months, local_day, start_instant
-from monetization.users.decorators import member_required
 
 DAYS = 30
 

@@ -24,12 +24,12 @@ from metering.selectors.exploring import (
 from metering.selectors.history import event_history
 from metering.web.choosing import CustomerNameField, customer_labels, event_types
 from monetization.customers.models import Customer
+from monetization.interface.access import member_required
 from monetization.interface.exports import csv_response
 from monetization.interface.forms import PageForm
 from monetization.interface.templatetags.money import day as day_text
 from monetization.kernel.period import local_day, start_instant
 from monetization.tenancy.models import Tenant
-from monetization.users.decorators import member_required
 
 PER_PAGE = 50
 EXPORTED = 5000

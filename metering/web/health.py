@@ -8,8 +8,8 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from metering.selectors.flow import last_hour
+from monetization.interface.access import member_required
 from monetization.tenancy.models import Tenant
-from monetization.users.decorators import member_required
 
 
 @require_safe

@@ -31,12 +31,12 @@ from metering.ingest.parser import Invalid, read_event
 from metering.services import record_usage_events
 from metering.web import uploads
 from metering.web.import_forms import MappingForm, UploadForm
+from monetization.interface.access import member_required
 from monetization.interface.exports import safe_cell
 from monetization.interface.forms import sentence
 from monetization.interface.htmx import refused
 from monetization.jobs.models import Job
 from monetization.kernel.errors import Refusal
-from monetization.users.decorators import member_required
 
 PREVIEWED = 10
 

@@ -19,12 +19,12 @@ from metering.selectors.exploring import MeterUsage, by_customer, by_day, totals
 from metering.services import MeterKeyTaken, create_meter
 from metering.web.choosing import event_types
 from monetization.customers.models import Customer
+from monetization.interface.access import member_required
 from monetization.interface.exports import csv_response
 from monetization.interface.forms import PageForm, sentence
 from monetization.interface.htmx import done
 from monetization.interface.templatetags.money import day as day_text
 from monetization.kernel.ids import uuid7
-from monetization.users.decorators import member_required
 
 DAYS = 30
 TOP = 10

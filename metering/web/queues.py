@@ -25,12 +25,12 @@ from metering.services.repairs import MAX_REASON
 from metering.services.settling import ACTIONS, settle_all
 from metering.stores.repairs import RELEASED
 from metering.web.explorer import data_text, named_rows
+from monetization.interface.access import member_required
 from monetization.interface.exports import csv_response
 from monetization.interface.forms import PageForm
 from monetization.interface.htmx import done, refused
 from monetization.kernel.errors import Refusal
 from monetization.tenancy.models import Tenant
-from monetization.users.decorators import member_required
 
 PER_PAGE = 100
 EXPORTED = 50_000

@@ -12,10 +12,10 @@ from metering.selectors import UnmatchedAlias, unmatched_aliases
 from metering.selectors.exploring import count_unmatched
 from metering.web.choosing import CustomerNameField, customer_labels
 from monetization.customers.services import map_alias
+from monetization.interface.access import member_required
 from monetization.interface.forms import PageForm, sentence
 from monetization.interface.htmx import done
 from monetization.kernel.errors import Refusal
-from monetization.users.decorators import member_required
 
 SHOWN = 200
 

@@ -11,10 +11,10 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
+from monetization.interface.access import member_required
 from monetization.interface.htmx import done, refused
 from monetization.kernel.errors import Refusal
 from monetization.pricing.prices import PriceError
-from monetization.users.decorators import member_required
 from quotes import selectors, services
 from quotes.models import QuoteVersion
 from quotes.ports import OWN_LINK, available_methods

@@ -10,11 +10,11 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
+from monetization.interface.access import member_required
 from monetization.interface.forms import ExactNumberField, PageForm
 from monetization.interface.htmx import done, refused
 from monetization.kernel.errors import Refusal
 from monetization.pricing.prices import PriceError
-from monetization.users.decorators import member_required
 from quotes import services
 from quotes.models import QuoteVersion, Signer
 from quotes.services.comments import add_comment

@@ -9,10 +9,10 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 
 from monetization.catalog.models import Product
+from monetization.interface.access import member_required
 from monetization.interface.forms import ExactNumberField, PageForm
 from monetization.interface.htmx import done
 from monetization.kernel.errors import Refusal
-from monetization.users.decorators import member_required
 from monetization.users.models import Role
 from quotes.models import ApprovalRule
 from quotes.services import approval_rules

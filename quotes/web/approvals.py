@@ -11,13 +11,13 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
+from monetization.interface.access import member_required
 from monetization.interface.forms import PageForm
 from monetization.interface.htmx import done, refused
 from monetization.kernel.errors import Refusal
 from monetization.kernel.period import local_day
 from monetization.pricing.prices import PriceError
 from monetization.tenancy.models import Tenant
-from monetization.users.decorators import member_required
 from quotes import selectors
 from quotes.models import ApprovalDeputy, ApprovalStep
 from quotes.services import approval_rules, approvals

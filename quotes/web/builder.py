@@ -15,10 +15,10 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 
 from monetization.catalog.models import Product
+from monetization.interface.access import member_required
 from monetization.interface.htmx import alert, refused
 from monetization.pricing.prices import PriceError
 from monetization.pricing.terms import OrderTerms
-from monetization.users.decorators import member_required
 from quotes import selectors, services
 from quotes.domain.totals import QuoteTotals
 from quotes.models import QuoteVersion

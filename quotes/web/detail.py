@@ -10,12 +10,12 @@ from django.utils.http import content_disposition_header
 
 from monetization.documents.models import Document
 from monetization.documents.services import letterhead, render_pdf
+from monetization.interface.access import member_required
 from monetization.interface.htmx import refused
 from monetization.kernel.errors import Refusal
 from monetization.pricing.estimate import estimate
 from monetization.pricing.prices import PriceError
 from monetization.pricing.terms import OrderTerms, terms_hash
-from monetization.users.decorators import member_required
 from quotes import selectors
 from quotes.domain.comparison import Change, compare_versions
 from quotes.models import OrderForm, QuoteVersion

@@ -10,8 +10,8 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 
 from monetization.customers.models import Customer
+from monetization.interface.access import member_required
 from monetization.interface.fields import amount_text
-from monetization.users.decorators import member_required
 from quotes import selectors, services
 from quotes.models import QuoteVersion
 from quotes.web.forms import FilterForm, NewQuoteForm

@@ -13,12 +13,12 @@ from django.urls import NoReverseMatch, reverse
 from django.views.decorators.http import require_safe
 
 from monetization.events.schemas import PayloadInvalid, event_type
+from monetization.interface.access import member_required
 from monetization.interface.exports import csv_response
 from monetization.ledger.accounts import Account
 from monetization.ledger.models import JournalEntry, Posting
 from monetization.ledger.selectors import TrialBalanceRow
 from monetization.ledger.selectors import trial_balance as balances
-from monetization.users.decorators import member_required
 from revrec import selectors
 from revrec.web.forms import AsOfForm, JournalForm, add_months, rule_label
 from revrec.web.views import PER_PAGE, today

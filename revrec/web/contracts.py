@@ -8,7 +8,7 @@ from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
 from billing.models import BillingSchedule
-from monetization.users.decorators import member_required
+from monetization.interface.access import member_required
 from revrec import selectors
 
 METHODS = {

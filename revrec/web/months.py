@@ -9,11 +9,11 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
+from monetization.interface.access import member_required
 from monetization.interface.htmx import done, refused
 from monetization.interface.templatetags.money import money
 from monetization.kernel.errors import Refusal
 from monetization.ledger.services import reopen_period
-from monetization.users.decorators import member_required
 from revrec import selectors, services
 from revrec.web.forms import ReopenForm
 from revrec.web.views import today

@@ -10,10 +10,10 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
+from monetization.interface.access import member_required
 from monetization.interface.exports import csv_response
 from monetization.ledger.accounts import Account
 from monetization.tenancy.models import Tenant
-from monetization.users.decorators import member_required
 from revrec import selectors
 from revrec.web.forms import PositionsForm, RangeForm, WaterfallForm, add_months
 

@@ -12,7 +12,7 @@ from rest_framework.permissions import AllowAny
 from rest_framework.views import APIView
 
 from monetization.events.schemas import event_types
-from monetization.users.decorators import member_required
+from monetization.interface.access import member_required
 from tests.architecture import checks
 from tests.architecture.checks import ROOT
 from tests.architecture.test_source import plant

@@ -16,6 +16,7 @@ from monetization.catalog.web import describing, drawing
 from monetization.catalog.web.charge_form import ChargeForm, is_editable
 from monetization.catalog.web.forms import CalculatorForm, PriceForm
 from monetization.catalog.web.sampling import Sample
+from monetization.interface.access import member_required
 from monetization.interface.forms import CURRENCIES
 from monetization.interface.htmx import done, refused
 from monetization.kernel.errors import Refusal
@@ -23,7 +24,6 @@ from monetization.pricing.codec import price_from_data
 from monetization.pricing.prices import Flat, PriceError
 from monetization.tenancy.context import current_tenant_id
 from monetization.tenancy.models import Tenant
-from monetization.users.decorators import member_required
 
 
 @member_required("catalog:write")

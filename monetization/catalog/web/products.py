@@ -13,11 +13,11 @@ from monetization.catalog import selectors, services
 from monetization.catalog.models import Price, Product
 from monetization.catalog.web.describing import summary
 from monetization.catalog.web.forms import ProductCostForm, ProductFilterForm, ProductForm
+from monetization.interface.access import member_required
 from monetization.interface.exports import csv_response
 from monetization.interface.htmx import done, refused
 from monetization.kernel.errors import Refusal
 from monetization.pricing.codec import price_from_data
-from monetization.users.decorators import member_required
 
 PER_PAGE = 50
 

@@ -17,11 +17,11 @@ from billing.models import BillingSchedule, Invoice, Payment
 from monetization.catalog.models import Product
 from monetization.config.web import checklist
 from monetization.customers.models import Customer
+from monetization.interface.access import member_required
 from monetization.kernel.period import add_months, local_day
 from monetization.ledger.accounts import Account
 from monetization.ledger.models import Posting
 from monetization.tenancy.models import Tenant
-from monetization.users.decorators import member_required
 from quotes.models import Quote
 
 ZERO = Decimal(0)

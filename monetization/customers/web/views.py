@@ -19,11 +19,11 @@ from monetization.customers.web.forms import (
     CustomerFilterForm,
     CustomerForm,
 )
+from monetization.interface.access import member_required
 from monetization.interface.exports import csv_response
 from monetization.interface.forms import CURRENCIES, countries, zone_names
 from monetization.interface.htmx import done, refused
 from monetization.kernel.errors import Refusal
-from monetization.users.decorators import member_required
 
 PER_PAGE = 50
 # tab -> what it is called, and the permission that shows it

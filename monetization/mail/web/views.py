@@ -13,11 +13,11 @@ from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
+from monetization.interface.access import member_required
 from monetization.interface.forms import PageForm
 from monetization.interface.htmx import done
 from monetization.mail import services
 from monetization.mail.models import OutgoingMail
-from monetization.users.decorators import member_required
 
 PER_PAGE = 50
 _LINK = re.compile(r"https?://\S+")

@@ -14,9 +14,9 @@ from django.views.decorators.http import require_POST, require_safe
 from monetization.events.models import Event, EventDelivery
 from monetization.events.schemas import PayloadInvalid, event_type, event_types
 from monetization.events.services import replay_delivery
+from monetization.interface.access import member_required
 from monetization.interface.forms import PageForm
 from monetization.interface.htmx import done
-from monetization.users.decorators import member_required
 from monetization.users.web.words import names_of_rows
 
 PER_PAGE = 50

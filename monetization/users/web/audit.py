@@ -12,10 +12,10 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from monetization.audit.models import AuditEntry
+from monetization.interface.access import member_required
 from monetization.interface.exports import csv_response
 from monetization.interface.forms import PageForm
 from monetization.tenancy.models import Tenant
-from monetization.users.decorators import member_required
 from monetization.users.web import words
 
 PER_PAGE = 50

@@ -8,11 +8,11 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST
 
+from monetization.interface.access import member_required
 from monetization.interface.forms import CURRENCIES, countries, zone_names
 from monetization.interface.htmx import done
 from monetization.tenancy.models import LegalEntity, Tenant
 from monetization.users import services
-from monetization.users.decorators import member_required
 from monetization.users.middleware import SESSION_TENANT
 from monetization.users.models import Membership
 from monetization.users.web.forms import CompanyForm, EntityForm

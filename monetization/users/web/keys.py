@@ -6,10 +6,10 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
+from monetization.interface.access import member_required
 from monetization.interface.htmx import done
 from monetization.kernel.errors import Refusal
 from monetization.users import services
-from monetization.users.decorators import member_required
 from monetization.users.models import ApiKey
 from monetization.users.web.forms import KeyForm, scope_label
 

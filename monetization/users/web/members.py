@@ -10,10 +10,10 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST
 
+from monetization.interface.access import member_required
 from monetization.interface.htmx import done, refused
 from monetization.kernel.errors import Refusal
 from monetization.users import services
-from monetization.users.decorators import member_required
 from monetization.users.models import Membership, Role
 from monetization.users.web.forms import InviteForm, RoleForm
 

@@ -8,9 +8,9 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import NoReverseMatch, reverse
 from django.views.decorators.http import require_POST, require_safe
 
+from monetization.interface.access import member_required
 from monetization.interface.htmx import done
 from monetization.interface.models import SavedView
-from monetization.users.decorators import member_required
 from monetization.users.models import User
 
 # page of a saved view -> the list it belongs to

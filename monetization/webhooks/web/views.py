@@ -12,9 +12,9 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from monetization.interface.access import member_required
 from monetization.interface.htmx import done, refused
 from monetization.kernel.errors import Refusal
-from monetization.users.decorators import member_required
 from monetization.webhooks import services
 from monetization.webhooks.models import EndpointHealth, WebhookDelivery, WebhookEndpoint
 from monetization.webhooks.web.forms import EndpointForm, LogForm

@@ -30,7 +30,7 @@ def run(root: Path, arguments: list[str]) -> int:
     """Start services, migrate, load the demo tenant and serve until Ctrl-C."""
     options = _options(arguments)
     started = time.monotonic()
-    var = _var(root)
+    var = data_folder(root)
     signal.signal(signal.SIGTERM, _interrupt)
     if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # not under nohup
         signal.signal(signal.SIGHUP, _interrupt)  # its terminal was closed
@@ -79,7 +79,7 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _var(root: Path) -> Path:
+def data_folder(root: Path) -> Path:
     """Return the folder of the demo's data, with the folders Django expects in it."""
     var = Path(os.environ.get("VAR_DIR") or working_dir(root) / "var").absolute()
     (var / "staticfiles").mkdir(parents=True, exist_ok=True)
@@ -123,15 +123,20 @@ def _interrupt(number: int, frame: Any) -> None:
     raise KeyboardInterrupt
 
 
-def _settings(var: Path, port: int) -> dict[str, str]:
-    """Return the demo's settings; its secrets are made once and kept."""
+def kept_secrets(var: Path) -> dict[str, str]:
+    """Return the keys of this folder's data, made once and kept."""
     file = var / "secrets.json"
     if not file.exists():
         file.touch(mode=0o600)
         keys = {name: secrets.token_urlsafe(48) for name in ("SECRET_KEY", "SALT_KEY")}
         file.write_text(json.dumps(keys))
+    found: dict[str, str] = json.loads(file.read_text())
+    return found
+
+
+def _settings(var: Path, port: int) -> dict[str, str]:
     return {
-        **json.loads(file.read_text()),
+        **kept_secrets(var),
         "VAR_DIR": str(var),
         "DEBUG": "0",
         "MONETIZATION_DEMO": "1",
@@ -163,17 +168,24 @@ def _database(var: Path, stack: ExitStack) -> dict[str, str]:
     return {"DATABASE_URL": application, "DATABASE_OWNER_URL": owner}
 
 
-def _prepare(root: Path, var: Path, environment: dict[str, str], *, load: bool) -> str:
-    """Bring the tables and the demo tenant up to date; return how to sign in.
-
-    What was done is marked on the database, so that the next start need not ask Django.
-    """
+def bring_up_to_date(root: Path, environment: dict[str, str]) -> dict[str, str]:
+    """Migrate the database if the code has changed; return what is marked on it."""
     owner = environment["DATABASE_OWNER_URL"]
     schema, known = freshness.fingerprint(root), freshness.marks(owner)
     if known.get("schema") != schema:
         say("preparing the database")
         _manage(root, environment | {"DATABASE_URL": owner}, "migrate", "--verbosity", "0")
         freshness.mark(owner, schema=schema)
+    return known
+
+
+def _prepare(root: Path, var: Path, environment: dict[str, str], *, load: bool) -> str:
+    """Bring the tables and the demo tenant up to date; return how to sign in.
+
+    What was done is marked on the database, so that the next start need not ask Django.
+    """
+    owner = environment["DATABASE_OWNER_URL"]
+    known = bring_up_to_date(root, environment)
     if not load:
         return ""
     remembered = var / "demo-sign-ins"

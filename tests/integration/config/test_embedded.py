@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from monetization.embedded import assets, bootstrap, broker, demo, freshness
+from monetization.embedded import assets, bootstrap, broker, commands, demo, freshness
 from monetization.embedded.processes import Processes
 from monetization.embedded.supervisor import Supervisor
 
@@ -159,7 +159,7 @@ class TestDemo:
     ) -> None:
         monkeypatch.setenv("VAR_DIR", str(tmp_path / "var"))
 
-        assert (demo._var(ROOT) / "staticfiles").is_dir()
+        assert (demo.data_folder(ROOT) / "staticfiles").is_dir()
 
     def test_secrets_are_made_once_and_are_nobody_elses(self, tmp_path: Path) -> None:
         first, second = demo._settings(tmp_path, 8000), demo._settings(tmp_path, 8000)
@@ -239,3 +239,42 @@ class TestFreshness:
         assert freshness.fingerprint(tmp_path) == before
         (folder / "0002_more.py").write_text("two")
         assert freshness.fingerprint(tmp_path) != before
+
+
+class TestOtherCommands:
+    """What is typed on a machine where nobody said how to run."""
+
+    def _typed(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        bare = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+        # The interpreter is the environment's own already; only the settings are missing.
+        code = (
+            "import sys, pathlib; from monetization.embedded import commands;"
+            " sys.argv = ['manage.py', *sys.argv[1:]]\n"
+            "with commands.surroundings(pathlib.Path('.').resolve(), sys.argv[1]):\n"
+            "    from django.core.management import execute_from_command_line as go\n"
+            "    go(sys.argv)"
+        )
+        settings = {"DJANGO_SETTINGS_MODULE": "monetization.config.settings"}
+        return subprocess.run(
+            [sys.executable, "-c", code, *command],
+            cwd=ROOT,
+            env=bare | settings | environment,
+            capture_output=True,
+            text=True,
+        )
+
+    def test_cases_are_compared_without_settings_or_a_database(self, tmp_path: Path) -> None:
+        cases = tmp_path / "cases.json"
+        cases.write_text("[]")
+
+        done = self._typed("conformance", str(cases))
+
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.splitlines()[-1] == "agree 0, differ 0, by design 0, of 0"
+
+    def test_settings_that_are_given_are_used_alone(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name in commands.SETTINGS:
+            monkeypatch.delenv(name, raising=False)
+        assert not commands.has_settings()
+        monkeypatch.setenv("DATABASE_URL", "postgres://elsewhere/books")
+        assert commands.has_settings()

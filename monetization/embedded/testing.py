@@ -11,7 +11,8 @@ from monetization.embedded.bootstrap import only_one, working_dir
 def run(root: Path, arguments: list[str]) -> int:
     """Run the test suite and return pytest's exit code.
 
-    :param arguments: handed to pytest; two processes unless ``-n`` says otherwise.
+    :param arguments: handed to pytest; two processes unless ``-n`` says otherwise, and without
+        the long runs unless ``-m`` does.
     """
     environment = {"SECRET_KEY": "test-only", "DEBUG": "0", **os.environ}
     if environment.get("DATABASE_URL"):
@@ -31,5 +32,7 @@ def run(root: Path, arguments: list[str]) -> int:
 
 def _pytest(root: Path, arguments: list[str], environment: dict[str, str]) -> int:
     options = [] if any(option.startswith("-n") for option in arguments) else ["-n", "2"]
+    if not any(option.startswith("-m") for option in arguments):
+        options += ["-m", "not slow"]
     command = [sys.executable, "-m", "pytest", *options, *arguments]
     return subprocess.run(command, cwd=root, env=environment).returncode

@@ -106,7 +106,9 @@ def late_file(folder: Path, company: Company) -> Path:
 
 
 @pytest.mark.parametrize(
-    "customers", [8, pytest.param(200, marks=pytest.mark.slow)], ids=["8", "200"]
+    "customers",
+    [pytest.param(8, marks=pytest.mark.slow), pytest.param(200, marks=pytest.mark.slow)],
+    ids=["8", "200"],
 )
 def test_finance_closes_the_month(
     customers: int, sign_in: Callable[[Any], Any], tmp_path: Path

@@ -2,11 +2,10 @@
 
 import re
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-import time_machine
 from django.test import Client
 from django.utils import timezone
 
@@ -16,7 +15,7 @@ from monetization.events.services import deliver
 from monetization.interface.models import SavedView
 from monetization.mail.models import OutgoingMail
 from monetization.tenancy.context import tenant_context
-from monetization.tenancy.models import LegalEntity, tenant_today
+from monetization.tenancy.models import LegalEntity
 from monetization.users.models import ApiKey, Membership, User
 from tests.factories import make_api_key, make_member, make_tenant
 
@@ -470,36 +469,3 @@ class TestActivity:
             page = client.get("/events/")
         assert len(page.context["rows"]) == 50
         assert page.context["rows"][0]["about"] == "Customer 54 Corp"
-
-
-class TestDatesAreTheCompanys:
-    """At noon UTC on 3 April it is 02:00 on the 4th on Kiritimati (UTC+14)."""
-
-    @pytest.fixture(autouse=True)
-    def _far_east(self, company: Any) -> Any:
-        company.time_zone = "Pacific/Kiritimati"
-        company.save(update_fields=["time_zone"])
-        with time_machine.travel(NOON, tick=False):
-            yield
-
-    def test_today_is_the_day_where_the_books_are_kept(self, company: Any) -> None:
-        with tenant_context(company.id):
-            assert tenant_today() == date(2026, 4, 4)
-
-    def test_a_quote_starts_today_by_the_calendar_there(
-        self, signed_in: Callable[[str], Client]
-    ) -> None:
-        assert 'value="2026-04-04"' in signed_in("revops").get("/quotes/new/").content.decode()
-
-    def test_instants_of_the_api_are_utc_whoever_asks(
-        self, company: Any, signed_in: Callable[[str], Client]
-    ) -> None:
-        with tenant_context(company.id):
-            create_customer(
-                name="Ada",
-                currency="USD",
-                legal_entity_id=LegalEntity.objects.get().id,
-                now=NOON,
-            )
-        first = signed_in("owner").get("/api/v1/events").json()["results"][0]
-        assert first["occurred_at"] == "2026-04-03T12:00:00Z"

@@ -11,12 +11,17 @@ from monetization.embedded.bootstrap import say
 SOURCES = ("package.json", "package-lock.json", "vite.config.js")
 
 
-def build(root: Path, dist: Path, home: Path) -> bool:
+def build(root: Path, home: Path) -> bool:
     """Build if needed; False, with a sentence, where it cannot be done.
+
+    A build that STATIC_DIST names elsewhere is taken as it is.
 
     :param home: where the build may write: the checkout, or a folder for a read-only one.
     """
+    dist = Path(os.environ.get("STATIC_DIST") or home / "static_dist").resolve()
     manifest = dist / ".vite" / "manifest.json"
+    if dist != (home / "static_dist").resolve():
+        return manifest.exists()
     sources = [root / name for name in SOURCES] + list((root / "frontend").rglob("*"))
     newest = max((path.stat().st_mtime for path in sources if path.is_file()), default=0.0)
     if manifest.exists() and manifest.stat().st_mtime >= newest:

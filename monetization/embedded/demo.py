@@ -47,8 +47,7 @@ def run(root: Path, arguments: list[str]) -> int:
         stack.callback(processes.end_all)
         given = os.environ.get("CELERY_BROKER_URL") or os.environ.get("REDIS_URL", "")
         environment |= Broker(var, given, processes).environment
-        home = working_dir(root)
-        assets.build(root, Path(os.environ.get("STATIC_DIST") or home / "static_dist"), home)
+        assets.build(root, working_dir(root))
         sign_ins = _prepare(root, var, environment, load=not options.no_load)
         supervisor = Supervisor(root, environment, processes)
         supervisor.start(_commands(root, port, environment))

@@ -1,10 +1,11 @@
-"""``python3 manage.py test``: a Postgres if none is given, then pytest."""
+"""``python3 manage.py test``: the front end, a Postgres if none is given, then pytest."""
 
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+from monetization.embedded import assets
 from monetization.embedded.bootstrap import only_one, working_dir
 
 
@@ -14,6 +15,7 @@ def run(root: Path, arguments: list[str]) -> int:
     :param arguments: handed to pytest; two processes unless ``-n`` says otherwise, and without
         the long runs unless ``-m`` does.
     """
+    assets.build(root, working_dir(root))
     environment = {"SECRET_KEY": "test-only", "DEBUG": "0", **os.environ}
     if environment.get("DATABASE_URL"):
         return _pytest(root, arguments, environment)

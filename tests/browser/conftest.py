@@ -36,7 +36,12 @@ def chromium() -> Iterator[Any]:
 
 @pytest.fixture
 def site(live_server: Any, settings: Any) -> Iterator[str]:
-    """The application served, with what follows a fact following at once."""
+    """The application served, with what follows a fact following at once.
+
+    Skipped, saying why, without the front end: bare pages would fail far from the cause.
+    """
+    if not (settings.STATIC_DIST / ".vite" / "manifest.json").exists():
+        pytest.skip("the front end is not built: `npm ci && npm run build`")
     settings.PUBLIC_BASE_URL = live_server.url
     current_app.conf.task_always_eager = True
     yield live_server.url

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
 from monetization.mail.models import OutgoingMail
 from monetization.tenancy.context import tenant_context
@@ -68,6 +69,7 @@ def test_a_three_phase_quote_is_built_live_and_signed_without_scripts(
     # A free month, 18,000, and 12 x (600 + 1,000) = 19,200.
     preview.get_by_text("$37,200.00").first.wait_for()
     assert page.locator("#timeline .timeline > div").count() == 3
+    expect(page.locator("#id_phases-0-name")).to_be_focused()
     page.get_by_role("button", name=re.compile("Send for signature")).click()
     page.wait_for_url("**/send/")
     page.get_by_role("button", name="Send to ann@example.com").click()

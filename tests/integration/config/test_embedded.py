@@ -11,7 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from monetization.embedded import assets, bootstrap, broker, commands, demo, freshness
+from monetization.embedded import (
+    assets,
+    bootstrap,
+    broker,
+    commands,
+    demo,
+    freshness,
+    testing,
+)
 from monetization.embedded.processes import Processes
 from monetization.embedded.supervisor import Supervisor
 
@@ -178,9 +186,32 @@ class TestMachinesThatLackSomething:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         monkeypatch.setattr(assets, "_node_folder", lambda: None)
+        monkeypatch.delenv("STATIC_DIST", raising=False)
 
-        assert assets.build(ROOT, tmp_path / "dist", tmp_path) is False
+        assert assets.build(ROOT, tmp_path) is False
         assert "no Node.js for this platform" in capsys.readouterr().err
+
+    def test_a_build_kept_elsewhere_is_taken_as_it_is(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(assets, "_node_folder", lambda: pytest.fail("nothing to build"))
+        monkeypatch.setenv("STATIC_DIST", str(tmp_path / "dist"))
+
+        assert assets.build(ROOT, tmp_path) is False
+        (tmp_path / "dist" / ".vite").mkdir(parents=True)
+        (tmp_path / "dist" / ".vite" / "manifest.json").write_text("{}")
+        assert assets.build(ROOT, tmp_path) is True
+
+    def test_the_test_command_builds_the_pages_it_drives(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        done: list[str] = []
+        monkeypatch.setattr(assets, "build", lambda root, home: done.append("front end"))
+        monkeypatch.setattr(testing, "_pytest", lambda *arguments: len(done) - 1)
+        monkeypatch.setenv("DATABASE_URL", "postgres://given")
+
+        assert testing.run(ROOT, []) == 0
+        assert done == ["front end"]
 
     def test_without_pango_a_sentence_and_on(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

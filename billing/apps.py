@@ -13,6 +13,7 @@ class BillingConfig(AppConfig):
         from monetization.jobs.services import JobKind, register_job_kind
 
         _register_events()
+        _register_credit_requests()
         _register_endings()
         _register_seats()
         subscribe("schedule.activated", "billing.open_invoices", handlers.on_schedule_activated)
@@ -91,6 +92,19 @@ def _register_events() -> None:
     register_event_type(
         "payment.recorded", "Payment recorded", required=("payment_id", "customer_id")
     )
+
+
+def _register_credit_requests() -> None:
+    from monetization.events.schemas import register_event_type
+
+    words = (("asked", "Credit asked for"), ("approved", "Credit approved"))
+    more = (("declined", "Credit declined"), ("withdrawn", "Credit request withdrawn"))
+    for name, description in (*words, *more):
+        register_event_type(
+            f"credit_request.{name}",
+            description,
+            required=("invoice_id", "credit_request_id", "total"),
+        )
 
 
 def _register_endings() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from billing.models import Invoice
+from billing.models import CreditRequest, Invoice
 from billing.services.bulk import ACTIONS
 from monetization.customers.models import Customer
 from monetization.interface.fields import (
@@ -293,3 +293,37 @@ class PaymentSerializer(serializers.Serializer[Any]):
     reference = serializers.CharField()
     created_at = serializers.DateTimeField()
     allocations = PaymentAllocationSerializer(many=True)
+
+
+class AskedCreditSerializer(serializers.Serializer[Any]):
+    """A credit somebody asked for, and what became of it."""
+
+    id = serializers.UUIDField()
+    invoice = serializers.UUIDField(source="invoice_id")
+    status = serializers.ChoiceField(choices=CreditRequest.Status.choices)
+    currency = serializers.CharField(source="invoice.currency")
+    total_amount = AmountField(currency="invoice.currency", help_text="With tax.")
+    lines = serializers.DictField(
+        source="amounts",
+        child=serializers.CharField(),
+        allow_null=True,
+        help_text="Net amount by line; null asks for everything that is left.",
+    )
+    issued_on = serializers.DateField()
+    reason = serializers.CharField()
+    requested_by = serializers.CharField()
+    requested_at = serializers.DateTimeField()
+    decided_by = serializers.CharField()
+    decided_at = serializers.DateTimeField(allow_null=True)
+    answer = serializers.CharField(help_text="Why it was declined.")
+    credit_note = serializers.UUIDField(source="credit_note_id", allow_null=True)
+
+
+class AskForCreditSerializer(CreditSerializer):
+    """Asks for a credit; somebody else approves it."""
+
+    invoice = ReferenceField(Invoice)
+
+
+class AnswerSerializer(InputSerializer):
+    answer = serializers.CharField(max_length=300, help_text="Why not; who asked reads it.")

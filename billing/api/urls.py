@@ -1,12 +1,13 @@
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
-from billing.api import accrued, desk, invoices, paper, payments, schedules
+from billing.api import accrued, credit_requests, desk, invoices, paper, payments, schedules
 
 router = SimpleRouter(trailing_slash=False)
 router.register("schedules", schedules.ScheduleViewSet, basename="schedule")
 router.register("invoices", invoices.InvoiceViewSet, basename="invoice")
 router.register("credit-notes", payments.CreditNoteViewSet, basename="credit-note")
+router.register("credit-requests", credit_requests.CreditRequestViewSet, basename="credit-request")
 router.register("payments", payments.PaymentViewSet, basename="payment")
 router.register("document-templates", paper.DocumentTemplateViewSet, basename="document-template")
 

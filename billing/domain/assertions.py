@@ -11,6 +11,7 @@ from monetization.kernel.money import Money
 
 DETAIL_LENGTH = 500
 SECOND_PERSON = "second_person"  # kind of the rule that issuing asks too
+SECOND_PERSON_CREDITS = "second_person_credits"  # asked when a credit note is issued
 RHYTHM_DAYS = 45  # a line that serves longer is not billed every month
 
 
@@ -120,6 +121,7 @@ class Kind:
     find: _Test
     parameters: tuple[Parameter, ...] = ()
     is_default: bool = True  # on for a new company
+    tests_drafts: bool = True  # otherwise it is asked elsewhere, and every draft passes
 
 
 def _change_without_note(facts: InvoiceFacts, set_: Mapping[str, Any]) -> str:
@@ -187,6 +189,10 @@ def _unapproved(facts: InvoiceFacts, set_: Mapping[str, Any]) -> str:
     return f"{_money(facts.total, facts)} waits for a second person's approval"
 
 
+def _nothing(facts: InvoiceFacts, set_: Mapping[str, Any]) -> str:
+    return ""
+
+
 def _untaxed(facts: InvoiceFacts, set_: Mapping[str, Any]) -> str:
     if facts.tax_treatment != "taxable" or facts.tax or facts.subtotal <= 0:
         return ""
@@ -247,6 +253,15 @@ KINDS: dict[str, Kind] = {
         _unapproved,
         (Parameter("limit", "Above", "10000", _amount),),
         is_default=False,
+    ),
+    SECOND_PERSON_CREDITS: Kind(
+        "A second person approves large credit notes",
+        "Above this total with tax, in the invoice's own currency, one person asks for a credit "
+        "and another approves it; nothing is credited before.",
+        _nothing,
+        (Parameter("limit", "Above", "1000", _amount),),
+        is_default=False,
+        tests_drafts=False,
     ),
     "tax_present": Kind(
         "Taxable customers are taxed",

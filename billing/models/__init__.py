@@ -1,5 +1,6 @@
 """What is owed: schedules made from signed terms, their periods, invoices, credits, payments."""
 
+from billing.models.credit_requests import CreditRequest
 from billing.models.desk import (
     AssertionFailure,
     AssertionRule,
@@ -32,6 +33,7 @@ __all__ = [
     "CalculationMark",
     "CreditNote",
     "CreditNoteLine",
+    "CreditRequest",
     "CustomerBilling",
     "DocumentFile",
     "DocumentRecipient",

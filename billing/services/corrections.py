@@ -1,17 +1,20 @@
 """Correct what was issued: by withdrawing it, or by a credit note. Nothing is edited."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import F
 
 from billing.domain import lifecycle, posting_rules
+from billing.domain.assertions import SECOND_PERSON_CREDITS, read_parameters
 from billing.domain.credit_notes import LineCredit, MoreThanInvoiced, credit_line
-from billing.models import CreditNote, CreditNoteLine, Invoice, InvoiceLine
+from billing.models import AssertionRule, CreditNote, CreditNoteLine, Invoice, InvoiceLine
+from billing.services.approvals import SecondPersonNeeded
 from billing.services.invoicing import document_of, line_amounts, locked_positions
 from billing.services.numbering import next_number
 from monetization.events.services import append_event
@@ -37,7 +40,7 @@ class NothingToCredit(Refusal):
     """Everything on the invoice was credited before."""
 
 
-_OpenLine = tuple[InvoiceLine, Money, Money]  # with net and tax to credit
+OpenLine = tuple[InvoiceLine, Money, Money]  # with net and tax to credit
 
 
 @transaction.atomic
@@ -102,16 +105,10 @@ def credit_invoice(*, invoice_id: UUID, reason: str, issued_on: date, now: datet
     :raises InvoiceNotIssued: if it is not issued.
     :raises InvoiceIsSettled: if it is written off.
     :raises NothingToCredit: if nothing is left.
+    :raises SecondPersonNeeded: above the company's limit, unless it was asked for and approved.
     """
-    invoice = _creditable(invoice_id)
-    open_lines = [
-        (each.line, each.net_left, each.tax_left)
-        for each in credit_positions(invoice)
-        if each.net_left or each.tax_left
-    ]
-    if not open_lines:
-        raise NothingToCredit(f"everything on {invoice.number} was credited before")
-    return _issue_note(invoice, open_lines, reason, issued_on, now)
+    invoice = creditable(invoice_id)
+    return _issue_note(invoice, lines_to_credit(invoice, None), reason, issued_on, now)
 
 
 @transaction.atomic
@@ -133,34 +130,18 @@ def credit_lines(
     :raises InvoiceIsSettled: if it is written off.
     :raises NothingToCredit: if no amount is given.
     :raises MoreThanInvoiced: if a line has less left.
+    :raises SecondPersonNeeded: above the company's limit, unless it was asked for and approved.
     """
-    invoice = _creditable(invoice_id)
-    known = {each.line.id: each for each in credit_positions(invoice)}
-    chosen: list[_OpenLine] = []
-    for line_id, amount in amounts.items():
-        if line_id not in known:
-            raise LineNotOnInvoice(f"lines: a line is not on {invoice.number}")
-        if not amount:
-            continue
-        position = known[line_id]
-        try:
-            wanted = Money(amount, invoice.currency)
-        except MoneyError:
-            raise MoreThanInvoiced(
-                f"lines: {position.line.description}: more decimals than {invoice.currency} has"
-            ) from None
-        try:
-            part = credit_line(position.net, position.tax, position.credited, wanted)
-        except MoreThanInvoiced as refusal:
-            raise MoreThanInvoiced(f"lines: {position.line.description}: {refusal}") from None
-        chosen.append((position.line, part.net, part.tax))
-    if not chosen:
-        raise NothingToCredit("lines: give an amount for at least one line")
-    chosen.sort(key=lambda each: each[0].position)
-    return _issue_note(invoice, chosen, reason, issued_on, now)
+    invoice = creditable(invoice_id)
+    return _issue_note(invoice, lines_to_credit(invoice, amounts), reason, issued_on, now)
 
 
-def _creditable(invoice_id: UUID) -> Invoice:
+def creditable(invoice_id: UUID) -> Invoice:
+    """Lock an invoice and return it if it can be credited.
+
+    :raises InvoiceNotIssued: if it is not issued.
+    :raises InvoiceIsSettled: if it is written off.
+    """
     invoice = _locked(invoice_id)
     if invoice.status != Invoice.Status.ISSUED:
         raise InvoiceNotIssued("only an issued invoice can be credited")
@@ -169,14 +150,82 @@ def _creditable(invoice_id: UUID) -> Invoice:
     return invoice
 
 
+def lines_to_credit(invoice: Invoice, amounts: Mapping[UUID, Decimal] | None) -> list[OpenLine]:
+    """Return what would be credited of each line, with its tax.
+
+    :param amounts: line id to net amount; None takes everything that is left.
+    """
+    positions = credit_positions(invoice)
+    if amounts is None:
+        left = [(each.line, each.net_left, each.tax_left) for each in positions]
+        chosen = [each for each in left if each[1] or each[2]]
+        if not chosen:
+            raise NothingToCredit(f"everything on {invoice.number} was credited before")
+        return chosen
+    known = {each.line.id: each for each in positions}
+    chosen = []
+    for line_id, amount in amounts.items():
+        if line_id not in known:
+            raise LineNotOnInvoice(f"lines: a line is not on {invoice.number}")
+        if amount:
+            chosen.append(_part(known[line_id], amount, invoice.currency))
+    if not chosen:
+        raise NothingToCredit("lines: give an amount for at least one line")
+    return sorted(chosen, key=lambda each: each[0].position)
+
+
+def _part(position: "CreditPosition", amount: Decimal, currency: str) -> OpenLine:
+    try:
+        wanted = Money(amount, currency)
+    except MoneyError:
+        raise MoreThanInvoiced(
+            f"lines: {position.line.description}: more decimals than {currency} has"
+        ) from None
+    try:
+        part = credit_line(position.net, position.tax, position.credited, wanted)
+    except MoreThanInvoiced as refusal:
+        raise MoreThanInvoiced(f"lines: {position.line.description}: {refusal}") from None
+    return position.line, part.net, part.tax
+
+
+def credited_total(lines: Sequence[OpenLine], invoice: Invoice) -> Money:
+    """Return what a credit of these lines comes to, with tax."""
+    return total((net + tax for _, net, tax in lines), invoice.currency)
+
+
+def needs_second_person(gross: Money) -> bool:
+    """Say whether a credit of this size is approved by somebody else before it is issued."""
+    rule = AssertionRule.objects.filter(kind=SECOND_PERSON_CREDITS, is_enabled=True).first()
+    if rule is None:
+        return False
+    return bool(gross.amount > read_parameters(rule.kind, rule.parameters)["limit"])
+
+
+def _refuse_alone(invoice: Invoice, gross: Money) -> None:
+    """Refuse a credit above the company's limit that no second person approved.
+
+    :raises SecondPersonNeeded: saying what is missing.
+    """
+    if not needs_second_person(gross):
+        return
+    approved = invoice.credit_requests.filter(
+        status="approved", credit_note__isnull=True, total_amount=gross.amount
+    ).exclude(decided_by=F("requested_by"))
+    if not approved.exists():
+        raise SecondPersonNeeded(
+            f"a credit of {gross} is above the limit: ask for it, and somebody else approves it"
+        )
+
+
 def _issue_note(
-    invoice: Invoice, lines: list[_OpenLine], reason: str, issued_on: date, now: datetime
+    invoice: Invoice, lines: list[OpenLine], reason: str, issued_on: date, now: datetime
 ) -> CreditNote:
     positions = locked_positions(invoice)
     net = total((amount for _, amount, _ in lines), invoice.currency)
     tax = total((line_tax for _, _, line_tax in lines), invoice.currency)
     if (net + tax).amount <= 0:
         raise NothingToCredit("what is credited must come to more than nothing")
+    _refuse_alone(invoice, net + tax)
     note = CreditNote.objects.create(
         invoice=invoice,
         customer_id=invoice.customer_id,
@@ -211,7 +260,7 @@ def _issue_note(
 def _post_credit(
     invoice: Invoice,
     note: CreditNote,
-    open_lines: list[_OpenLine],
+    open_lines: list[OpenLine],
     positions: dict[str, posting_rules.Position],
     now: datetime,
 ) -> None:

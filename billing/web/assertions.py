@@ -65,6 +65,7 @@ def _rules(errors: dict[str, str], posted: dict[str, str]) -> list[dict[str, Any
             "label": KINDS[rule.kind].label,
             "help": KINDS[rule.kind].help,
             "is_enabled": rule.is_enabled,
+            "tests_drafts": KINDS[rule.kind].tests_drafts,
             "failing": failing.get(rule.kind, 0),
             "error": errors.get(rule.kind, ""),
             "parameters": [

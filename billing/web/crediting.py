@@ -3,17 +3,19 @@
 from typing import Any
 from uuid import UUID
 
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
+from django.views.decorators.http import require_POST
 
-from billing.models import Invoice
-from billing.services.corrections import credit_lines, credit_positions
-from billing.web.fields import read_day, read_reason
+from billing.models import CreditNote, CreditRequest, Invoice
+from billing.services import credit_requests
+from billing.services.corrections import credit_positions
+from billing.web.fields import read_day, read_reason, read_text
 from monetization.interface.access import member_required
 from monetization.interface.forms import sentence
-from monetization.interface.htmx import done
+from monetization.interface.htmx import done, refused
 from monetization.kernel.decimals import NotExact, exact_decimal
 from monetization.kernel.errors import Refusal
 from monetization.tenancy.models import tenant_today
@@ -32,7 +34,7 @@ def credit(request: HttpRequest, invoice_id: UUID) -> HttpResponse:
     error = ""
     if request.method == "POST":
         try:
-            note = credit_lines(
+            made = credit_requests.credit_or_ask(
                 invoice_id=invoice.id,
                 amounts=_amounts(request, invoice),
                 reason=read_reason(request),
@@ -43,7 +45,7 @@ def credit(request: HttpRequest, invoice_id: UUID) -> HttpResponse:
             error = sentence(str(refusal).removeprefix("lines: "))
         else:
             to = reverse("billing:invoice-detail", args=[invoice.id])
-            return done(request, f"Credited with {note.number}.", to)
+            return done(request, said(made), to)
     return render(
         request,
         "billing/credit.html",
@@ -59,6 +61,51 @@ def credit(request: HttpRequest, invoice_id: UUID) -> HttpResponse:
         },
         status=422 if error else 200,
     )
+
+
+def said(made: CreditNote | CreditRequest) -> str:
+    """Say in a sentence what became of a wish to credit."""
+    if isinstance(made, CreditNote):
+        return f"Credited with {made.number}."
+    return (
+        "It is above the limit: a second person was asked to approve it. Nothing is credited yet."
+    )
+
+
+def waiting_requests(request: HttpRequest) -> list[tuple[CreditRequest, bool]]:
+    """Return the credits that wait, oldest first, each with whether the reader asked for it."""
+    rows = CreditRequest.objects.filter(status=CreditRequest.Status.WAITING)
+    label = request.principal.label  # type: ignore[attr-defined]
+    return [
+        (row, row.requested_by == label)
+        for row in rows.select_related("invoice__customer").order_by("requested_at")
+    ]
+
+
+@require_POST
+@member_required("invoices:write")
+def answer(request: HttpRequest, request_id: UUID) -> HttpResponse:
+    """Approve, decline or take back a credit that waits."""
+    row = get_object_or_404(CreditRequest, id=request_id)
+    to, now = reverse("billing:credit-note-list"), timezone.now()
+    try:
+        match request.POST.get("do", ""):
+            case "approve":
+                row = credit_requests.approve_credit(request_id=row.id, now=now)
+                number = row.credit_note.number if row.credit_note else ""
+                message = f"Approved: credited with {number}."
+            case "decline":
+                text = read_text(request, "answer", 300)
+                credit_requests.decline_credit(request_id=row.id, answer=text, now=now)
+                message = "Declined; who asked is told."
+            case "withdraw":
+                credit_requests.withdraw_credit(request_id=row.id, now=now)
+                message = "Taken back."
+            case _:
+                raise Http404
+    except Refusal as refusal:
+        return refused(request, refusal, to)
+    return done(request, message, to)
 
 
 def _amounts(request: HttpRequest, invoice: Invoice) -> dict[UUID, Any]:

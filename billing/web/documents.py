@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
-from billing.models import CreditNote, DocumentFile, Invoice
+from billing.models import CreditNote, CreditRequest, DocumentFile, Invoice
 from billing.services.delivery import (
     ensure_credit_note_document,
     ensure_document,
@@ -27,6 +27,7 @@ from billing.services.electronic import (
     missing_of,
 )
 from billing.services.mail_texts import mail_about
+from billing.web.crediting import waiting_requests
 from monetization.documents.services import PdfTooLarge, PdfUnavailable, template_of
 from monetization.interface.access import member_required
 from monetization.interface.htmx import done, refused
@@ -136,10 +137,18 @@ def credit_note_send(request: HttpRequest, note_id: UUID) -> HttpResponse:
 
 @member_required("invoices:read")
 def credit_note_list(request: HttpRequest) -> HttpResponse:
-    """List credit notes, newest first."""
+    """List credit notes, newest first, below those that wait for a second person."""
     rows = CreditNote.objects.select_related("customer", "invoice").order_by("-issued_on", "-id")
     page = Paginator(rows, 50).get_page(request.GET.get("page"))
-    return render(request, "billing/credit_note_list.html", {"page": page})
+    answered = CreditRequest.objects.exclude(status=CreditRequest.Status.WAITING)
+    context = {
+        "page": page,
+        "waiting": waiting_requests(request),
+        "answered": answered.select_related("invoice__customer", "credit_note").order_by(
+            "-decided_at"
+        )[:10],
+    }
+    return render(request, "billing/credit_note_list.html", context)
 
 
 @member_required("invoices:read")

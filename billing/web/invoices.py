@@ -20,12 +20,14 @@ from billing.services.assertions import waive_assertions
 from billing.services.bad_debt import reinstate_invoice, write_off_invoice
 from billing.services.collections import open_amount
 from billing.services.comments import threads_of
-from billing.services.corrections import credit_invoice, void_invoice
+from billing.services.corrections import void_invoice
+from billing.services.credit_requests import credit_or_ask
 from billing.services.delivery import send_invoice
 from billing.services.drafts import discard_one_off
 from billing.services.invoicing import OPEN_STATES, issue_invoice, recalculate_invoices
 from billing.services.reissue import void_and_reissue
 from billing.web.columns import payment_of
+from billing.web.crediting import said
 from billing.web.fields import read_day, read_reason
 from metering.selectors import events_in_reading, late_events, usage_by_day
 from monetization.events.models import Event
@@ -69,6 +71,7 @@ def invoice_detail(request: HttpRequest, invoice_id: UUID) -> HttpResponse:
             "comments": threads_of(invoice),
             "open_amount": open_amount(invoice),
             "recalculations": invoice.recalculations.order_by("-at")[:5],
+            "credit_requests": invoice.credit_requests.order_by("requested_at"),
             "credit_notes": invoice.credit_notes.order_by("number"),
             "allocations": invoice.allocations.select_related("payment").order_by("id"),
             "replacement": invoice.replacements.order_by("id").last(),
@@ -116,13 +119,14 @@ def _do_void(invoice: Invoice, request: HttpRequest) -> str:
 
 
 def _do_credit(invoice: Invoice, request: HttpRequest) -> str:
-    note = credit_invoice(
+    made = credit_or_ask(
         invoice_id=invoice.id,
+        amounts=None,
         reason=read_reason(request),
         issued_on=read_day(request, "issued_on"),
         now=timezone.now(),
     )
-    return f"Credited with {note.number}."
+    return said(made)
 
 
 def _do_write_off(invoice: Invoice, request: HttpRequest) -> str:

@@ -51,6 +51,7 @@ urlpatterns = [
         name="invoice-explain",
     ),
     path("credit-notes/", documents.credit_note_list, name="credit-note-list"),
+    path("credit-requests/<uuid:request_id>/answer", crediting.answer, name="credit-answer"),
     path("credit-notes/<uuid:note_id>/pdf", documents.credit_note_pdf, name="credit-note-pdf"),
     path("schedules/", schedules.schedule_list, name="schedule-list"),
     path("schedules/<uuid:schedule_id>/", schedules.schedule_detail, name="schedule-detail"),

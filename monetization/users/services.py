@@ -12,11 +12,20 @@ from monetization.kernel.errors import Refusal
 from monetization.tenancy.context import current_actor, current_tenant_id
 from monetization.tenancy.models import LegalEntity, Tenant
 from monetization.users.models import ApiKey, Membership, Role, User
-from monetization.users.permissions import SCOPES
+from monetization.users.permissions import SCOPES, permissions_of
 
 
 class ScopeNotHeld(Refusal):
     """A key may do no more than the person who makes it."""
+
+
+def members_who_may(permission: str) -> list[str]:
+    """Return the addresses of the active members whose role has a permission."""
+    roles = [role for role in Role.values if permission in permissions_of(role)]
+    rows = Membership.objects.filter(
+        tenant_id=current_tenant_id(), role__in=roles, user__is_active=True
+    ).order_by("user__email")
+    return list(rows.values_list("user__email", flat=True))
 
 
 @transaction.atomic

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from django.db.models import Q
 
-from billing.models import Invoice
+from billing.models import CreditRequest, Invoice
 from integrations.models import Push
 from metering.selectors import unmatched_aliases
 from metering.selectors.queues import Held, count_held
@@ -84,6 +84,7 @@ def _invoice_steps(today: date, zone: str) -> list[Step]:
     drafts = Invoice.objects.filter(status=Invoice.Status.DRAFT)
     failing = drafts.filter(failing_assertions__gt=0).count()
     due = drafts.filter(bill_on__lt=following, total_amount__gt=0).count()
+    credits = CreditRequest.objects.filter(status=CreditRequest.Status.WAITING).count()
     unsent = Invoice.objects.filter(status=Invoice.Status.ISSUED, sent_at__isnull=True).count()
     return [
         Step(
@@ -102,6 +103,14 @@ def _invoice_steps(today: date, zone: str) -> list[Step]:
             "status=draft&sort=-unexplained",
             due,
             _last_job("invoices.issue", "Issued", zone),
+        ),
+        Step(
+            "Answer credits asked for",
+            f"{_of(credits, 'credit')} waiting for a second person"
+            if credits
+            else "No credit waits for a second person",
+            "billing:credit-note-list",
+            left=credits,
         ),
         Step(
             "Send invoices",

@@ -344,6 +344,12 @@ def desk_calls(api: Api, customer: str, draft: str) -> dict[str, Any]:
     billed_once = f"invoices/{api.made('invoices', one_off)['id']}"
     api.made(f"{billed_once}/issue", {"issued_on": "2026-02-02"}, status=200)
     note = api.made(f"{billed_once}/credit", {"reason": "r", "issued_on": "2026-02-02"})
+    claimed = api.made("invoices", one_off)["id"]
+    api.made(f"invoices/{claimed}/issue", {"issued_on": "2026-02-02"}, status=200)
+    claim = api.get(f"invoices/{claimed}").json()["lines"][0]["id"]
+    wish = {"invoice": claimed, "reason": "r", "issued_on": "2026-02-02"}
+    wish |= {"lines": [{"line": claim, "amount": "1"}]}
+    asked = f"credit-requests/{api.made('credit-requests', wish)['id']}"
     entities = api.get("document-templates").json()["results"]
     entity = f"document-templates/{entities[0]['legal_entity']}"
     review = api.made("invoices/bulk", {"action": "preview", "ids": [draft]}, status=202)
@@ -379,6 +385,10 @@ def desk_calls(api: Api, customer: str, draft: str) -> dict[str, Any]:
             "invoice_numbers": {"prefix": "R-", "digits": 4},
         },
         f"post credit-notes/{note['id']}/send": {},
+        "post credit-requests": wish,
+        f"post {asked}/approve": {},
+        f"post {asked}/decline": {"answer": "a"},
+        f"post {asked}/withdraw": {},
         f"put {entity}/logo": {"content": None},
         f"put {entity}/mail-texts/invoice": {"subject": "{{ number }}", "body": "{{ total }}"},
         f"patch customers/{customer}/documents": {

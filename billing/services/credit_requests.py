@@ -113,7 +113,7 @@ def request_credit(
         requested_by=current_actor(),
         requested_at=now,
     )
-    _announce(request, "credit_request.asked", now)
+    _tell_the_stream(request, "credit_request.asked", now)
     for address in members_who_may("invoices:write"):
         if address != request.requested_by:
             _tell(request, address, "asked", now)
@@ -144,7 +144,7 @@ def approve_credit(*, request_id: UUID, now: datetime) -> CreditRequest:
             f"it would come to {total} now; decline it and let it be asked for again"
         )
     _decide(request, Status.APPROVED, "", now)
-    _announce(request, "credit_request.approved", now)
+    _tell_the_stream(request, "credit_request.approved", now)
     request.credit_note = _credit(invoice.id, amounts, request.reason, request.issued_on, now)
     request.save(update_fields=["credit_note"])
     return request
@@ -164,7 +164,7 @@ def decline_credit(*, request_id: UUID, answer: str, now: datetime) -> CreditReq
     if not answer.strip():
         raise AnswerMissing("answer: say why not; who asked reads it")
     _decide(request, Status.DECLINED, answer.strip()[:300], now)
-    _announce(request, "credit_request.declined", now)
+    _tell_the_stream(request, "credit_request.declined", now)
     return request
 
 
@@ -179,7 +179,7 @@ def withdraw_credit(*, request_id: UUID, now: datetime) -> CreditRequest:
     if request.requested_by != current_actor():
         raise NotYoursToWithdraw(f"{request.requested_by} asked for it; decline it instead")
     _decide(request, Status.WITHDRAWN, "", now)
-    _announce(request, "credit_request.withdrawn", now)
+    _tell_the_stream(request, "credit_request.withdrawn", now)
     return request
 
 
@@ -201,7 +201,7 @@ def _decide(request: CreditRequest, status: str, answer: str, now: datetime) -> 
         _tell(request, request.requested_by, status, now)
 
 
-def _announce(request: CreditRequest, fact: str, now: datetime) -> None:
+def _tell_the_stream(request: CreditRequest, fact: str, now: datetime) -> None:
     append_event(
         type=fact,
         subject=f"invoice/{request.invoice_id}",

@@ -113,10 +113,10 @@ def request_credit(
         requested_by=current_actor(),
         requested_at=now,
     )
-    _tell_the_stream(request, "credit_request.asked", now)
+    _announce_credit(request, "credit_request.asked", now)
     for address in members_who_may("invoices:write"):
         if address != request.requested_by:
-            _tell(request, address, "asked", now)
+            _mail_to(request, address, "asked", now)
     return request
 
 
@@ -144,7 +144,7 @@ def approve_credit(*, request_id: UUID, now: datetime) -> CreditRequest:
             f"it would come to {total} now; decline it and let it be asked for again"
         )
     _decide(request, Status.APPROVED, "", now)
-    _tell_the_stream(request, "credit_request.approved", now)
+    _announce_credit(request, "credit_request.approved", now)
     request.credit_note = _credit(invoice.id, amounts, request.reason, request.issued_on, now)
     request.save(update_fields=["credit_note"])
     return request
@@ -164,7 +164,7 @@ def decline_credit(*, request_id: UUID, answer: str, now: datetime) -> CreditReq
     if not answer.strip():
         raise AnswerMissing("answer: say why not; who asked reads it")
     _decide(request, Status.DECLINED, answer.strip()[:300], now)
-    _tell_the_stream(request, "credit_request.declined", now)
+    _announce_credit(request, "credit_request.declined", now)
     return request
 
 
@@ -179,7 +179,7 @@ def withdraw_credit(*, request_id: UUID, now: datetime) -> CreditRequest:
     if request.requested_by != current_actor():
         raise NotYoursToWithdraw(f"{request.requested_by} asked for it; decline it instead")
     _decide(request, Status.WITHDRAWN, "", now)
-    _tell_the_stream(request, "credit_request.withdrawn", now)
+    _announce_credit(request, "credit_request.withdrawn", now)
     return request
 
 
@@ -198,10 +198,10 @@ def _decide(request: CreditRequest, status: str, answer: str, now: datetime) -> 
     request.decided_by, request.decided_at = current_actor(), now
     request.save(update_fields=["status", "answer", "decided_by", "decided_at"])
     if status != Status.WITHDRAWN and "@" in request.requested_by:
-        _tell(request, request.requested_by, status, now)
+        _mail_to(request, request.requested_by, status, now)
 
 
-def _tell_the_stream(request: CreditRequest, fact: str, now: datetime) -> None:
+def _announce_credit(request: CreditRequest, fact: str, now: datetime) -> None:
     append_event(
         type=fact,
         subject=f"invoice/{request.invoice_id}",
@@ -221,7 +221,7 @@ _SUBJECTS = {
 }
 
 
-def _tell(request: CreditRequest, to: str, what: str, now: datetime) -> None:
+def _mail_to(request: CreditRequest, to: str, what: str, now: datetime) -> None:
     invoice = Invoice.objects.select_related("customer").get(id=request.invoice_id)
     amount = str(Money(request.total_amount, invoice.currency))
     lines = [

@@ -1,6 +1,6 @@
 """Read what is owed: the grid, invoices beside those before them, schedules, receivables."""
 
-from billing.selectors.comparing import Comparison, compare, facts_of
+from billing.selectors.comparing import Comparison, Tested, compare, to_be_tested
 from billing.selectors.grid import (
     SORTS,
     CurrencyTotal,
@@ -23,17 +23,18 @@ __all__ = [
     "GroupTotal",
     "InvoiceFilter",
     "Statement",
+    "Tested",
     "aging",
     "charge_period",
     "compare",
     "currencies_of",
-    "facts_of",
     "group_totals",
     "invoices",
     "months_with_invoices",
     "open_amount_sql",
     "overdue",
     "statement",
+    "to_be_tested",
     "totals",
     "upcoming_lines",
 ]

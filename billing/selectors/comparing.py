@@ -1,13 +1,14 @@
 """Read invoices beside those before them."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db.models import F, OuterRef, Subquery
+import orjson
 
 from billing.domain.assertions import InvoiceFacts, LineFacts
 from billing.domain.comparison import (
@@ -18,7 +19,8 @@ from billing.domain.comparison import (
     main_cause,
     unexplained,
 )
-from billing.models import CustomerBilling, Invoice, InvoiceApproval, InvoiceLine
+from billing.models import Invoice
+from monetization.tenancy.bulk import bulk_cursor
 
 TREND_MONTHS = 13
 
@@ -46,7 +48,7 @@ class Comparison:
 
 
 def compare(rows: Sequence[Invoice]) -> dict[UUID, Comparison]:
-    """Compare invoices with those before them, in three queries however many there are."""
+    """Compare invoices with those before them, in two queries however many there are."""
     schedules = {row.schedule_id for row in rows if row.schedule_id}
     history: dict[UUID, list[Any]] = defaultdict(list)
     for each in (
@@ -64,43 +66,79 @@ def compare(rows: Sequence[Invoice]) -> dict[UUID, Comparison]:
         compared[row.id] = Comparison(
             earlier[-1]["id"] if earlier else None, (), [*trend, row.total_amount]
         )
-    lines = _compared_lines(
-        [*compared, *(c.previous_id for c in compared.values() if c.previous_id)]
-    )
+    earlier_ids = [one.previous_id for one in compared.values() if one.previous_id]
+    lines = _stored_lines([*compared, *earlier_ids])
     for row in rows:
-        one = compared[row.id]
-        if one.previous_id is not None:
-            one.found = differences(lines[one.previous_id], lines[row.id], row.currency)
+        compared[row.id].found = _found(row, compared[row.id].previous_id, lines)
     return compared
 
 
-def _compared_lines(invoice_ids: Iterable[UUID]) -> dict[UUID, list[ComparedLine]]:
-    found: dict[UUID, list[ComparedLine]] = defaultdict(list)
-    rows = (
-        InvoiceLine.objects.filter(invoice__in=list(invoice_ids))
-        .order_by("service_start", "position")
-        .values_list(
-            "invoice_id",
-            "key",
-            "item_key",
-            "description",
-            "service_start",
-            "service_end",
-            "quantity",
-            "amount",
-            "tax_amount",
-            "explanation",
-            "is_manual",
-        )
-    )
-    for invoice_id, key, item, text, start, end, quantity, amount, tax, why, is_manual in rows:
-        phase = _phase_of(key, item)
-        found[invoice_id].append(
-            ComparedLine(
-                item or key, text, start, end, quantity, amount, tax, why, phase, is_manual
-            )
-        )
+def _found(
+    row: Invoice, previous_id: UUID | None, lines: Mapping[UUID, Sequence["_StoredLine"]]
+) -> tuple[Difference, ...]:
+    if previous_id is None:
+        return ()
+    before, after = lines.get(previous_id, ()), lines.get(row.id, ())
+    return differences(_compared(before), _compared(after), row.currency)
+
+
+class _StoredLine(NamedTuple):
+    """A line as comparisons and tests look at it; its explanation is text until it is needed."""
+
+    invoice_id: UUID
+    key: str
+    item_key: str
+    description: str
+    service_start: date
+    service_end: date  # exclusive
+    quantity: Decimal | None
+    amount: Decimal
+    tax: Decimal
+    explanation: str
+    is_manual: bool
+    is_usage: bool
+    is_flagged: bool
+    position: int
+
+
+_LINES = """
+SELECT invoice_id, key, item_key, description, service_start, service_end, quantity, amount,
+       tax_amount, explanation::text, is_manual, reading_id IS NOT NULL, is_flagged, position
+  FROM billing_invoiceline
+ WHERE tenant_id = current_tenant_id() AND invoice_id = ANY(%b) ORDER BY position, key
+"""
+
+
+def _stored_lines(invoice_ids: Sequence[UUID]) -> dict[UUID, list[_StoredLine]]:
+    """Return the lines of invoices in the order they are printed, with one statement."""
+    found: dict[UUID, list[_StoredLine]] = defaultdict(list)
+    with bulk_cursor() as cursor:
+        cursor.execute(_LINES, [list(invoice_ids)])
+        for row in cursor:
+            found[row[0]].append(_StoredLine._make(row))
     return found
+
+
+def _compared(lines: Sequence[_StoredLine]) -> list[ComparedLine]:
+    return [
+        ComparedLine(
+            line.item_key or line.key,
+            line.description,
+            line.service_start,
+            line.service_end,
+            line.quantity,
+            line.amount,
+            line.tax,
+            orjson.loads(line.explanation),
+            _phase_of(line.key, line.item_key),
+            line.is_manual,
+        )
+        for line in sorted(lines, key=_by_service)
+    ]
+
+
+def _by_service(line: _StoredLine) -> tuple[date, int]:
+    return line.service_start, line.position
 
 
 def _phase_of(key: str, item_key: str) -> str:
@@ -108,73 +146,81 @@ def _phase_of(key: str, item_key: str) -> str:
     return key[len(item_key) + 1 : -11] if item_key and key.startswith(f"{item_key}:") else ""
 
 
-def facts_of(rows: Sequence[Invoice]) -> dict[UUID, InvoiceFacts]:
-    """Return what the assertions look at, in five queries however many invoices there are."""
-    earlier = (
-        Invoice.objects.filter(schedule=OuterRef("schedule"), bill_on__lt=OuterRef("bill_on"))
-        .exclude(status=Invoice.Status.VOID)
-        .order_by("-bill_on")
-    )
-    previous = {
-        row["id"]: row
-        for row in Invoice.objects.filter(id__in=[row.id for row in rows]).values(
-            "id",
-            before=Subquery(earlier.values("id")[:1]),
-            before_total=Subquery(earlier.values("total_amount")[:1]),
-        )
-    }
-    wanted = [*previous, *(row["before"] for row in previous.values() if row["before"])]
-    lines = _line_facts(wanted)
-    approved = set(
-        InvoiceApproval.objects.filter(
-            invoice__in=list(previous), total_amount=F("invoice__total_amount")
-        ).values_list("invoice_id", flat=True)
-    )
-    demanding = set(
-        CustomerBilling.objects.filter(
-            customer__in={row.customer_id for row in rows}, requires_purchase_order=True
-        ).values_list("customer_id", flat=True)
-    )
+_BEFORE = """
+SELECT i.id, h.id, h.total_amount, coalesce(b.requires_purchase_order, false),
+       EXISTS (SELECT FROM billing_invoiceapproval a
+                WHERE a.tenant_id = i.tenant_id AND a.invoice_id = i.id
+                  AND a.total_amount = i.total_amount)
+  FROM billing_invoice i
+  LEFT JOIN billing_customerbilling b
+    ON b.tenant_id = i.tenant_id AND b.customer_id = i.customer_id
+  LEFT JOIN LATERAL (
+    SELECT e.id, e.total_amount FROM billing_invoice e
+     WHERE e.tenant_id = i.tenant_id AND e.schedule_id = i.schedule_id
+       AND e.bill_on < i.bill_on AND e.status <> 'void'
+     ORDER BY e.bill_on DESC LIMIT 1) h ON true
+ WHERE i.tenant_id = current_tenant_id() AND i.id = ANY(%b)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """What the assertions look at on a draft, and how far it moved against the one before it."""
+
+    facts: InvoiceFacts
+    found: tuple[Difference, ...]
+
+    @property
+    def unexplained(self) -> Decimal:
+        """How much moved that neither the contract nor the note explains."""
+        return unexplained(by_cause(self.found), self.facts.change_note)
+
+
+def to_be_tested(rows: Sequence[Invoice]) -> dict[UUID, Tested]:
+    """Return drafts beside those before them, in two queries however many there are."""
+    ids = [row.id for row in rows]
+    with bulk_cursor() as cursor:
+        cursor.execute(_BEFORE, [ids])
+        known = {found[0]: found[1:] for found in cursor}
+    lines = _stored_lines([*ids, *(before[0] for before in known.values() if before[0])])
     return {
-        row.id: InvoiceFacts(
-            currency=row.currency,
-            subtotal=row.subtotal_amount,
-            tax=row.tax_amount,
-            total=row.total_amount,
-            lines=lines[row.id],
-            previous_total=previous[row.id]["before_total"],
-            previous_lines=lines[previous[row.id]["before"]],
-            change_note=row.change_note,
-            purchase_order=row.purchase_order,
-            requires_purchase_order=row.customer_id in demanding,
-            tax_treatment=row.tax_treatment,
-            customer_tax_percent=row.customer.tax_percent,
-            customer_country=row.customer.country,
-            is_approved=row.id in approved,
-        )
+        row.id: Tested(_facts(row, known[row.id], lines), _found(row, known[row.id][0], lines))
         for row in rows
     }
 
 
-def _line_facts(invoice_ids: Iterable[UUID]) -> dict[UUID | None, list[LineFacts]]:
-    found: dict[UUID | None, list[LineFacts]] = defaultdict(list)
-    for invoice_id, item_key, text, amount, quantity, reading_id, is_flagged, start, end in (
-        InvoiceLine.objects.filter(invoice__in=list(invoice_ids))
-        .order_by("position", "key")
-        .values_list(
-            "invoice_id",
-            "item_key",
-            "description",
-            "amount",
-            "quantity",
-            "reading_id",
-            "is_flagged",
-            "service_start",
-            "service_end",
+def _facts(
+    row: Invoice, known: tuple[Any, ...], lines: Mapping[UUID, Sequence[_StoredLine]]
+) -> InvoiceFacts:
+    previous_id, previous_total, requires_purchase_order, is_approved = known
+    return InvoiceFacts(
+        currency=row.currency,
+        subtotal=row.subtotal_amount,
+        tax=row.tax_amount,
+        total=row.total_amount,
+        lines=_line_facts(lines.get(row.id, ())),
+        previous_total=previous_total,
+        previous_lines=_line_facts(lines.get(previous_id, ())),
+        change_note=row.change_note,
+        purchase_order=row.purchase_order,
+        requires_purchase_order=requires_purchase_order,
+        tax_treatment=row.tax_treatment,
+        customer_tax_percent=row.customer.tax_percent,
+        customer_country=row.customer.country,
+        is_approved=is_approved,
+    )
+
+
+def _line_facts(lines: Sequence[_StoredLine]) -> list[LineFacts]:
+    return [
+        LineFacts(
+            line.item_key,
+            line.description,
+            line.amount,
+            line.quantity,
+            line.is_usage,
+            line.is_flagged,
+            (line.service_end - line.service_start).days,
         )
-    ):
-        is_usage, days = reading_id is not None, (end - start).days
-        found[invoice_id].append(
-            LineFacts(item_key, text, amount, quantity, is_usage, is_flagged, days)
-        )
-    return found
+        for line in lines
+    ]

@@ -1,9 +1,13 @@
 """Read schedules: what they will bill, and their periods as the pricing core knows them."""
 
+from collections.abc import Iterable
 from datetime import date, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import NamedTuple
 from uuid import UUID
+
+import orjson
 
 from billing.models import BillingPeriod, BillingSchedule
 from monetization.kernel.money import Money
@@ -12,6 +16,38 @@ from monetization.pricing.estimate import PricedLine, price_periods
 from monetization.pricing.proration import prorate_factor
 from monetization.pricing.terms import OrderTerms, terms_from_data
 from monetization.pricing.timeline import ChargePeriod
+from monetization.tenancy.bulk import bulk_cursor
+
+KEPT_TERMS = 2000  # parsed terms kept in a process, about 20 KB each
+
+
+def terms_of(schedules: Iterable[BillingSchedule]) -> dict[UUID, OrderTerms]:
+    """Return the terms of schedules by id; those that were not loaded are read together.
+
+    Reading the same text gives the same terms, so a text that was read before, of another
+    contract or in an earlier chunk, is not read again.
+    """
+    terms: dict[UUID, OrderTerms] = {}
+    waiting: list[UUID] = []
+    for schedule in schedules:
+        if schedule.id in terms:
+            continue
+        if "terms" in schedule.get_deferred_fields():
+            waiting.append(schedule.id)
+        else:
+            terms[schedule.id] = terms_from_data(schedule.terms)
+    if waiting:
+        with bulk_cursor() as cursor:
+            cursor.execute(
+                "SELECT id, terms::text FROM billing_billingschedule WHERE id = ANY(%b)", [waiting]
+            )
+            terms |= {id: _terms_from_text(text) for id, text in cursor}
+    return terms
+
+
+@lru_cache(maxsize=KEPT_TERMS)
+def _terms_from_text(text: str) -> OrderTerms:
+    return terms_from_data(orjson.loads(text))
 
 
 def upcoming_lines(schedule: BillingSchedule, limit: int = 12) -> list[tuple[date, Money]]:

@@ -3,15 +3,18 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from uuid import UUID
 
 from django.db import transaction
 
 from billing import selectors
 from billing.domain.assertions import KINDS, Finding, Rule, default_rules, evaluate, read_parameters
-from billing.models import AssertionFailure, AssertionRule, Invoice, InvoiceComparison
+from billing.models import AssertionFailure, AssertionRule, Invoice
 from monetization.events.services import append_event
 from monetization.kernel.errors import Refusal
+from monetization.kernel.ids import uuid7
+from monetization.tenancy.bulk import bulk_cursor
 from monetization.tenancy.context import current_actor
 
 CHUNK = 1000
@@ -106,30 +109,33 @@ def check(invoices: Sequence[Invoice], *, now: datetime) -> None:
         return
     rules = enabled_rules()
     drafts = [row for row in invoices if row.status == Invoice.Status.DRAFT]
-    facts = selectors.facts_of(drafts)
-    found = {row.id: evaluate(rules, facts[row.id]) for row in drafts}
+    tested = selectors.to_be_tested(drafts)
+    found = {row.id: evaluate(rules, tested[row.id].facts) for row in drafts}
     stored: dict[UUID, dict[str, AssertionFailure]] = defaultdict(dict)
     for failure in AssertionFailure.objects.filter(invoice__in=[row.id for row in invoices]):
         stored[failure.invoice_id][failure.kind] = failure
     _write(invoices, found, stored, now)
-    _keep_comparisons(drafts)
+    _keep_comparisons({row.id: tested[row.id].unexplained for row in drafts})
 
 
-def _keep_comparisons(drafts: Sequence[Invoice]) -> None:
+_KEEP_COMPARISONS = """
+INSERT INTO billing_invoicecomparison AS k (id, tenant_id, invoice_id, unexplained_amount)
+SELECT u.id, current_tenant_id(), u.invoice_id, u.amount
+  FROM unnest(%b::uuid[], %b::uuid[], %b::numeric[]) AS u(id, invoice_id, amount)
+    ON CONFLICT (tenant_id, invoice_id) DO UPDATE SET unexplained_amount = excluded.unexplained_amount
+ WHERE k.unexplained_amount <> excluded.unexplained_amount
+"""
+
+
+def _keep_comparisons(unexplained: Mapping[UUID, Decimal]) -> None:
     """Keep how far each draft moved without a known reason."""
-    compared = selectors.compare(drafts)
-    InvoiceComparison.objects.bulk_create(
-        [
-            InvoiceComparison(
-                invoice_id=row.id,
-                unexplained_amount=compared[row.id].unexplained(row.change_note),
-            )
-            for row in drafts
-        ],
-        update_conflicts=True,
-        unique_fields=["tenant", "invoice"],
-        update_fields=["unexplained_amount"],
-    )
+    if not unexplained:
+        return
+    with bulk_cursor() as cursor:
+        cursor.execute(
+            _KEEP_COMPARISONS,
+            [[uuid7() for _ in unexplained], list(unexplained), list(unexplained.values())],
+        )
 
 
 def _write(

@@ -160,7 +160,8 @@ def _due(invoice_ids: Iterable[UUID], now: datetime) -> QuerySet[Invoice]:
     """Return the open invoices that would be computed, in one order for every transaction."""
     ids = outdated(list(invoice_ids), now=now)
     found: QuerySet[Invoice] = Invoice.objects.filter(id__in=ids, status__in=OPEN_STATES)
-    return found.select_related("schedule", "customer").order_by("id")
+    # Terms are long; many contracts have the same ones, and those are read once.
+    return found.select_related("schedule", "customer").defer("schedule__terms").order_by("id")
 
 
 @transaction.atomic

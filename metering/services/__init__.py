@@ -21,6 +21,7 @@ from metering.stores import corrections, deltas
 from metering.stores import postgres as store
 from monetization.events.services import append_event
 from monetization.kernel.errors import Refusal
+from monetization.tenancy.bulk import insert_rows
 
 __all__ = (
     "MeterKeyTaken",
@@ -62,7 +63,7 @@ def take_readings(*, requests: Sequence[ReadingRequest], now: datetime) -> list[
     quantities, snapshot = measure(requests)
     asked = Meter.objects.filter(id__in={request.meter_id for request in requests})
     versions = dict(asked.values_list("id", "version"))
-    return UsageReading.objects.bulk_create(
+    readings = [
         UsageReading(
             meter_id=request.meter_id,
             meter_version=versions[request.meter_id],
@@ -75,7 +76,9 @@ def take_readings(*, requests: Sequence[ReadingRequest], now: datetime) -> list[
             taken_at=now,
         )
         for request, found in zip(requests, quantities, strict=True)
-    )
+    ]
+    insert_rows(readings)
+    return readings
 
 
 @transaction.atomic

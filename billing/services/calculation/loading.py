@@ -6,14 +6,20 @@ from datetime import date, datetime
 from uuid import UUID
 
 from billing.models import BillingPeriod, Invoice
-from billing.selectors.schedules import PERIOD_COLUMNS, PeriodRow, charge_period, period_row
+from billing.selectors.schedules import (
+    PERIOD_COLUMNS,
+    PeriodRow,
+    charge_period,
+    period_row,
+    terms_of,
+)
 from billing.services.measuring import balances_in, detail_usage, held_seats
 from metering.models import Meter, UsageReading
 from metering.selectors import ReadingRequest, measure
 from metering.services import take_readings
 from monetization.pricing.estimate import Measured
 from monetization.pricing.prices import Seat
-from monetization.pricing.terms import OVERAGE_SUFFIX, OrderTerms, terms_from_data
+from monetization.pricing.terms import OVERAGE_SUFFIX, OrderTerms
 from monetization.pricing.timeline import ChargePeriod
 
 
@@ -31,14 +37,12 @@ class Work:
 
 def load(invoices: Sequence[Invoice], waiting: Sequence[BillingPeriod] = ()) -> list[Work]:
     """Return the invoices that bill a contract, with its terms and their periods."""
-    parsed: dict[UUID, OrderTerms] = {}
-    works = {}
-    for invoice in invoices:
-        if invoice.schedule is None:
-            continue
-        if invoice.schedule.id not in parsed:
-            parsed[invoice.schedule.id] = terms_from_data(invoice.schedule.terms)
-        works[invoice.id] = Work(invoice, parsed[invoice.schedule.id])
+    terms = terms_of(invoice.schedule for invoice in invoices if invoice.schedule is not None)
+    works = {
+        invoice.id: Work(invoice, terms[invoice.schedule_id])
+        for invoice in invoices
+        if invoice.schedule_id is not None
+    }
     found = (
         BillingPeriod.objects.filter(invoice__in=list(works))
         .order_by("service_start", "kind", "item_key")

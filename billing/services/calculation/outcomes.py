@@ -7,6 +7,8 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
 
+import orjson
+
 from billing.domain.recalculation import LineChange, LineState, changed_lines
 from billing.domain.tax import line_tax, percent_for
 from billing.models import InvoiceLine
@@ -15,6 +17,7 @@ from billing.services.calculation.loading import Work
 from billing.services.earlier import EarlierLines, measured_before
 from monetization.kernel.money import Money, total
 from monetization.pricing.estimate import PricedLine, price_periods
+from monetization.tenancy.bulk import bulk_cursor
 
 EXACT = Decimal("1e-30")
 
@@ -116,18 +119,34 @@ class Outcome:
 
 def outcomes_of(works: Sequence[Work]) -> list[Outcome]:
     """Compute invoices in the order they are billed, so that later ones know the earlier."""
-    rows = InvoiceLine.objects.filter(invoice__in=[work.invoice.id for work in works])
-    existing: dict[UUID, list[StoredLine]] = defaultdict(list)
-    for row in rows.filter(is_manual=False).values_list(*StoredLine._fields):
-        existing[row[1]].append(StoredLine(*row))
+    ids = [work.invoice.id for work in works]
+    existing = _existing(ids)
     manual: dict[UUID, list[InvoiceLine]] = defaultdict(list)
-    for line in rows.filter(is_manual=True).order_by("position"):
+    for line in InvoiceLine.objects.filter(invoice__in=ids, is_manual=True).order_by("position"):
         manual[line.invoice_id].append(line)
     memory = EarlierLines((work.invoice, work.terms) for work in works)
     return [
         _outcome(work, existing[work.invoice.id], manual[work.invoice.id], memory)
         for work in sorted(works, key=lambda work: (work.invoice.bill_on, work.invoice.id))
     ]
+
+
+def _existing(invoice_ids: list[UUID]) -> dict[UUID, list[StoredLine]]:
+    found: dict[UUID, list[StoredLine]] = defaultdict(list)
+    with bulk_cursor() as cursor:
+        cursor.execute(
+            "SELECT id, invoice_id, key, description, amount, tax_amount, quantity,"
+            " explanation::text, reading_id FROM billing_invoiceline"
+            " WHERE tenant_id = current_tenant_id() AND invoice_id = ANY(%b) AND NOT is_manual",
+            [invoice_ids],
+        )
+        for id, invoice_id, key, text, amount, tax, quantity, why, reading_id in cursor:
+            found[invoice_id].append(
+                StoredLine(
+                    id, invoice_id, key, text, amount, tax, quantity, orjson.loads(why), reading_id
+                )
+            )
+    return found
 
 
 def _outcome(

@@ -4,7 +4,10 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
+
+import orjson
 
 from monetization.kernel.decimals import plain
 from monetization.kernel.money import ZERO, Money
@@ -55,7 +58,7 @@ def compute(
     """
     if explanation["kind"] == "minimum":
         return _compute_minimum(explanation)
-    model = model or price_from_data(explanation["model"])
+    model = model or _model_of(explanation["model"])
     parts = _rated(explanation, model)
     if "pricing_unit" in explanation:
         worth = Decimal(explanation["pricing_unit"]["rate"])
@@ -69,6 +72,16 @@ def compute(
             changes.append(Part(f"cap-{number}", cap["label"], None, None, negated(over)))
             exact = less(exact, over)
     return exact, [*parts, *changes]
+
+
+def _model_of(data: Any) -> ChargeModel:
+    """Read a charge model; the same data gives the same object, which rating remembers."""
+    return _model_from_text(orjson.dumps(data, option=orjson.OPT_SORT_KEYS))
+
+
+@lru_cache(maxsize=4096)
+def _model_from_text(text: bytes) -> ChargeModel:
+    return price_from_data(orjson.loads(text))
 
 
 def _scaled(part: Rated, factor: Exact) -> Rated:

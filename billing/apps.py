@@ -2,6 +2,8 @@ from django.apps import AppConfig
 
 BATCH = 500  # invoices computed together: seconds, well within a job's lease
 
+ISSUED_TOGETHER = 200  # about a second, in which nobody else takes a number of the series
+
 
 class BillingConfig(AppConfig):
     name = "billing"
@@ -25,7 +27,14 @@ class BillingConfig(AppConfig):
         ):
             register_job_kind(JobKind(f"invoices.{name}", one, batch_size=BATCH, run_batch=many))
         register_job_kind(JobKind("invoices.approve", handlers.approve_item, batch_size=25))
-        register_job_kind(JobKind("invoices.issue", handlers.issue_item, batch_size=5))
+        register_job_kind(
+            JobKind(
+                "invoices.issue",
+                handlers.issue_item,
+                batch_size=ISSUED_TOGETHER,
+                run_batch=handlers.issue_batch,
+            )
+        )
         register_job_kind(ROUTE)
         register_job_kind(
             JobKind(

@@ -12,12 +12,11 @@ from billing.models import Invoice
 from billing.services import reviews
 from billing.services.amendments import apply_amendment
 from billing.services.approvals import approve_invoices
-from billing.services.assertions import refuse_failing
 from billing.services.calculation import InvoiceChange
 from billing.services.delivery import ensure_documents, send_invoice
 from billing.services.invoicing import (
     advance_schedule,
-    issue_invoice,
+    issue_invoices,
     preview_invoices,
     recalculate_invoices,
 )
@@ -98,18 +97,31 @@ def approve_item(job: Job, item: JobItem) -> dict[str, Any]:
 
 def issue_item(job: Job, item: JobItem) -> dict[str, Any]:
     """Issue one draft on the date the person chose."""
-    invoice = Invoice.objects.get(id=item.key)
-    if invoice.status == Invoice.Status.ISSUED:
-        raise SkipItem(f"already issued as {invoice.number}")
-    if invoice.status == Invoice.Status.DRAFT and not invoice.total_amount:
-        raise SkipItem("nothing to bill")
-    refuse_failing(invoice)
-    made = issue_invoice(
-        invoice_id=invoice.id,
+    return _result(issue_batch(job, [item])[item.key])
+
+
+def issue_batch(job: Job, items: Sequence[JobItem]) -> dict[str, Outcome]:
+    """Issue drafts together on the date the person chose; they are numbered in their order."""
+    rows = {str(row.id): row for row in Invoice.objects.filter(id__in=_ids(items))}
+    said: dict[str, Outcome] = {
+        item.key: SkipItem("it was deleted") for item in items if item.key not in rows
+    }
+    for key, row in rows.items():
+        if row.status == Invoice.Status.ISSUED:
+            said[key] = SkipItem(f"already issued as {row.number}")
+        elif row.status == Invoice.Status.DRAFT and not row.total_amount:
+            said[key] = SkipItem("nothing to bill")
+    made = issue_invoices(
+        invoice_ids=[UUID(item.key) for item in items if item.key not in said],
         issued_on=date.fromisoformat(job.params["issued_on"]),
         now=timezone.now(),
+        only_passing=True,
     )
-    return {"number": made.number}
+    for invoice_id, outcome in made.items():
+        said[str(invoice_id)] = (
+            outcome if isinstance(outcome, Refusal) else {"number": outcome.number}
+        )
+    return said
 
 
 def send_item(job: Job, item: JobItem) -> dict[str, Any]:

@@ -65,16 +65,25 @@ def withdraw_approvals(invoice_ids: Sequence[UUID]) -> None:
     InvoiceApproval.objects.filter(invoice__in=list(invoice_ids)).delete()
 
 
-def refuse_unapproved(invoice: Invoice) -> None:
-    """Refuse to issue a large invoice that nobody else has approved as it is.
-
-    :raises SecondPersonNeeded: saying what is missing.
-    """
+def unapproved(rows: Sequence[Invoice]) -> dict[UUID, Refusal]:
+    """Return, of large invoices that nobody else has approved as they are, what is missing."""
     rule = next((rule for rule in enabled_rules() if rule.kind == SECOND_PERSON), None)
-    if rule is None or invoice.total_amount <= read_parameters(rule.kind, rule.parameters)["limit"]:
-        return
-    approval = invoice.approvals.filter(total_amount=invoice.total_amount).first()
-    if approval is None:
-        raise SecondPersonNeeded("it is above the limit: somebody approves it, another issues it")
-    if approval.approved_by == current_actor():
-        raise SecondPersonNeeded("you approved it; above the limit somebody else issues it")
+    if rule is None:
+        return {}
+    limit = read_parameters(rule.kind, rule.parameters)["limit"]
+    large = [row for row in rows if row.total_amount > limit]
+    approvals = {
+        each.invoice_id: each for each in InvoiceApproval.objects.filter(invoice__in=large)
+    }
+    missing: dict[UUID, Refusal] = {}
+    for row in large:
+        approval = approvals.get(row.id)
+        if approval is None or approval.total_amount != row.total_amount:
+            missing[row.id] = SecondPersonNeeded(
+                "it is above the limit: somebody approves it, another issues it"
+            )
+        elif approval.approved_by == current_actor():
+            missing[row.id] = SecondPersonNeeded(
+                "you approved it; above the limit somebody else issues it"
+            )
+    return missing

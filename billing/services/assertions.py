@@ -122,7 +122,8 @@ _KEEP_COMPARISONS = """
 INSERT INTO billing_invoicecomparison AS k (id, tenant_id, invoice_id, unexplained_amount)
 SELECT u.id, current_tenant_id(), u.invoice_id, u.amount
   FROM unnest(%b::uuid[], %b::uuid[], %b::numeric[]) AS u(id, invoice_id, amount)
-    ON CONFLICT (tenant_id, invoice_id) DO UPDATE SET unexplained_amount = excluded.unexplained_amount
+    ON CONFLICT (tenant_id, invoice_id)
+    DO UPDATE SET unexplained_amount = excluded.unexplained_amount
  WHERE k.unexplained_amount <> excluded.unexplained_amount
 """
 
@@ -215,12 +216,26 @@ def waive_assertions(
     return int(waived)
 
 
+def failing(invoices: Sequence[Invoice]) -> dict[UUID, Refusal]:
+    """Return, of the invoices that fail, what was found: a bulk run may not issue them."""
+    found: dict[UUID, list[str]] = defaultdict(list)
+    failures = AssertionFailure.objects.filter(
+        invoice__in=[row for row in invoices if row.failing_assertions], waived_at__isnull=True
+    )
+    for invoice_id, detail in failures.values_list("invoice_id", "detail"):
+        found[invoice_id].append(detail)
+    return {
+        invoice_id: AssertionsFailed(
+            f"it fails {'; '.join(details)}. Fix it, or waive it with a reason"
+        )
+        for invoice_id, details in found.items()
+    }
+
+
 def refuse_failing(invoice: Invoice) -> None:
     """Refuse what a bulk run may not do to a draft that fails.
 
     :raises AssertionsFailed: naming what was found.
     """
-    if not invoice.failing_assertions:
-        return
-    found = invoice.failures.filter(waived_at__isnull=True).values_list("detail", flat=True)
-    raise AssertionsFailed(f"it fails {'; '.join(found)}. Fix it, or waive it with a reason")
+    for refusal in failing([invoice]).values():
+        raise refusal

@@ -32,10 +32,13 @@ def start_bulk(*, action: str, invoice_ids: Iterable[UUID], issued_on: date | No
     """
     found = (
         Invoice.objects.filter(id__in=list(invoice_ids))
-        .select_related("customer")
         .order_by("customer__name", "bill_on", "id")
+        .values_list("id", "customer__name", "number", "bill_on")
     )
-    items = [(str(row.id), _label(row)) for row in found]
+    items = [
+        (str(id), f"{customer[:160]}, {number or f'{bill_on:%d %b %Y}'}")
+        for id, customer, number, bill_on in found
+    ]
     noun = "invoice" if len(items) == 1 else "invoices"
     wanted = "\n".join([action, str(issued_on), *(key for key, _ in items)])
     return start_job(
@@ -45,8 +48,3 @@ def start_bulk(*, action: str, invoice_ids: Iterable[UUID], issued_on: date | No
         params={"issued_on": issued_on.isoformat()} if issued_on else {},
         dedupe_key=f"invoices.{action}/{hashlib.sha256(wanted.encode()).hexdigest()}",
     )
-
-
-def _label(invoice: Invoice) -> str:
-    shown = invoice.number or f"{invoice.bill_on:%d %b %Y}"
-    return f"{invoice.customer.name[:160]}, {shown}"

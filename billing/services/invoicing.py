@@ -1,50 +1,52 @@
 """Draft, recalculate and issue invoices. Calculation is set-based over many invoices."""
 
-import hashlib
-import json
-from collections.abc import Iterable, Sequence
-from datetime import date, datetime, timedelta
+from collections.abc import Iterable
+from datetime import date, datetime
 from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Max, Min, QuerySet
 
-from billing.domain import lifecycle, posting_rules
-from billing.domain.posting_rules import Document, LineAmount, Position
-from billing.models import BillingPeriod, BillingSchedule, Invoice, InvoiceLine
-from billing.services.approvals import refuse_unapproved
+from billing.domain import lifecycle
+from billing.models import BillingSchedule, Invoice
 from billing.services.calculation import InvoiceChange, calculate, outdated, preview
-from billing.services.numbering import next_number
+from billing.services.issuing import (
+    GracePeriodRunning,
+    InvoiceBelowZero,
+    InvoiceHasNoLines,
+    InvoiceNotDraft,
+    ServiceNotOver,
+    content_hash,
+    document_of,
+    issue_invoice,
+    issue_invoices,
+    line_amounts,
+    locked_positions,
+)
 from billing.services.schedules import extend_periods
 from monetization.events.services import append_event
-from monetization.kernel.errors import Refusal
-from monetization.kernel.money import Money
 from monetization.kernel.period import local_day
-from monetization.ledger.accounts import Leg
-from monetization.ledger.selectors import line_positions
-from monetization.ledger.services import post_entry
+from monetization.tenancy.bulk import collector_at_rest
+
+__all__ = [
+    "OPEN_STATES",
+    "GracePeriodRunning",
+    "InvoiceBelowZero",
+    "InvoiceHasNoLines",
+    "InvoiceNotDraft",
+    "ServiceNotOver",
+    "advance_schedule",
+    "content_hash",
+    "document_of",
+    "issue_invoice",
+    "issue_invoices",
+    "line_amounts",
+    "locked_positions",
+    "preview_invoices",
+    "recalculate_invoices",
+]
 
 OPEN_STATES = (Invoice.Status.IN_PROGRESS, Invoice.Status.DRAFT)
-
-
-class InvoiceNotDraft(Refusal):
-    """Only a draft can be issued."""
-
-
-class InvoiceHasNoLines(Refusal):
-    """An invoice that claims nothing is not issued."""
-
-
-class InvoiceBelowZero(Refusal):
-    """A claim below zero is a credit note."""
-
-
-class ServiceNotOver(Refusal):
-    """A one-off invoice bills what was delivered: its revenue is earned with it."""
-
-
-class GracePeriodRunning(Refusal):
-    """Late usage may still arrive; the contract waits before it bills."""
 
 
 @transaction.atomic
@@ -137,6 +139,7 @@ def _complete(schedule: BillingSchedule, today: date, now: datetime) -> None:
     )
 
 
+@collector_at_rest()
 @transaction.atomic
 def recalculate_invoices(*, invoice_ids: Iterable[UUID], now: datetime) -> list[InvoiceChange]:
     """Compute what open invoices should say, and write only the difference.
@@ -150,6 +153,7 @@ def recalculate_invoices(*, invoice_ids: Iterable[UUID], now: datetime) -> list[
     return calculate(invoices, now=now)
 
 
+@collector_at_rest()
 @transaction.atomic
 def preview_invoices(*, invoice_ids: Iterable[UUID], now: datetime) -> list[InvoiceChange]:
     """Say what a recalculation would change, with a cause per line. Writes nothing."""
@@ -162,142 +166,3 @@ def _due(invoice_ids: Iterable[UUID], now: datetime) -> QuerySet[Invoice]:
     found: QuerySet[Invoice] = Invoice.objects.filter(id__in=ids, status__in=OPEN_STATES)
     # Terms are long; many contracts have the same ones, and those are read once.
     return found.select_related("schedule", "customer").defer("schedule__terms").order_by("id")
-
-
-@transaction.atomic
-def issue_invoice(
-    *, invoice_id: UUID, issued_on: date, now: datetime, ignore_grace: bool = False
-) -> Invoice:
-    """Turn a draft into a claim: number it, post it to the ledger, announce it.
-
-    One transaction: after it the invoice is issued, its journal entry balances and the
-    ``invoice.issued`` event is on the stream, or nothing happened.
-
-    :param issued_on: invoice date in the seller's zone; decides the month it is booked in.
-    :param ignore_grace: issue although late usage may still be on its way.
-    :raises InvoiceNotDraft: if it is not a draft, so that a second click is visible.
-    :raises InvoiceHasNoLines: if there is nothing to claim.
-    :raises InvoiceBelowZero: if it claims less than nothing.
-    :raises ServiceNotOver: if a one-off invoice bills days to come.
-    :raises SecondPersonNeeded: above the company's limit, unless somebody else approved it.
-    :raises GracePeriodRunning: before the contract's grace period is over.
-    :raises PeriodClosed: if the books of the invoice date are closed.
-    """
-    invoice = (
-        Invoice.objects.select_for_update(of=("self",))
-        .select_related("legal_entity", "schedule")
-        .get(id=invoice_id)
-    )
-    lines = list(invoice.lines.order_by("position"))
-    _refuse_unissuable(invoice, lines, issued_on)
-    refuse_unapproved(invoice)
-    if not ignore_grace:
-        _refuse_within_grace(invoice, now)
-    invoice.status = lifecycle.next_state(lifecycle.INVOICE, invoice.status, "issue")
-    invoice.issued_on = issued_on
-    invoice.due_on = issued_on + timedelta(days=invoice.payment_terms_days)
-    positions = locked_positions(invoice)
-    invoice.number = next_number(invoice.legal_entity, "invoice")
-    invoice.content_sha256 = content_hash(invoice, lines)
-    invoice.save(update_fields=["status", "number", "issued_on", "due_on", "content_sha256"])
-    event = append_event(
-        type="invoice.issued",
-        subject=f"invoice/{invoice.id}",
-        data={
-            "invoice_id": str(invoice.id),
-            "number": invoice.number,
-            "customer_id": str(invoice.customer_id),
-        },
-        occurred_at=now,
-    )
-    post_entry(
-        event=event,
-        rule="invoice_issued",
-        entry_date=issued_on,
-        legal_entity_id=invoice.legal_entity_id,
-        legs=_issue_legs(invoice, lines, positions),
-        memo=f"Invoice {invoice.number}",
-    )
-    return invoice
-
-
-def _issue_legs(
-    invoice: Invoice, lines: Sequence[InvoiceLine], positions: dict[str, Position]
-) -> tuple[Leg, ...]:
-    facts = (
-        document_of(invoice),
-        line_amounts(lines, invoice.currency),
-        Money(invoice.tax_amount, invoice.currency),
-    )
-    if invoice.schedule_id is None:
-        return posting_rules.one_off_issued(*facts)
-    return posting_rules.invoice_issued(*facts, positions)
-
-
-def _refuse_unissuable(invoice: Invoice, lines: Sequence[InvoiceLine], issued_on: date) -> None:
-    if invoice.status != Invoice.Status.DRAFT:
-        shown = invoice.get_status_display().lower()
-        raise InvoiceNotDraft(f"{invoice.number or 'the invoice'} is {shown}, not a draft")
-    if not any(line.amount for line in lines):
-        raise InvoiceHasNoLines("there is nothing to claim on this invoice")
-    if invoice.total_amount < 0:
-        raise InvoiceBelowZero("its total is below zero; credit an earlier invoice instead")
-    if invoice.schedule_id is None and invoice.period_end > issued_on + timedelta(days=1):
-        raise ServiceNotOver(
-            f"issued_on: an invoice without a contract bills what was delivered, and this one "
-            f"runs to {invoice.period_end - timedelta(days=1):%d %b %Y}; bill it through a schedule"
-        )
-
-
-def _refuse_within_grace(invoice: Invoice, now: datetime) -> None:
-    if invoice.schedule is None:
-        return
-    usage = BillingPeriod.objects.filter(invoice=invoice, lines__reading__isnull=False)
-    last = usage.aggregate(last=Max("ends_at"))["last"]
-    if last is None:
-        return
-    over = last + timedelta(hours=invoice.schedule.grace_hours)
-    if now < over:
-        raise GracePeriodRunning(
-            f"late usage is awaited until {over:%d %b %Y %H:%M} UTC; issue then, or ignore it"
-        )
-
-
-def locked_positions(invoice: Invoice) -> dict[str, Position]:
-    """Lock the contract and return what each of its lines has been billed and earned ahead."""
-    if invoice.schedule_id is None:
-        return {}
-    BillingSchedule.objects.select_for_update(of=("self",)).get(id=invoice.schedule_id)
-    found = line_positions(contract_ids=[invoice.schedule_id], currency=invoice.currency)
-    return {key: Position(p.deferred, p.unbilled) for (_, key), p in found.items()}
-
-
-def document_of(invoice: Invoice) -> Document:
-    return Document(invoice.customer_id, invoice.id, invoice.schedule_id)
-
-
-def line_amounts(lines: Sequence[InvoiceLine], currency: str) -> list[LineAmount]:
-    return [LineAmount(line.item_key, Money(line.amount, currency)) for line in lines]
-
-
-def content_hash(invoice: Invoice, lines: Sequence[InvoiceLine]) -> str:
-    """Return SHA-256 of what an issued invoice says; ``verify`` computes it again."""
-    content = {
-        "number": invoice.number,
-        "customer": str(invoice.customer_id),
-        "currency": invoice.currency,
-        "issued_on": str(invoice.issued_on),
-        "due_on": str(invoice.due_on),
-        "subtotal": _text(invoice.subtotal_amount),
-        "tax": _text(invoice.tax_amount),
-        "total": _text(invoice.total_amount),
-        "lines": [
-            [line.key, line.description, _text(line.amount), _text(line.tax_amount)]
-            for line in lines
-        ],
-    }
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def _text(amount: object) -> str:
-    return f"{amount:.4f}"

@@ -24,10 +24,15 @@ def next_number(legal_entity: LegalEntity, series: str) -> str:
     226(2) of the EU VAT Directive) asks for sequential numbers, and sequences leave gaps on
     rollback. Take it last in the transaction: everybody else waits.
     """
+    return next_numbers(legal_entity, series, 1)[0]
+
+
+def next_numbers(legal_entity: LegalEntity, series: str, count: int) -> list[str]:
+    """Take several numbers that follow each other, as ``next_number`` takes one."""
     sequence = _locked(legal_entity.id, series)
-    number, sequence.next_number = sequence.next_number, sequence.next_number + 1
+    first, sequence.next_number = sequence.next_number, sequence.next_number + count
     sequence.save(update_fields=["next_number"])
-    return written(legal_entity, sequence, number)
+    return [written(legal_entity, sequence, number) for number in range(first, first + count)]
 
 
 def written(legal_entity: LegalEntity, sequence: DocumentSequence, number: int) -> str:

@@ -34,6 +34,13 @@ def deliver_event(*, tenant_id: str, delivery_id: str, **_future: object) -> Non
 
 
 @shared_task
+def deliver_events(*, tenant_id: str, delivery_ids: list[str], **_future: object) -> None:
+    """Run handlers for events that came together, each as ``deliver_event`` does."""
+    for delivery_id in delivery_ids:
+        deliver_event(tenant_id=tenant_id, delivery_id=delivery_id)
+
+
+@shared_task
 def ring_overdue_deliveries(**_future: object) -> None:
     """Ring again for deliveries whose message was lost or whose retry is due."""
     for tenant_id in Tenant.objects.values_list("id", flat=True):

@@ -1,6 +1,7 @@
 """Post entries; open, close and reopen months."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from monetization.events.services import append_event
 from monetization.kernel.errors import Refusal
 from monetization.ledger.accounts import Leg, balanced
 from monetization.ledger.models import AccountingPeriod, JournalEntry, Posting
+from monetization.tenancy.bulk import insert_rows
 from monetization.tenancy.context import current_actor
 
 
@@ -70,34 +72,66 @@ def post_entry(
     :raises EntryUnbalanced: if the legs do not balance per currency.
     :raises IntegrityError: if the rule already posted for this event.
     """
-    moving = balanced(legs)
-    if not moving:
-        return None
-    if period_is_closed(entry_date):
-        raise PeriodClosed(f"{entry_date:%B %Y} is closed; date the entry in an open month")
-    entry = JournalEntry.objects.create(
-        event=event,
-        rule=rule,
-        entry_date=entry_date,
-        legal_entity_id=legal_entity_id,
-        memo=memo,
-        reverses=reverses,
-        period_of_origin=period_of_origin,
-    )
-    Posting.objects.bulk_create(
-        Posting(
-            entry=entry,
-            account=leg.account,
-            amount=leg.amount.amount,
-            currency=leg.amount.currency,
-            customer_id=leg.customer_id,
-            invoice_id=leg.invoice_id,
-            contract_id=leg.contract_id,
-            item_key=leg.item_key,
+    return post_entries(
+        [NewEntry(event, rule, entry_date, legal_entity_id, legs, memo, reverses, period_of_origin)]
+    )[0]
+
+
+@dataclass(frozen=True, slots=True)
+class NewEntry:
+    """An entry to post; the fields are those of ``post_entry``."""
+
+    event: Event
+    rule: str
+    entry_date: date
+    legal_entity_id: UUID
+    legs: Sequence[Leg]
+    memo: str = ""
+    reverses: JournalEntry | None = None
+    period_of_origin: date | None = None
+
+
+@transaction.atomic
+def post_entries(wanted: Sequence[NewEntry]) -> list[JournalEntry | None]:
+    """Post entries, each as ``post_entry`` does, with a statement per table.
+
+    :returns: in their order; nothing for those whose legs are all zero.
+    :raises PeriodClosed: if the month of one is closed; nothing is posted then.
+    """
+    moving = [(new, legs) for new in wanted if (legs := balanced(new.legs))]
+    for day in {month_of(new.entry_date): new.entry_date for new, _ in moving}.values():
+        if period_is_closed(day):
+            raise PeriodClosed(f"{day:%B %Y} is closed; date the entry in an open month")
+    entries = JournalEntry.objects.bulk_create(
+        JournalEntry(
+            event=new.event,
+            rule=new.rule,
+            entry_date=new.entry_date,
+            legal_entity_id=new.legal_entity_id,
+            memo=new.memo,
+            reverses=new.reverses,
+            period_of_origin=new.period_of_origin,
         )
-        for leg in moving
+        for new, _ in moving
     )
-    return entry
+    insert_rows(
+        [
+            Posting(
+                entry=entry,
+                account=leg.account,
+                amount=leg.amount.amount,
+                currency=leg.amount.currency,
+                customer_id=leg.customer_id,
+                invoice_id=leg.invoice_id,
+                contract_id=leg.contract_id,
+                item_key=leg.item_key,
+            )
+            for entry, (_, legs) in zip(entries, moving, strict=True)
+            for leg in legs
+        ]
+    )
+    posted = {id(new): entry for entry, (new, _) in zip(entries, moving, strict=True)}
+    return [posted.get(id(new)) for new in wanted]
 
 
 @transaction.atomic

@@ -4,7 +4,9 @@ COPY into a temporary table and ``INSERT ... SELECT`` from it is one statement f
 rows: policies, constraints and triggers hold as for any other insert.
 """
 
-from collections.abc import Sequence
+import gc
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from operator import attrgetter
 from typing import Any
@@ -44,6 +46,22 @@ def insert_rows(rows: Sequence[TenantModel]) -> None:
             f"INSERT INTO {model._meta.db_table} ({columns}) SELECT {columns} FROM {table}"  # noqa: S608
         )
         cursor.execute(f"DROP TABLE {table}")
+
+
+@contextmanager
+def collector_at_rest() -> Iterator[None]:
+    """Let Python's cycle collector rest during a batch, as a decorator or in a ``with``.
+
+    A batch makes a million small objects that all live until it ends; looking through them
+    for cycles again and again takes a quarter of its time and finds none.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def bulk_cursor() -> "psycopg.Cursor[Any]":

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from uuid import UUID
 
 from billing.models import BillingPeriod, Invoice
 from billing.selectors.schedules import (

@@ -1,7 +1,6 @@
 """Write what invoices should say where it differs: a statement per kind of row."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
@@ -98,4 +97,10 @@ def _remember(outcomes: Sequence[Outcome], now: datetime) -> None:
 
 
 def _jsonable(change: LineChange) -> dict[str, str | None]:
-    return {name: None if value is None else str(value) for name, value in asdict(change).items()}
+    return {
+        "key": change.key,
+        "description": change.description,
+        "before": None if change.before is None else str(change.before),
+        "after": None if change.after is None else str(change.after),
+        "cause": change.cause,
+    }

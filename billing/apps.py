@@ -125,6 +125,23 @@ def _register_endings() -> None:
         required=("schedule_id", "automatic"),
     )
     register_event_type(
+        "schedule.threshold_changed",
+        "Threshold of a contract changed",
+        required=("schedule_id", "amount"),
+    )
+    register_event_type(
+        "invoice.threshold_reached",
+        "Usage reached a contract's threshold; an invoice is drafted",
+        required=(
+            "invoice_id",
+            "schedule_id",
+            "customer_id",
+            "threshold",
+            "subtotal",
+            "currency",
+        ),
+    )
+    register_event_type(
         "schedule.ended",
         "Schedule ended before its term",
         required=("schedule_id", "customer_id", "ended_on"),

@@ -9,6 +9,7 @@ from billing.models import BillingSchedule
 from billing.services.automatic import advance_automatically, due_automatically
 from billing.services.invoicing import advance_schedule, recalculate_invoices
 from billing.services.reminders import due_reminders, send_reminder
+from billing.services.thresholds import bill_threshold, due_thresholds
 from monetization.kernel.errors import Refusal
 from monetization.kernel.period import local_day
 from monetization.tenancy.context import tenant_context
@@ -53,6 +54,21 @@ def issue_automatically(**_future: object) -> None:
                 logger.info("invoice %s stays: %s", invoice_id, refusal)
             except Exception:  # one invoice must not stop the others
                 logger.exception("invoice %s was not issued by itself", invoice_id)
+
+
+@shared_task
+def bill_thresholds(**_future: object) -> None:
+    """Draft the invoices of thresholds that were reached, for every tenant; each once."""
+    for tenant_id in Tenant.objects.values_list("id", flat=True):
+        now = timezone.now()
+        with tenant_context(tenant_id):
+            due = due_thresholds(now=now)
+        for schedule_id in due:
+            try:
+                with tenant_context(tenant_id):
+                    bill_threshold(schedule_id=schedule_id, now=timezone.now())
+            except Exception:  # one contract must not stop the others
+                logger.exception("the threshold of schedule %s was not billed", schedule_id)
 
 
 @shared_task

@@ -17,7 +17,8 @@ from billing.selectors.drift import drift_of
 from billing.services import schedules as services
 from billing.services.amendments import end_schedule
 from billing.services.seats import record_seats
-from monetization.interface.fields import DayField, ExactField, InputSerializer
+from billing.services.thresholds import set_threshold
+from monetization.interface.fields import AmountField, DayField, ExactField, InputSerializer
 from monetization.interface.idempotency import IdempotentMixin
 from monetization.interface.viewsets import ApiViewSet
 from quotes.models import OrderForm
@@ -40,6 +41,11 @@ class ScheduleSerializer(serializers.Serializer[Any]):
     payment_terms_days = serializers.IntegerField()
     purchase_order = serializers.CharField()
     grace_hours = serializers.IntegerField()
+    threshold_amount = AmountField(
+        currency="currency",
+        allow_null=True,
+        help_text="Usage is billed ahead whenever this much accrued; null: at its period's end.",
+    )
     activated_at = serializers.DateTimeField(allow_null=True)
     created_at = serializers.DateTimeField()
 
@@ -76,6 +82,12 @@ class ScheduleDetailSerializer(ScheduleSerializer):
 
 class EndSerializer(InputSerializer):
     end = DayField(help_text="The first day that is not billed.")
+
+
+class ThresholdSerializer(InputSerializer):
+    amount = ExactField(
+        allow_null=True, help_text="Net, in the contract's currency; null takes it off."
+    )
 
 
 class DriftSerializer(serializers.Serializer[Any]):
@@ -192,6 +204,19 @@ class ScheduleViewSet(mixins.ListModelMixin, ApiViewSet):
         """End the contract before its term: nothing is billed from that day on."""
         schedule = self.get_object()
         end_schedule(schedule_id=schedule.id, now=timezone.now(), **self.read(EndSerializer))
+        return self._answer(schedule)
+
+    @extend_schema(
+        operation_id="schedules_threshold",
+        request=ThresholdSerializer,
+        responses={200: ScheduleDetailSerializer},
+    )
+    @action(detail=True, methods=["put"], filter_backends=[])
+    def threshold(self, request: Request, pk: str) -> Response:
+        """Say how much usage may accrue before it is billed, ahead of its period's end."""
+        schedule = self.get_object()
+        body = self.read(ThresholdSerializer)
+        set_threshold(schedule_id=schedule.id, amount=body["amount"], now=timezone.now())
         return self._answer(schedule)
 
     @extend_schema(operation_id="schedules_drift", responses={200: DriftSerializer(many=True)})

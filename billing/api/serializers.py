@@ -58,6 +58,9 @@ class InvoiceSerializer(serializers.Serializer[Any]):
     payment_status = serializers.ChoiceField(choices=Invoice.PaymentStatus.choices)
     issued_on = serializers.DateField(allow_null=True)
     due_on = serializers.DateField(allow_null=True)
+    threshold_number = serializers.IntegerField(
+        allow_null=True, help_text="Of an invoice ahead of its period's end, at a threshold."
+    )
     sent_at = serializers.DateTimeField(allow_null=True)
     viewed_at = serializers.DateTimeField(allow_null=True)
     voided_at = serializers.DateTimeField(allow_null=True)

@@ -21,6 +21,7 @@ LABELS = {
     "discount": "Discount",
     "minimum": "Minimum",
     "credit": "Credits",
+    "billed": "Billed before",
     "fx": "Exchange rate",
     "period": "Part of a period",
     "rhythm": "Billing rhythm",
@@ -34,7 +35,7 @@ LABELS = {
 
 # What the contract agreed beforehand explains itself; so does tax, which follows the lines.
 EXPECTED = frozenset(
-    {"phase", "minimum", "period", "rhythm", "one_off", "new", "ended", "credit", "tax"}
+    {"phase", "minimum", "period", "rhythm", "one_off", "new", "ended", "credit", "billed", "tax"}
 )
 
 
@@ -148,7 +149,7 @@ def _sum(lines: Sequence[ComparedLine]) -> Decimal:
     return sum((line.amount for line in lines), start=Decimal(0))
 
 
-_KINDS = ("minimum", "credit", "late")  # of lines that are their own cause
+_KINDS = ("minimum", "credit", "late", "billed")  # of lines that are their own cause
 
 
 def _cause(old: Sequence[ComparedLine], new: Sequence[ComparedLine]) -> str:

@@ -54,6 +54,9 @@ def changed_lines(
 
 def cause_of(old: LineState | None, new: LineState | None) -> str:
     """Name the first reason, in the order the line is computed, why two lines differ."""
+    shown = new or old
+    if shown is not None and shown.explanation.get("kind") == "billed":
+        return "billed"
     if old is None:
         return "new"
     if new is None:

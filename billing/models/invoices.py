@@ -16,6 +16,7 @@ _FROZEN = (
     "customer_id",
     "legal_entity_id",
     "schedule_id",
+    "threshold_number",
     "number",
     "currency",
     "bill_on",
@@ -100,6 +101,8 @@ class Invoice(TenantModel):
     customer = TenantForeignKey(Customer, related_name="invoices")
     legal_entity = TenantForeignKey(LegalEntity, related_name="+")
     schedule = TenantForeignKey(BillingSchedule, null=True, blank=True, related_name="invoices")
+    # Its place among the contract's threshold invoices; null: it bills whole periods.
+    threshold_number = models.PositiveIntegerField(null=True, blank=True)
     status = models.CharField(max_length=11, choices=Status, default=Status.IN_PROGRESS)
     number = models.CharField(max_length=40, blank=True)  # at issue; gapless per entity and series
     currency = models.CharField(max_length=3)  # ISO 4217; every amount below is in it
@@ -157,8 +160,18 @@ class Invoice(TenantModel):
             ),
             models.UniqueConstraint(
                 fields=["tenant", "schedule", "bill_on"],
-                condition=Q(schedule__isnull=False) & ~Q(status="void"),
+                condition=Q(schedule__isnull=False, threshold_number__isnull=True)
+                & ~Q(status="void"),
                 name="invoice_once_per_schedule_and_date",
+            ),
+            models.UniqueConstraint(
+                fields=["tenant", "schedule", "threshold_number"],
+                condition=Q(threshold_number__isnull=False),
+                name="invoice_once_per_threshold",  # void ones too: a threshold is passed once
+            ),
+            models.CheckConstraint(
+                name="invoice_threshold_has_schedule",
+                condition=Q(threshold_number__isnull=True) | Q(schedule__isnull=False),
             ),
         ]
         indexes = [
@@ -223,7 +236,8 @@ class InvoiceLine(TenantModel):
     invoice = TenantForeignKey(Invoice, on_delete=models.CASCADE, related_name="lines")
     key = models.CharField(max_length=160)  # stable across recalculations: item:service_start
     position = models.PositiveIntegerField()
-    kind = models.CharField(max_length=8, default="item")  # item, minimum, manual
+    # item, minimum, manual; on a threshold invoice progress, and where that is taken off billed
+    kind = models.CharField(max_length=8, default="item")
     item_key = models.CharField(max_length=100, blank=True)
     product_code = models.CharField(max_length=60, blank=True)
     description = models.CharField(max_length=300)

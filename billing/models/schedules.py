@@ -35,6 +35,8 @@ class BillingSchedule(TenantModel):
     grace_hours = models.PositiveSmallIntegerField(default=24)
     auto_issue = models.BooleanField(default=False)  # drafts go out by themselves when they pass
     auto_send = models.BooleanField(default=False)
+    # Usage is billed ahead of its period whenever this much has accrued; null: at its end only.
+    threshold_amount = models.DecimalField(max_digits=19, decimal_places=4, null=True, blank=True)
     terms = models.JSONField()  # monetization.pricing.terms
     terms_sha256 = models.CharField(max_length=64)  # of the signed terms
     periods_until = models.DateField(null=True, blank=True)  # period rows exist up to this day
@@ -50,6 +52,10 @@ class BillingSchedule(TenantModel):
                 fields=["tenant", "order_form"],
                 condition=Q(order_form__isnull=False) & ~Q(status="cancelled"),
                 name="schedule_once_per_order_form",
+            ),
+            models.CheckConstraint(
+                name="schedule_threshold_positive",
+                condition=Q(threshold_amount__isnull=True) | Q(threshold_amount__gt=0),
             ),
         ]
         indexes = [models.Index(fields=["tenant", "customer"], name="schedule_by_customer")]

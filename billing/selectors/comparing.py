@@ -20,6 +20,7 @@ from billing.domain.comparison import (
     unexplained,
 )
 from billing.models import Invoice
+from billing.selectors.claimed import BILLED
 from monetization.tenancy.bulk import bulk_cursor
 
 TREND_MONTHS = 13
@@ -50,9 +51,9 @@ class Comparison:
 def compare(rows: Sequence[Invoice]) -> dict[UUID, Comparison]:
     """Compare invoices with those before them, in two queries however many there are."""
     schedules = {row.schedule_id for row in rows if row.schedule_id}
-    history: dict[UUID, list[Any]] = defaultdict(list)
+    history: dict[UUID | None, list[Any]] = defaultdict(list)
     for each in (
-        Invoice.objects.filter(schedule__in=schedules)
+        Invoice.objects.filter(schedule__in=schedules, threshold_number__isnull=True)
         .exclude(status=Invoice.Status.VOID)
         .order_by("bill_on")
         .values("id", "schedule_id", "bill_on", "total_amount")
@@ -60,7 +61,8 @@ def compare(rows: Sequence[Invoice]) -> dict[UUID, Comparison]:
         history[each["schedule_id"]].append(each)
     compared: dict[UUID, Comparison] = {}
     for row in rows:
-        known = history[row.schedule_id] if row.schedule_id else []
+        is_alone = row.schedule_id is None or row.threshold_number is not None
+        known = [] if is_alone else history[row.schedule_id]
         earlier = [h for h in known if h["bill_on"] < row.bill_on]
         trend = [h["total_amount"] for h in earlier[1 - TREND_MONTHS :]]
         compared[row.id] = Comparison(
@@ -99,11 +101,13 @@ class _StoredLine(NamedTuple):
     is_usage: bool
     is_flagged: bool
     position: int
+    kind: str
 
 
 _LINES = """
 SELECT invoice_id, key, item_key, description, service_start, service_end, quantity, amount,
-       tax_amount, explanation::text, is_manual, reading_id IS NOT NULL, is_flagged, position
+       tax_amount, explanation::text, is_manual, reading_id IS NOT NULL, is_flagged, position,
+       kind
   FROM billing_invoiceline
  WHERE tenant_id = current_tenant_id() AND invoice_id = ANY(%b) ORDER BY position, key
 """
@@ -122,7 +126,7 @@ def _stored_lines(invoice_ids: Sequence[UUID]) -> dict[UUID, list[_StoredLine]]:
 def _compared(lines: Sequence[_StoredLine]) -> list[ComparedLine]:
     return [
         ComparedLine(
-            line.item_key or line.key,
+            f"{BILLED}:{line.item_key}" if line.kind == BILLED else line.item_key or line.key,
             line.description,
             line.service_start,
             line.service_end,
@@ -158,6 +162,7 @@ SELECT i.id, h.id, h.total_amount, coalesce(b.requires_purchase_order, false),
     SELECT e.id, e.total_amount FROM billing_invoice e
      WHERE e.tenant_id = i.tenant_id AND e.schedule_id = i.schedule_id
        AND e.bill_on < i.bill_on AND e.status <> 'void'
+       AND e.threshold_number IS NULL AND i.threshold_number IS NULL
      ORDER BY e.bill_on DESC LIMIT 1) h ON true
  WHERE i.tenant_id = current_tenant_id() AND i.id = ANY(%b)
 """
@@ -223,4 +228,5 @@ def _line_facts(lines: Sequence[_StoredLine]) -> list[LineFacts]:
             (line.service_end - line.service_start).days,
         )
         for line in lines
+        if line.kind != BILLED  # the rules look at the period, however it was billed
     ]

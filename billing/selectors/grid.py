@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models import Case, Count, Exists, F, OuterRef, Q, QuerySet, Subquery, Sum, When
 from django.db.models.functions import Coalesce
 
 from billing.models import AssertionFailure, Invoice
@@ -58,7 +58,7 @@ SORTS = tuple(_SORTS)
 def invoices(wanted: InvoiceFilter, *, today: date) -> QuerySet[Invoice]:
     """Return the grid's invoices, each with ``previous`` (last month's total) and ``change``."""
     rows = Invoice.objects.select_related("customer", "legal_entity").annotate(
-        previous=_previous_total()
+        previous=Case(When(threshold_number__isnull=True, then=_previous_total()))
     )
     rows = rows.annotate(change=F("total_amount") - Coalesce(F("previous"), ZERO))
     if wanted.search:
@@ -113,6 +113,7 @@ def _previous_total() -> Subquery:
         Invoice.objects.filter(
             schedule=OuterRef("schedule"),
             bill_on__lt=OuterRef("bill_on"),
+            threshold_number__isnull=True,
         )
         .exclude(status=Invoice.Status.VOID)
         .order_by("-bill_on")

@@ -85,6 +85,12 @@ def accrued_of_schedule(*, schedule_id: UUID, now: datetime) -> list[AccruedBill
 
 
 @transaction.atomic
+def accrued_of_schedules(*, schedule_ids: Sequence[UUID], now: datetime) -> list[AccruedBill]:
+    """Return the coming invoices of schedules, by billing date."""
+    return _accrued(BillingSchedule.objects.filter(id__in=list(schedule_ids)), now)
+
+
+@transaction.atomic
 def accrued_of_customers(*, customer_ids: Sequence[UUID], now: datetime) -> list[AccruedBill]:
     """Return the coming invoices of every schedule of some customers, by billing date.
 
@@ -105,13 +111,14 @@ def totals_by_currency(bills: Iterable[AccruedBill]) -> list[AccruedTotal]:
 
 
 def _accrued(schedules: QuerySet[BillingSchedule], now: datetime) -> list[AccruedBill]:
-    is_open = Invoice.objects.filter(schedule=OuterRef("id"), status__in=OPEN_STATES)
+    periods = Invoice.objects.filter(threshold_number__isnull=True, status__in=OPEN_STATES)
+    is_open = periods.filter(schedule=OuterRef("id"))
     rows = schedules.filter(Q(status__in=RUNNING) | Exists(is_open)).select_related("customer")
     by_id = {schedule.id: schedule for schedule in rows}
     if not by_id:
         return []
     opened = list(
-        Invoice.objects.filter(schedule__in=list(by_id), status__in=OPEN_STATES)
+        periods.filter(schedule__in=list(by_id))
         .select_related("schedule", "customer")
         .order_by("bill_on")
     )

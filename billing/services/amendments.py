@@ -248,7 +248,9 @@ def _give_back(
 def _first_invoice(schedule: BillingSchedule, now: datetime) -> Invoice:
     """Return the invoice of the first billing date; one that starts later is opened ahead."""
     first: Invoice | None = (
-        schedule.invoices.filter(status__in=OPEN_STATES).order_by("bill_on").first()
+        schedule.invoices.filter(status__in=OPEN_STATES, threshold_number__isnull=True)
+        .order_by("bill_on")
+        .first()
     )
     if first is not None:
         return first

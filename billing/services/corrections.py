@@ -14,6 +14,7 @@ from billing.domain import lifecycle, posting_rules
 from billing.domain.assertions import SECOND_PERSON_CREDITS, read_parameters
 from billing.domain.credit_notes import LineCredit, MoreThanInvoiced, credit_line
 from billing.models import AssertionRule, CreditNote, CreditNoteLine, Invoice, InvoiceLine
+from billing.selectors.claimed import issued_period_of
 from billing.services.approvals import SecondPersonNeeded
 from billing.services.invoicing import document_of, line_amounts, locked_positions
 from billing.services.numbering import next_number
@@ -30,6 +31,10 @@ class InvoiceNotIssued(Refusal):
 
 class InvoiceIsSettled(Refusal):
     """Money or credit was already applied; a credit note is the way."""
+
+
+class TakenOffElsewhere(Refusal):
+    """The invoice of the period, which is issued, takes off what this one billed."""
 
 
 class LineNotOnInvoice(Refusal):
@@ -52,6 +57,7 @@ def void_invoice(*, invoice_id: UUID, reason: str, now: datetime) -> Invoice:
 
     :raises InvoiceNotIssued: if it is not issued.
     :raises InvoiceIsSettled: if a payment or credit note touches it.
+    :raises TakenOffElsewhere: for a threshold invoice whose period is issued.
     """
     invoice = _locked(invoice_id)
     if invoice.status != Invoice.Status.ISSUED or invoice.issued_on is None:
@@ -60,6 +66,10 @@ def void_invoice(*, invoice_id: UUID, reason: str, now: datetime) -> Invoice:
         raise InvoiceIsSettled(f"{invoice.number} is written off; take that back first")
     if invoice.paid_amount or invoice.credited_amount:
         raise InvoiceIsSettled(f"{invoice.number} is paid or credited in part; credit the rest")
+    if invoice.threshold_number is not None and (whole := issued_period_of(invoice)):
+        raise TakenOffElsewhere(
+            f"{invoice.number} was taken off {whole.number}; void that first, or credit this one"
+        )
     lines = list(invoice.lines.order_by("position"))
     positions = locked_positions(invoice)
     invoice.status = lifecycle.next_state(lifecycle.INVOICE, invoice.status, "void")

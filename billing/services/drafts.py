@@ -7,14 +7,15 @@ from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Max
+from django.utils import timezone
 
 from billing.domain.manual_lines import EntryInvalid, ManualEntry, price_entry
 from billing.domain.tax import line_tax, percent_for
-from billing.models import Invoice, InvoiceLine
+from billing.models import BillingSchedule, Invoice, InvoiceLine
 from billing.services.approvals import withdraw_approvals
 from billing.services.assertions import check
 from billing.services.calculation import TOTALS, set_totals, sums
-from billing.services.invoicing import OPEN_STATES
+from billing.services.invoicing import OPEN_STATES, recalculate_invoices
 from monetization.catalog.models import Product
 from monetization.customers.models import Customer
 from monetization.events.services import append_event
@@ -185,15 +186,28 @@ def create_one_off(
 
 @transaction.atomic
 def discard_one_off(*, invoice_id: UUID) -> None:
-    """Delete a draft that bills no contract.
+    """Delete a draft that bills no contract, or bills one ahead at a threshold it had.
 
     :raises InvoiceNotOpen: if it is issued or void.
     :raises InvoiceHasSchedule: if a contract bills with it.
     """
     invoice = _open(invoice_id)
-    if invoice.schedule_id is not None:
+    schedule = invoice.schedule
+    if schedule is not None and invoice.threshold_number is not None:
+        _refuse_returning(schedule)
+    elif schedule is not None:
         raise InvoiceHasSchedule("this invoice bills a contract; suspend or cancel the schedule")
     invoice.delete()
+    if schedule is not None:
+        waiting = schedule.invoices.filter(status__in=OPEN_STATES)
+        recalculate_invoices(invoice_ids=waiting.values_list("id", flat=True), now=timezone.now())
+
+
+def _refuse_returning(schedule: BillingSchedule) -> None:
+    if schedule.threshold_amount is not None:
+        raise InvoiceHasSchedule(
+            f"take the threshold off {schedule.number} first, or this draft comes back"
+        )
 
 
 def entry_of(line: InvoiceLine) -> ManualEntry:

@@ -16,6 +16,7 @@ from billing.services.issuing import (
     InvoiceHasNoLines,
     InvoiceNotDraft,
     ServiceNotOver,
+    ThresholdInvoiceOpen,
     content_hash,
     document_of,
     issue_invoice,
@@ -35,6 +36,7 @@ __all__ = [
     "InvoiceHasNoLines",
     "InvoiceNotDraft",
     "ServiceNotOver",
+    "ThresholdInvoiceOpen",
     "advance_schedule",
     "content_hash",
     "document_of",
@@ -107,6 +109,7 @@ def _open_invoice(
     invoice, _ = Invoice.objects.exclude(status=Invoice.Status.VOID).get_or_create(
         schedule=schedule,
         bill_on=bill_on,
+        threshold_number=None,
         defaults={
             "customer": customer,
             "legal_entity_id": schedule.legal_entity_id,
@@ -163,6 +166,9 @@ def preview_invoices(*, invoice_ids: Iterable[UUID], now: datetime) -> list[Invo
 def _due(invoice_ids: Iterable[UUID], now: datetime) -> QuerySet[Invoice]:
     """Return the open invoices that would be computed, in one order for every transaction."""
     ids = outdated(list(invoice_ids), now=now)
-    found: QuerySet[Invoice] = Invoice.objects.filter(id__in=ids, status__in=OPEN_STATES)
+    # A threshold invoice says what had accrued when it was made; it stays as it is.
+    found: QuerySet[Invoice] = Invoice.objects.filter(
+        id__in=ids, status__in=OPEN_STATES, threshold_number__isnull=True
+    )
     # Terms are long; many contracts have the same ones, and those are read once.
     return found.select_related("schedule", "customer").defer("schedule__terms").order_by("id")

@@ -13,6 +13,7 @@ from django.db.models import Max
 from billing.domain import lifecycle, posting_rules
 from billing.domain.posting_rules import Document, LineAmount, Position
 from billing.models import BillingPeriod, BillingSchedule, Invoice, InvoiceLine
+from billing.selectors.claimed import open_thresholds
 from billing.services.approvals import unapproved
 from billing.services.assertions import failing
 from billing.services.numbering import next_numbers
@@ -43,6 +44,10 @@ class ServiceNotOver(Refusal):
     """A one-off invoice bills what was delivered: its revenue is earned with it."""
 
 
+class ThresholdInvoiceOpen(Refusal):
+    """What an invoice takes off must be billed first."""
+
+
 class GracePeriodRunning(Refusal):
     """Late usage may still arrive; the contract waits before it bills."""
 
@@ -64,6 +69,7 @@ def issue_invoice(
     :raises ServiceNotOver: if a one-off invoice bills days to come.
     :raises SecondPersonNeeded: above the company's limit, unless somebody else approved it.
     :raises GracePeriodRunning: before the contract's grace period is over.
+    :raises ThresholdInvoiceOpen: if it takes off what a draft bills.
     :raises PeriodClosed: if the books of the invoice date are closed.
     """
     outcomes = issue_invoices(
@@ -107,6 +113,7 @@ def issue_invoices(
         lines[line.invoice_id].append(line)
     refused: dict[UUID, Refusal] = {} if ignore_grace else _within_grace(rows, now)
     refused |= unapproved(rows)
+    refused |= _taking_off_drafts(rows)
     for row in rows:
         why = _unissuable(row, lines[row.id], issued_on)
         if why is not None:
@@ -229,6 +236,16 @@ def _unissuable(invoice: Invoice, lines: Sequence[InvoiceLine], issued_on: date)
             f"runs to {invoice.period_end - timedelta(days=1):%d %b %Y}; bill it through a schedule"
         )
     return None
+
+
+def _taking_off_drafts(rows: Sequence[Invoice]) -> dict[UUID, Refusal]:
+    return {
+        invoice_id: ThresholdInvoiceOpen(
+            f"it takes off what threshold invoice {', '.join(map(str, numbers))} bills, which is a"
+            " draft; issue that first"
+        )
+        for invoice_id, numbers in open_thresholds(rows).items()
+    }
 
 
 def _within_grace(rows: Sequence[Invoice], now: datetime) -> dict[UUID, Refusal]:

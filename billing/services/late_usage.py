@@ -86,6 +86,7 @@ def late_invoices(*, since: date, until: date, now: datetime) -> list[LateInvoic
     rows = InvoiceLine.objects.filter(
         invoice__status=Invoice.Status.ISSUED,
         invoice__schedule__isnull=False,
+        invoice__threshold_number__isnull=True,  # the period's invoice bills what comes after
         invoice__bill_on__gte=since,
         invoice__bill_on__lt=until,
         reading__isnull=False,
@@ -217,7 +218,9 @@ def _credit(late: LateInvoice, reason: str, now: datetime) -> CreditNote:
 
 def _bill(late: LateInvoice, now: datetime) -> dict[str, InvoiceLine]:
     target = (
-        Invoice.objects.filter(schedule=late.invoice.schedule, status__in=OPEN_STATES)
+        Invoice.objects.filter(
+            schedule=late.invoice.schedule, status__in=OPEN_STATES, threshold_number__isnull=True
+        )
         .order_by("bill_on")
         .first()
     )

@@ -12,6 +12,11 @@ from billing.services.corrections import void_invoice
 from billing.services.drafts import copy_manual_lines
 from billing.services.invoicing import recalculate_invoices
 from monetization.events.services import append_event
+from monetization.kernel.errors import Refusal
+
+
+class NotReissued(Refusal):
+    """A threshold invoice is not drafted again: its moment has passed."""
 
 
 @transaction.atomic
@@ -22,6 +27,7 @@ def void_and_reissue(*, invoice_id: UUID, reason: str, now: datetime) -> Invoice
     address, and carries the manual lines, memo and purchase order over. It names what it
     replaces.
 
+    :raises NotReissued: for a threshold invoice.
     :raises InvoiceNotIssued: if it is not issued.
     :raises InvoiceIsSettled: if a payment, a credit note or a write-off touches it.
     """
@@ -30,6 +36,10 @@ def void_and_reissue(*, invoice_id: UUID, reason: str, now: datetime) -> Invoice
         .select_related("customer")
         .get(id=invoice_id)
     )
+    if old.threshold_number is not None:
+        raise NotReissued(
+            f"{old.number} billed usage ahead; void it, and the period's invoice bills it instead"
+        )
     periods = list(old.periods.values_list("id", flat=True))
     old = void_invoice(invoice_id=old.id, reason=reason, now=now)
     customer = old.customer

@@ -1,6 +1,7 @@
 """Schedules: what is billed, when, and from which signed terms."""
 
 from datetime import date
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -19,10 +20,12 @@ from billing.services.automatic import set_automatic
 from billing.services.invoicing import advance_schedule, recalculate_invoices
 from billing.services.schedules import activate_schedule, change_status, create_schedule
 from billing.services.seats import record_seats
+from billing.services.thresholds import ThresholdInvalid, set_threshold
 from billing.web.seats import SeatForm
 from monetization.events.models import Event
 from monetization.interface.access import member_required
 from monetization.interface.htmx import done, refused
+from monetization.kernel.decimals import NotExact, exact_decimal, plain
 from monetization.kernel.errors import Refusal
 from monetization.pricing.terms import OrderTerms, terms_from_data, terms_hash
 from monetization.tenancy.models import tenant_today
@@ -75,6 +78,8 @@ def _page(
             "seat_rows": schedule.seat_balances.order_by("-effective_on", "item_key")[:50],
             "schedule": schedule,
             "terms": terms,
+            "has_usage": any(item.kind == "usage" for one in terms.phases for item in one.items),
+            "threshold": plain(schedule.threshold_amount) if schedule.threshold_amount else "",
             "phases": _phases(schedule, terms, tenant_today()),
             "as_signed": terms_hash(terms) == schedule.terms_sha256,
             "invoices": schedule.invoices.order_by("-bill_on")[:24],
@@ -149,6 +154,9 @@ def schedule_action(request: HttpRequest, schedule_id: UUID) -> HttpResponse:
                     now=now,
                 )
                 return done(request, "Saved.", to)
+            elif action == "threshold":
+                set_threshold(schedule_id=schedule.id, amount=_threshold(request), now=now)
+                return done(request, "Saved.", to)
             elif action in ("suspend", "resume", "cancel"):
                 change_status(schedule_id=schedule.id, action=action, now=now)
             elif action != "advance":
@@ -165,6 +173,16 @@ def schedule_action(request: HttpRequest, schedule_id: UUID) -> HttpResponse:
         "advance": "Up to date.",
     }[action]
     return done(request, f"{words} {len(opened)} invoices opened." if opened else words, to)
+
+
+def _threshold(request: HttpRequest) -> Decimal | None:
+    written = request.POST.get("threshold_amount", "").strip()
+    if not written:
+        return None
+    try:
+        return exact_decimal(written)
+    except NotExact as problem:
+        raise ThresholdInvalid(f"threshold_amount: {problem}") from None
 
 
 @member_required("schedules:read")

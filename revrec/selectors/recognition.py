@@ -1,6 +1,6 @@
 """What should be earned by the end of a month, and what is posted."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -9,6 +9,7 @@ from uuid import UUID
 from django.db.models import Q, Sum
 
 from billing.models import BillingSchedule, CreditNoteLine, Invoice, InvoiceLine, UnusedTime
+from billing.selectors.claimed import BILLED, PROGRESS, billed_key, credited_of
 from metering.selectors import usage_by_day
 from monetization.kernel.money import Money, allocate
 from monetization.kernel.period import Period
@@ -68,6 +69,10 @@ def should_be_recognized(schedules: Iterable[BillingSchedule], month: date) -> d
         schedule = by_id[credit.invoice_line.invoice.schedule_id]
         whole = Money(credit.amount, schedule.currency)
         add(schedule.id, credit.item_key, -_days_before(credit.invoice_line, whole, end))
+    for line, given_up in _given_up_ahead(by_id, end):
+        schedule = by_id[line.invoice.schedule_id]
+        amount = Money(given_up, schedule.currency)
+        add(schedule.id, line.item_key, -_days_before(line, amount, end))
     return earned
 
 
@@ -97,8 +102,41 @@ def _credits(by_id: dict[UUID, BillingSchedule], end: date) -> list[CreditNoteLi
         CreditNoteLine.objects.filter(
             invoice_line__invoice__schedule__in=list(by_id),
             invoice_line__service_start__lt=end,
-        ).select_related("invoice_line__invoice")
+        )
+        .exclude(invoice_line__kind=PROGRESS)
+        .select_related("invoice_line__invoice")
     )
+
+
+def _given_up_ahead(
+    by_id: dict[UUID, BillingSchedule], end: date
+) -> Iterator[tuple[InvoiceLine, Decimal]]:
+    """Yield what was credited of threshold invoices and not billed by their period's invoice.
+
+    The period's invoice takes off what stands billed when it is issued, so a credit before then
+    gives nothing up; one after then does.
+    """
+    lines = list(
+        InvoiceLine.objects.filter(
+            kind=PROGRESS,
+            invoice__schedule__in=list(by_id),
+            service_start__lt=end,
+            credits__isnull=False,
+        )
+        .distinct()
+        .select_related("invoice")
+    )
+    credited = credited_of([line.id for line in lines])
+    for line in lines:
+        number = line.invoice.threshold_number or 0
+        whole = InvoiceLine.objects.filter(
+            kind=BILLED,
+            key=billed_key(line.key, number),
+            invoice__schedule=line.invoice.schedule_id,
+            invoice__status=Invoice.Status.ISSUED,
+        ).first()
+        if whole is not None:
+            yield line, credited[line.id] - Decimal(whole.explanation["credited"])
 
 
 def _part_before(line: InvoiceLine, schedule: BillingSchedule, amount: Money, end: date) -> Money:

@@ -73,7 +73,11 @@ def compute(
         ComputedInvoice(
             outcome.work.invoice,
             (*outcome.lines(), *outcome.manual),
-            {key: line.period.starts_at for key, line in outcome.fresh.items()},
+            {
+                key: line.period.starts_at
+                for key, line in outcome.fresh.items()
+                if line.period is not None
+            },
             outcome.subtotal,
             outcome.tax,
         )

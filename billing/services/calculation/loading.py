@@ -1,10 +1,14 @@
 """What invoices are computed from: their contract's terms, their periods, what was measured."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
 
-from billing.models import BillingPeriod, Invoice
+from billing.models import BillingPeriod, Invoice, InvoiceLine
+from billing.selectors.claimed import BILLED, ClaimedLine, billed_key, claimed_of_schedules
 from billing.selectors.schedules import (
     PERIOD_COLUMNS,
     PeriodRow,
@@ -16,6 +20,7 @@ from billing.services.measuring import balances_in, detail_usage, held_seats
 from metering.models import Meter, UsageReading
 from metering.selectors import ReadingRequest, measure
 from metering.services import take_readings
+from monetization.kernel.money import Money
 from monetization.pricing.estimate import Measured
 from monetization.pricing.prices import Seat
 from monetization.pricing.terms import OVERAGE_SUFFIX, OrderTerms
@@ -32,6 +37,7 @@ class Work:
     charges: list[ChargePeriod] = field(default_factory=list)
     readings: dict[tuple[str, date], UsageReading] = field(default_factory=dict)
     measured: dict[tuple[str, date], Measured] = field(default_factory=dict)
+    claimed: list[ClaimedLine] = field(default_factory=list)
 
 
 def load(invoices: Sequence[Invoice], waiting: Sequence[BillingPeriod] = ()) -> list[Work]:
@@ -53,7 +59,41 @@ def load(invoices: Sequence[Invoice], waiting: Sequence[BillingPeriod] = ()) -> 
         work = works[row.invoice_id]
         work.periods.append(row)
         work.charges.append(charge_period(work.terms, row))
+    _load_claimed(list(works.values()))
     return list(works.values())
+
+
+def _load_claimed(works: Sequence[Work]) -> None:
+    """Take what threshold invoices claimed; of an issued invoice, what it says it took off."""
+    by_schedule = claimed_of_schedules(
+        {work.invoice.schedule_id for work in works if work.invoice.schedule_id}
+    )
+    if not by_schedule:
+        return
+    issued = [work.invoice.id for work in works if work.invoice.status == Invoice.Status.ISSUED]
+    said = {
+        (row[0], row[1]): row[2]
+        for row in InvoiceLine.objects.filter(invoice__in=issued, kind=BILLED).values_list(
+            "invoice_id", "key", "explanation"
+        )
+    }
+    for work in works:
+        if work.invoice.schedule_id is None:
+            continue
+        standing = [one for one in by_schedule[work.invoice.schedule_id] if not one.is_void]
+        if work.invoice.status == Invoice.Status.ISSUED:
+            standing = [kept for one in standing if (kept := _as_said(one, work.invoice, said))]
+        work.claimed = standing
+
+
+def _as_said(
+    line: ClaimedLine, invoice: Invoice, said: dict[tuple[UUID, str], dict[str, Any]]
+) -> ClaimedLine | None:
+    explanation = said.get((invoice.id, billed_key(line.key, line.threshold_number)))
+    if explanation is None:
+        return None
+    credited = Money(Decimal(explanation["credited"]), invoice.currency)
+    return line._replace(claimed=replace(line.claimed, credited=credited))
 
 
 def measure_usage(works: Sequence[Work], now: datetime, *, keep: bool = True) -> None:

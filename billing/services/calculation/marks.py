@@ -38,7 +38,7 @@ lines AS (
 SELECT i.id, md5(concat_ws('|', %b::text, i.status, s.terms_sha256, p.all_of_them, p.begun,
          l.n, l.net, l.tax, i.subtotal_amount, i.tax_amount, i.tax_treatment, i.tax_percent,
          i.change_note, i.purchase_order, c.tax_percent, c.country, b.requires_purchase_order,
-         before.id, before.total_amount, before.calculated_at)) AS mark
+         before.id, before.total_amount, before.calculated_at, claimed.those)) AS mark
   FROM wanted w JOIN billing_invoice i ON i.id = w.id
   JOIN customers_customer c ON c.id = i.customer_id
   LEFT JOIN billing_customerbilling b ON b.customer_id = i.customer_id
@@ -48,7 +48,12 @@ SELECT i.id, md5(concat_ws('|', %b::text, i.status, s.terms_sha256, p.all_of_the
   LEFT JOIN LATERAL (
     SELECT h.id, h.total_amount, h.calculated_at FROM billing_invoice h
      WHERE h.schedule_id = i.schedule_id AND h.bill_on < i.bill_on AND h.status <> 'void'
-     ORDER BY h.bill_on DESC LIMIT 1) before ON true
+       AND h.threshold_number IS NULL ORDER BY h.bill_on DESC LIMIT 1) before ON true
+  LEFT JOIN LATERAL (
+    SELECT string_agg(concat_ws(' ', t.id, t.status, t.number, t.total_amount, t.credited_amount),
+                      ',' ORDER BY t.threshold_number) AS those
+      FROM billing_invoice t
+     WHERE t.schedule_id = i.schedule_id AND t.threshold_number IS NOT NULL) claimed ON true
 """
 
 _KEEP = f"""

@@ -1,7 +1,7 @@
 """One invoice computed: what it should say, beside what it says."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -12,11 +12,12 @@ import orjson
 from billing.domain.recalculation import LineChange, LineState, changed_lines
 from billing.domain.tax import line_tax, percent_for
 from billing.models import InvoiceLine
+from billing.selectors.claimed import billed_key
 from billing.selectors.schedules import PeriodRow
 from billing.services.calculation.loading import Work
 from billing.services.earlier import EarlierLines, measured_before
 from monetization.kernel.money import Money, total
-from monetization.pricing.estimate import PricedLine, price_periods
+from monetization.pricing.estimate import PricedLine, price_periods, taken_off
 from monetization.tenancy.bulk import bulk_cursor
 
 EXACT = Decimal("1e-30")
@@ -52,8 +53,9 @@ class FreshLine:
 
     position: int
     priced: PricedLine
-    period: PeriodRow
+    period: PeriodRow | None  # None: it takes off what was billed before
     tax: Decimal
+    percent: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,6 @@ class Outcome:
     changes: tuple[LineChange, ...]
     subtotal: Decimal
     tax: Decimal
-    percent: Decimal
 
     def change(self) -> InvoiceChange:
         return InvoiceChange(
@@ -88,9 +89,13 @@ class Outcome:
 
     def _row(self, line: FreshLine) -> InvoiceLine:
         work, priced, period = self.work, line.priced, line.period
-        is_minimum = priced.kind == "minimum"
-        item = None if is_minimum else work.terms.phase(priced.phase_key).item(priced.item_key)
-        reading = work.readings.get((priced.item_key, priced.service.start))
+        item = (
+            None
+            if priced.kind == "minimum"
+            else work.terms.phase(priced.phase_key).item(priced.item_key)
+        )
+        place = (priced.item_key, priced.service.start)
+        reading = work.readings.get(place) if period else None
         return InvoiceLine(
             invoice_id=work.invoice.id,
             key=priced.key,
@@ -105,14 +110,14 @@ class Outcome:
             unit_price=priced.unit_price,
             exact_amount=priced.exact.quantize(EXACT),
             amount=priced.amount.amount,
-            tax_percent=self.percent,
+            tax_percent=line.percent,
             tax_amount=line.tax,
             explanation=priced.explanation,
             price_version_id=UUID(item.price_version_id)
             if item and item.price_version_id
             else None,
             reading=reading,  # of a figure that is not kept, this is the only copy
-            billing_period_id=period.id,
+            billing_period_id=period.id if period else None,
             is_flagged=priced.is_flagged,
         )
 
@@ -163,13 +168,15 @@ def _outcome(
     fresh = {}
     for position, line in enumerate(priced, start=1):
         row = rows[line.kind, line.item_key, line.service.start]
-        fresh[line.key] = FreshLine(position, line, row, line_tax(line.amount, percent).amount)
+        tax = line_tax(line.amount, percent).amount
+        fresh[line.key] = FreshLine(position, line, row, tax, percent)
+    fresh |= _taken_off(work, fresh)
     before = {line.key: _stored(line) for line in existing}
     after = {key: _computed(line) for key, line in fresh.items()}
     changes = changed_lines(before=before, after=after)
     differing = {change.key for change in changes}
     stale = [line.id for line in existing if line.key in differing]
-    subtotal, tax = sums(manual, invoice.currency)
+    subtotal, taxes_by_hand = sums(manual, invoice.currency)
     amounts = [line.priced.amount for line in fresh.values()]
     taxes = [Money(line.tax, invoice.currency) for line in fresh.values()]
     return Outcome(
@@ -181,9 +188,23 @@ def _outcome(
         _newer_readings(work, existing, fresh, differing),
         changes,
         (subtotal + total(amounts, invoice.currency)).amount,
-        (tax + total(taxes, invoice.currency)).amount,
-        percent,
+        (taxes_by_hand + total(taxes, invoice.currency)).amount,
     )
+
+
+def _taken_off(work: Work, fresh: Mapping[str, FreshLine]) -> dict[str, FreshLine]:
+    """Return the lines that take off what threshold invoices claimed, at the tax of their own."""
+    found: dict[str, FreshLine] = {}
+    for one in work.claimed:
+        whole = fresh.get(one.key)
+        if whole is None or not one.claimed.stands:
+            continue
+        key = billed_key(one.key, one.threshold_number)
+        line = taken_off(whole.priced, one.claimed, key=key)
+        position = len(fresh) + len(found) + 1
+        tax = line_tax(line.amount, one.tax_percent).amount
+        found[key] = FreshLine(position, line, None, tax, one.tax_percent)
+    return found
 
 
 def _stored(line: StoredLine) -> LineState:
@@ -222,7 +243,7 @@ def _newer_readings(
     moved = []
     for line in existing:
         new = fresh.get(line.key)
-        if new is None or line.key in differing:
+        if new is None or new.period is None or line.key in differing:
             continue
         reading = work.readings.get((new.priced.item_key, new.priced.service.start))
         if reading is not None and reading.id != line.reading_id:

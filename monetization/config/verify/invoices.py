@@ -8,6 +8,7 @@ from django.db.models import Prefetch
 
 from billing.domain.tax import line_tax
 from billing.models import Invoice, InvoiceLine
+from billing.selectors.claimed import BILLED, PROGRESS
 from billing.services.invoicing import content_hash
 from monetization.config.verify.base import Books, Found, check, compare, listed, violations
 from monetization.kernel.decimals import plain
@@ -146,6 +147,8 @@ def lines_priced_as_signed(books: Books) -> Found:
         *(f"billing_period__{name}" for name in _SPANS),
         computed=True,
     ):
+        if line["kind"] in (PROGRESS, BILLED):
+            continue  # parts of lines that are priced as signed
         count += 1
         terms = books.terms.get(line["billing_period__schedule_id"])
         if terms is None:

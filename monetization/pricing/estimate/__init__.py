@@ -9,14 +9,17 @@ from monetization.pricing.estimate.items import (
 from monetization.pricing.estimate.lines import Component, PricedLine, line_key
 from monetization.pricing.estimate.once import PriceUse, SeatDays, check_price, price_once
 from monetization.pricing.estimate.periods import price_minimum, price_periods
+from monetization.pricing.estimate.progress import Claimed, Progress, price_progress, taken_off
 from monetization.pricing.estimate.whole import Estimate, estimate
 
 __all__ = [
+    "Claimed",
     "Component",
     "Estimate",
     "Measured",
     "PriceUse",
     "PricedLine",
+    "Progress",
     "SeatBalances",
     "SeatDays",
     "check_price",
@@ -26,5 +29,7 @@ __all__ = [
     "price_minimum",
     "price_once",
     "price_periods",
+    "price_progress",
     "rerate",
+    "taken_off",
 ]

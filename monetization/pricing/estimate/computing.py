@@ -58,6 +58,9 @@ def compute(
     """
     if explanation["kind"] == "minimum":
         return _compute_minimum(explanation)
+    if explanation["kind"] in ("progress", "billed"):
+        steps = _progress_parts(explanation)
+        return exact_of(steps), steps
     model = model or _model_of(explanation["model"])
     parts = _rated(explanation, model)
     if "pricing_unit" in explanation:
@@ -82,6 +85,27 @@ def _model_of(data: Any) -> ChargeModel:
 @lru_cache(maxsize=4096)
 def _model_from_text(text: bytes) -> ChargeModel:
     return price_from_data(orjson.loads(text))
+
+
+def _progress_parts(explanation: Mapping[str, Any]) -> list[Rated]:
+    """Return a line as it is by now less what was claimed of it, or what was claimed alone."""
+    if explanation["kind"] == "billed":
+        return _claimed_parts(explanation)
+    whole = rerate(explanation["of"]).amount
+    quantity = explanation["of"].get("quantity")
+    used = None if quantity is None else Decimal(quantity)
+    parts: list[Rated] = [Part("used", explanation["label"], used, None, whole)]
+    for claimed in explanation["claimed"]:
+        parts.extend(_claimed_parts(claimed))
+    return parts
+
+
+def _claimed_parts(claimed: Mapping[str, Any]) -> list[Rated]:
+    billed, credited = Decimal(claimed["billed"]), Decimal(claimed["credited"])
+    parts: list[Rated] = [Part("billed", claimed["label"], None, None, -billed)]
+    if credited:
+        parts.append(Part("credited", "Credited since", None, None, credited))
+    return parts
 
 
 def _scaled(part: Rated, factor: Exact) -> Rated:

@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("billing", "0011_automatic"),
+        ("billing", "0012_credit_requests"),
         ("customers", "0001_initial"),
         ("documents", "0002_templates"),
         ("quotes", "0005_counted_from"),

@@ -36,10 +36,7 @@ def void_and_reissue(*, invoice_id: UUID, reason: str, now: datetime) -> Invoice
         .select_related("customer")
         .get(id=invoice_id)
     )
-    if old.threshold_number is not None:
-        raise NotReissued(
-            f"{old.number} billed usage ahead; void it, and the period's invoice bills it instead"
-        )
+    _refuse_threshold(old)
     periods = list(old.periods.values_list("id", flat=True))
     old = void_invoice(invoice_id=old.id, reason=reason, now=now)
     customer = old.customer
@@ -81,3 +78,10 @@ def void_and_reissue(*, invoice_id: UUID, reason: str, now: datetime) -> Invoice
     draft.save(update_fields=TOTALS)
     check([draft], now=now)
     return draft
+
+
+def _refuse_threshold(invoice: Invoice) -> None:
+    if invoice.threshold_number is not None:
+        raise NotReissued(
+            f"{invoice.number} billed usage ahead; void it, and its period's invoice bills it instead"
+        )

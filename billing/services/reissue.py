@@ -83,5 +83,5 @@ def void_and_reissue(*, invoice_id: UUID, reason: str, now: datetime) -> Invoice
 def _refuse_threshold(invoice: Invoice) -> None:
     if invoice.threshold_number is not None:
         raise NotReissued(
-            f"{invoice.number} billed usage ahead; void it, and its period's invoice bills it instead"
+            f"{invoice.number} billed usage ahead; void it; its period's invoice bills it then"
         )

@@ -36,7 +36,7 @@ class AlertRule(TenantModel):
     customer = TenantForeignKey(Customer, null=True, blank=True, related_name="+")  # null: all
     basis = models.CharField(max_length=7, choices=Basis, default=Basis.AMOUNT)
     # Units, currency or percent. A percentage is of the units included, or of the commitment.
-    threshold = models.DecimalField(max_digits=38, decimal_places=12)
+    threshold = models.DecimalField(max_digits=60, decimal_places=12)
     currency = models.CharField(max_length=3, blank=True)  # of an amount of money
     direction = models.CharField(max_length=4, choices=Direction, default=Direction.UP)
     emails = models.JSONField(default=list)
@@ -76,9 +76,9 @@ class Alert(TenantModel):
     period_key = models.CharField(max_length=200)  # what the period is of
     period_start = models.DateField()
     period_end = models.DateField()  # exclusive
-    value = models.DecimalField(max_digits=38, decimal_places=12)
-    limit = models.DecimalField(max_digits=38, decimal_places=12)
-    base = models.DecimalField(max_digits=38, decimal_places=12, null=True)  # of a percentage
+    value = models.DecimalField(max_digits=60, decimal_places=12)
+    limit = models.DecimalField(max_digits=60, decimal_places=12)
+    base = models.DecimalField(max_digits=60, decimal_places=12, null=True)  # of a percentage
     unit = models.CharField(max_length=40)  # a meter's, or a currency
     event = TenantForeignKey(Event, null=True, blank=True, related_name="+")
     triggered_at = models.DateTimeField()

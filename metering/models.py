@@ -24,6 +24,8 @@ class Meter(TenantModel):
         LATEST = "latest", "Latest value"
         AVERAGE = "average", "Average"
         COUNT_UNIQUE = "count_unique", "Count of distinct values"
+        WEIGHTED_SUM = "weighted_sum", "Level weighted by time"
+        PRORATED_SUM = "prorated_sum", "Level weighted by days"
 
     key = models.SlugField(max_length=60)  # how prices and the API name it
     name = models.CharField(max_length=120)
@@ -31,9 +33,12 @@ class Meter(TenantModel):
     event_type = models.SlugField(max_length=100)  # type of the usage events that count
     aggregation = models.CharField(max_length=12, choices=Aggregation)
     value_property = models.CharField(max_length=100, blank=True)  # not for count
+    expression = models.CharField(max_length=500, blank=True)  # the value, instead of a property
     filters = models.JSONField(
         default=dict, blank=True
     )  # property -> allowed values; all must match
+    group_by = models.JSONField(default=list, blank=True)  # properties it is told apart by
+    carries_over = models.BooleanField(default=False)  # a level goes on from before the window
     version = models.PositiveIntegerField(default=1)  # the one that counts now
     rollup_id = models.UUIDField(null=True, editable=False)  # of its hourly sums, if not its id
     is_archived = models.BooleanField(default=False)
@@ -43,8 +48,8 @@ class Meter(TenantModel):
         constraints = [
             models.UniqueConstraint(fields=["tenant", "key"], name="meter_key_once"),
             models.CheckConstraint(
-                name="meter_value_property_unless_count",
-                condition=Q(aggregation="count") | ~Q(value_property=""),
+                name="meter_value_unless_count",
+                condition=Q(aggregation="count") | ~Q(value_property="", expression=""),
             ),
         ]
         indexes = [models.Index(fields=["tenant", "event_type"], name="meter_by_event_type")]
@@ -72,7 +77,10 @@ class MeterVersion(TenantModel):
     event_type = models.SlugField(max_length=100)
     aggregation = models.CharField(max_length=12, choices=Meter.Aggregation)
     value_property = models.CharField(max_length=100, blank=True)
+    expression = models.CharField(max_length=500, blank=True)
     filters = models.JSONField(default=dict, blank=True)
+    group_by = models.JSONField(default=list, blank=True)
+    carries_over = models.BooleanField(default=False)
     rollup_id = models.UUIDField(default=uuid7, editable=False)
     snapshot = models.TextField(blank=True)  # what was there before is counted by the rebuild
     created_at = models.DateTimeField()
@@ -107,7 +115,8 @@ class UsageReading(TenantModel):
     customer = TenantForeignKey(Customer, related_name="+")
     window_start = models.DateTimeField()
     window_end = models.DateTimeField()  # exclusive
-    quantity = models.DecimalField(max_digits=38, decimal_places=12)
+    time_zone = models.CharField(max_length=60, default="UTC")  # whose days a level counts
+    quantity = models.DecimalField(max_digits=60, decimal_places=12)
     event_count = models.BigIntegerField(default=0)
     snapshot = models.TextField()  # pg_current_snapshot()
     taken_at = models.DateTimeField()

@@ -205,6 +205,7 @@ def _outside_contracts(
             customer.id,
             meter_id,
             *(start_instant(day, customer.time_zone) for day in months[customer.id]),
+            customer.time_zone,
         )
         for _, meter_id, customer in places
     ]

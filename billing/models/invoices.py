@@ -243,7 +243,7 @@ class InvoiceLine(TenantModel):
     description = models.CharField(max_length=300)
     service_start = models.DateField()
     service_end = models.DateField()  # exclusive
-    quantity = models.DecimalField(max_digits=38, decimal_places=12, null=True)
+    quantity = models.DecimalField(max_digits=60, decimal_places=12, null=True)
     unit_price = models.DecimalField(max_digits=24, decimal_places=12, null=True)
     exact_amount = models.DecimalField(max_digits=60, decimal_places=30)  # before rounding
     amount = models.DecimalField(max_digits=19, decimal_places=4)  # rounded once

@@ -24,8 +24,8 @@ class LateUsageDecision(TenantModel):
     line_key = models.CharField(max_length=160)  # of the issued line, or of one it should have
     action = models.CharField(max_length=12, choices=Action)
     amount = models.DecimalField(max_digits=19, decimal_places=4)  # net, what is owed more
-    quantity_billed = models.DecimalField(max_digits=38, decimal_places=12, null=True)
-    quantity_now = models.DecimalField(max_digits=38, decimal_places=12, null=True)
+    quantity_billed = models.DecimalField(max_digits=60, decimal_places=12, null=True)
+    quantity_now = models.DecimalField(max_digits=60, decimal_places=12, null=True)
     target_line = TenantForeignKey(
         InvoiceLine, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
     )

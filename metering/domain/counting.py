@@ -1,6 +1,5 @@
 """Whether an event counts in a meter, and with which value. Pure."""
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -8,15 +7,12 @@ from typing import Any
 from uuid import UUID
 
 from metering.domain.events import stored_text
-from monetization.kernel.decimals import NotExact, exact_decimal
-
-# Text that counts as a number. One pattern for Python and Postgres, so that the hourly sums
-# and the raw events never disagree; every number an event can carry is stored in this form.
-NUMBER = r"-?(0|[1-9][0-9]{0,37})(\.[0-9]{1,12})?"
-_NUMBER = re.compile(NUMBER)
+from metering.domain.expressions import parse
+from metering.domain.numbers import counted_number
 
 Counter = Callable[[Mapping[str, Any]], Decimal | int | None]
 ADDITIVE = frozenset({"count", "sum", "average"})  # these can be kept as hourly sums
+WEIGHTED = frozenset({"weighted_sum", "prorated_sum"})  # by the time left in the window
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +25,9 @@ class MeterDefinition:
     value_property: str
     filters: Mapping[str, Any]  # property -> list of allowed values
     rollup_id: UUID | None = None  # under which its hourly sums are kept, if not its own
+    expression: str = ""  # the value, instead of a property
+    group_by: tuple[str, ...] = ()  # properties it is told apart by when it is read
+    carries_over: bool = False  # of a weighted one: its level goes on from before the window
 
     @property
     def rollup(self) -> UUID:
@@ -38,6 +37,10 @@ class MeterDefinition:
     def is_additive(self) -> bool:
         return self.aggregation in ADDITIVE
 
+    @property
+    def is_weighted(self) -> bool:
+        return self.aggregation in WEIGHTED
+
 
 def counter(meter: MeterDefinition) -> Counter:
     """Return the function that says what the measurements of an event of its type add.
@@ -45,7 +48,7 @@ def counter(meter: MeterDefinition) -> Counter:
     None: the event does not count. One without the value, or with one that is no number,
     does not count in a sum.
     """
-    value_of = _one if meter.aggregation == "count" else _number_of(meter.value_property)
+    value_of = _value_of(meter)
     if not meter.filters:
         return value_of
     filters = [
@@ -62,6 +65,14 @@ def counter(meter: MeterDefinition) -> Counter:
     return filtered
 
 
+def _value_of(meter: MeterDefinition) -> Counter:
+    if meter.aggregation == "count":
+        return _one
+    if meter.expression:
+        return parse(meter.expression).decimal
+    return _number_of(meter.value_property)
+
+
 def _one(_data: Mapping[str, Any]) -> int:
     return 1
 
@@ -74,17 +85,3 @@ def _number_of(name: str) -> Counter:
         return counted_number(value)
 
     return value_of
-
-
-def counted_number(value: object) -> Decimal | None:
-    """Return what a property's value counts: numbers, and text that is a plain number.
-
-    >>> counted_number("12.50"), counted_number("12e2")
-    (Decimal('12.50'), None)
-    """
-    if isinstance(value, str):
-        return Decimal(value) if _NUMBER.fullmatch(value) else None
-    try:
-        return exact_decimal(value)
-    except NotExact:
-        return None

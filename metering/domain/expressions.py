@@ -2,23 +2,27 @@
 
 Numbers, property names, ``+ - * /``, parentheses, and ``min``, ``max``, ``round``, ``ceil``,
 ``floor``, ``abs``, ``if(condition, then, else)`` with one comparison. Nothing is evaluated by
-Python: there is no attribute, no call of anything else, no loop.
+Python: there is no attribute, no call of anything else, no loop. Stores say the same in SQL
+(``metering/stores/expression_sql.py``), from the same tree.
 """
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
-from monetization.kernel.decimals import NotExact, exact_decimal
+from metering.domain.numbers import at_twelve_places, counted_number
 
 MAX_LENGTH = 500
 MAX_DEPTH = 32
-MAX_DIGITS = 400
+MAX_FACTORS = 40  # of one term: forty numbers of fifty digits are still cheap to multiply
+LARGEST = Decimal(10) ** 38  # a value from here on is no value: sums must fit their columns
 _TOKEN = re.compile(
-    r"\s*(?:([0-9]+(?:\.[0-9]+)?)|([A-Za-z_][A-Za-z0-9_.]*)|(<=|>=|==|!=|[-+*/(),<>]))"
+    r"\s*(?:([0-9]+(?:\.[0-9]+)?)|([A-Za-z_][A-Za-z0-9_.]*)|(<=|>=|==|!=|[-+*/(),<>]))",
+    re.ASCII,
 )
 _COMPARE: Mapping[str, Callable[[Fraction, Fraction], bool]] = {
     "<": lambda a, b: a < b,
@@ -38,7 +42,22 @@ class NoValue(ValueError):
     """The event has no number for the expression; it does not count."""
 
 
-Node = Callable[[Mapping[str, Any]], Fraction]
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A part of an expression.
+
+    ``kind`` is ``number``, ``name``, an operator, ``negative``, ``if`` or a function; ``text`` the
+    number, the name, or the comparison of an ``if``, whose parts are left, right, then, else.
+    """
+
+    kind: str
+    parts: tuple["Node", ...] = ()
+    text: str = ""
+    above: int = 1  # factors of the longest product above, and below, the line of the fraction
+    below: int = 0
+
+
+Evaluate = Callable[[Mapping[str, Any]], Fraction]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +66,8 @@ class Expression:
 
     text: str
     names: tuple[str, ...]
-    node: Node
+    tree: Node
+    node: Evaluate = field(repr=False)
 
     def value(self, data: Mapping[str, Any]) -> Fraction:
         """Return the exact value for an event.
@@ -59,13 +79,13 @@ class Expression:
     def decimal(self, data: Mapping[str, Any]) -> Decimal | None:
         """Return the value as a decimal at 12 places, half away from zero; None without one."""
         try:
-            scaled = self.value(data) * 10**12
+            value = at_twelve_places(self.value(data))
         except NoValue:
             return None
-        whole = int(abs(scaled) + Fraction(1, 2))
-        return Decimal(whole if scaled >= 0 else -whole).scaleb(-12)
+        return value if abs(value) < LARGEST else None
 
 
+@lru_cache(maxsize=1000)
 def parse(text: str) -> Expression:
     """Read an expression.
 
@@ -77,10 +97,10 @@ def parse(text: str) -> Expression:
     if len(text) > MAX_LENGTH:
         raise ExpressionError(f"expression: must have at most {MAX_LENGTH} characters")
     parser = _Parser(_tokens(text))
-    node = parser.sum(0)
+    tree = parser.sum(0)
     if parser.peek() is not None:
         raise ExpressionError(f"expression: {parser.peek()!r} is not expected here")
-    return Expression(text, tuple(sorted(parser.names)), node)
+    return Expression(text, tuple(sorted(parser.names)), tree, _evaluator(tree))
 
 
 def _tokens(text: str) -> list[str]:
@@ -123,13 +143,13 @@ class _Parser:
             raise ExpressionError(f"expression: nested deeper than {MAX_DEPTH}")
         node = self.product(depth)
         while operator := self.take("+", "-"):
-            node = _binary(operator, node, self.product(depth))
+            node = _node(operator, node, self.product(depth))
         return node
 
     def product(self, depth: int) -> Node:
         node = self.signed(depth)
         while operator := self.take("*", "/"):
-            node = _binary(operator, node, self.signed(depth))
+            node = _node(operator, node, self.signed(depth))
         return node
 
     def signed(self, depth: int) -> Node:
@@ -137,7 +157,7 @@ class _Parser:
         while sign := self.take("+", "-"):
             negative ^= sign == "-"
         node = self.atom(depth)
-        return (lambda data: -node(data)) if negative else node
+        return _node("negative", node) if negative else node
 
     def atom(self, depth: int) -> Node:
         if self.take("("):
@@ -148,14 +168,13 @@ class _Parser:
         if token is None:
             raise ExpressionError("expression: ends too early")
         if token[0].isdigit():
-            number = Fraction(token)
-            return lambda data: number
+            return Node("number", text=token, above=1 + len(token) // 50)
         if not (token[0].isalpha() or token[0] == "_"):
             raise ExpressionError(f"expression: {token!r} is not expected here")
         if self.take("("):
             return self.call(token, depth + 1)
         self.names.add(token)
-        return lambda data: _property(token, data)
+        return Node("name", text=token)
 
     def call(self, name: str, depth: int) -> Node:
         if name == "if":
@@ -166,10 +185,10 @@ class _Parser:
         while self.take(","):
             arguments.append(self.sum(depth))
         self.expect(")")
-        least, most, function = _FUNCTIONS[name]
+        least, most, _ = _FUNCTIONS[name]
         if not least <= len(arguments) <= most:
             raise ExpressionError(f"expression: {name} takes {least} to {most} values")
-        return lambda data: function([argument(data) for argument in arguments])
+        return _node(name, *arguments)
 
     def condition(self, depth: int) -> Node:
         left = self.sum(depth)
@@ -182,39 +201,71 @@ class _Parser:
         self.expect(",")
         otherwise = self.sum(depth)
         self.expect(")")
-        holds = _COMPARE[operator]
+        return _node("if", left, right, then, otherwise, text=operator)
+
+
+def _node(kind: str, *parts: Node, text: str = "") -> Node:
+    """Return a node over others, if its value cannot have too many digits."""
+    first, second = parts[0], parts[-1]
+    above, below = max(part.above for part in parts), max(part.below for part in parts)
+    most = above + below if len(parts) > 1 else above  # to compare fractions, cross-multiply
+    match kind:
+        case "*":
+            above, below = first.above + second.above, first.below + second.below
+        case "/":
+            above, below = first.above + second.below, first.below + second.above
+        case "+" | "-":
+            above = max(first.above + second.below, second.above + first.below)
+            below = first.below + second.below
+    if max(most, above, below) > MAX_FACTORS:
+        raise ExpressionError(f"expression: multiplies more than {MAX_FACTORS} values")
+    return Node(kind, parts, text, above, below)
+
+
+def _evaluator(node: Node) -> Evaluate:
+    if node.kind == "number":
+        number = Fraction(node.text)
+        return lambda data: number
+    if node.kind == "name":
+        return lambda data: _property(node.text, data)
+    parts = [_evaluator(part) for part in node.parts]
+    if node.kind == "if":
+        left, right, then, otherwise = parts
+        holds = _COMPARE[node.text]
         return lambda data: (then if holds(left(data), right(data)) else otherwise)(data)
+    if node.kind in _FUNCTIONS:
+        function = _FUNCTIONS[node.kind][2]
+        return lambda data: function([part(data) for part in parts])
+    return _arithmetic(node.kind, parts)
 
 
-def _property(name: str, data: Mapping[str, Any]) -> Fraction:
-    try:
-        return Fraction(exact_decimal(data.get(name)))
-    except NotExact:
-        raise NoValue(f"{name}: is missing or not a number") from None
+def _arithmetic(kind: str, parts: list[Evaluate]) -> Evaluate:
+    first, second = parts[0], parts[-1]
 
-
-def _binary(operator: str, left: Node, right: Node) -> Node:
     def divide(data: Mapping[str, Any]) -> Fraction:
-        divisor = right(data)
+        upper, divisor = first(data), second(data)
         if not divisor:
             raise NoValue("division by zero")
-        return _bounded(left(data) / divisor)
+        return upper / divisor
 
-    match operator:
+    match kind:
+        case "negative":
+            return lambda data: -first(data)
         case "+":
-            return lambda data: left(data) + right(data)
+            return lambda data: first(data) + second(data)
         case "-":
-            return lambda data: left(data) - right(data)
+            return lambda data: first(data) - second(data)
         case "*":
-            return lambda data: _bounded(left(data) * right(data))
+            return lambda data: first(data) * second(data)
         case _:
             return divide
 
 
-def _bounded(value: Fraction) -> Fraction:
-    if value.numerator.bit_length() + value.denominator.bit_length() > MAX_DIGITS * 4:
-        raise NoValue("the value has too many digits")
-    return value
+def _property(name: str, data: Mapping[str, Any]) -> Fraction:
+    number = counted_number(data.get(name))
+    if number is None:
+        raise NoValue(f"{name}: is missing or not a number")
+    return Fraction(number)
 
 
 def _half_up(value: Fraction) -> Fraction:

@@ -8,7 +8,8 @@ from typing import Any
 from metering.domain.counting import MeterDefinition
 from metering.models import UsageReading
 from metering.selectors import definition_of_reading
-from metering.stores.postgres import COUNTED_AS_OF, aggregate_sql, bulk_cursor, counting_sql
+from metering.stores.aggregates import aggregate_sql, counting_sql, reach_sql
+from metering.stores.postgres import COUNTED_AS_OF, bulk_cursor
 from monetization.pricing.usage import Usage, UsagePart
 
 
@@ -57,10 +58,10 @@ def _read(
     with bulk_cursor() as cursor:
         cursor.execute(
             f"SELECT w.i, {value}{''.join(f', {column}' for column in columns)}"
-            " FROM unnest(%b::int[], %b::uuid[], %b::timestamptz[], %b::timestamptz[])"
-            " AS w(i, customer_id, lo, hi)"
+            " FROM unnest(%b::int[], %b::uuid[], %b::timestamptz[], %b::timestamptz[], %b::text[])"
+            " AS w(i, customer_id, lo, hi, zone)"
             " JOIN metering_usageevent e ON e.customer_id = w.customer_id"
-            " AND e.occurred_at >= w.lo AND e.occurred_at < w.hi"
+            f" AND {reach_sql(meter)}"
             f" WHERE {where} AND {COUNTED_AS_OF} GROUP BY {grouping} ORDER BY w.i, {order}",
             [
                 *value_parameters,
@@ -69,6 +70,7 @@ def _read(
                 [reading.customer_id for reading in readings],
                 [reading.window_start for reading in readings],
                 [reading.window_end for reading in readings],
+                [reading.time_zone for reading in readings],
                 *parameters,
                 snapshot,
                 snapshot,

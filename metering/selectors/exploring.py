@@ -1,18 +1,16 @@
-"""What the usage pages show: the flow of events, an event's story, a meter over its customers."""
+"""What the usage pages show: the flow of events, and an event's story."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 import orjson
 
-from metering.domain.counting import MeterDefinition
 from metering.models import Meter
 from metering.selectors import EventRow, event_conditions, meter_definition
-from metering.stores.postgres import LIVE, aggregate_sql, bulk_cursor, counting_sql, value_sql
+from metering.stores.aggregates import counting_sql, value_parameters, value_sql
+from metering.stores.postgres import bulk_cursor
 
 HOUR = timedelta(hours=1)
 
@@ -101,7 +99,7 @@ def counted_by(event: EventRow) -> list[Counted]:
             where, parameters = counting_sql(meter_definition(meter))
             unique = meter.aggregation == Meter.Aggregation.COUNT_UNIQUE
             value = "e.data ->> %b" if unique else value_sql(meter_definition(meter))
-            named = [] if meter.aggregation == "count" else [meter.value_property]
+            named = value_parameters(meter_definition(meter))
             cursor.execute(
                 f"SELECT ({value})::text FROM metering_usageevent e"
                 f" WHERE e.tenant_id = current_tenant_id() AND e.id = %b AND {where}",
@@ -147,123 +145,3 @@ def count_unmatched(alias: str) -> int:
         )
         row = cursor.fetchone()
         return int(row[0]) if row else 0
-
-
-@dataclass(frozen=True, slots=True)
-class MeterUsage:
-    """A quantity and the number of events behind it; of one customer or of all."""
-
-    quantity: Decimal
-    events: int
-    customer_id: UUID | None = None
-
-
-NOTHING = MeterUsage(Decimal(0), 0)
-
-
-def _quantity(meter: MeterDefinition, quantity: Decimal, events: int) -> Decimal:
-    if meter.aggregation == "average" and events:
-        return (quantity / events).quantize(Decimal("1e-12"))
-    return quantity
-
-
-_HOURS = (
-    "(SELECT meter_id, customer_id, hour, quantity, events FROM metering_usagerollup"
-    " WHERE tenant_id = current_tenant_id() AND meter_id = ANY(%b) AND hour >= %b AND hour < %b"
-    " UNION ALL SELECT meter_id, customer_id, hour, quantity, events FROM metering_usagedelta"
-    " WHERE tenant_id = current_tenant_id() AND meter_id = ANY(%b) AND hour >= %b AND hour < %b) h"
-)
-
-
-def totals(
-    meters: Sequence[MeterDefinition], *, start: datetime, end: datetime
-) -> dict[UUID, MeterUsage]:
-    """Return each meter's quantity over all customers, in at most two queries.
-
-    :param start, end: whole hours; sums are kept by the hour.
-    """
-    kept = {meter.rollup: meter for meter in meters if meter.is_additive}
-    found = dict.fromkeys((meter.id for meter in meters), NOTHING)
-    with bulk_cursor() as cursor:
-        if kept:
-            window = [list(kept), start, end]
-            cursor.execute(
-                f"SELECT meter_id, sum(quantity), sum(events)::bigint FROM {_HOURS} GROUP BY 1",
-                [*window, *window],
-            )
-            for rollup, quantity, events in cursor.fetchall():
-                value = _quantity(kept[rollup], quantity, events)
-                found[kept[rollup].id] = MeterUsage(value, events)
-        parts, parameters = [], []
-        for meter in meters:
-            if not meter.is_additive:
-                sql, values = _raw_total(meter, start, end)
-                parts.append(sql)
-                parameters += values
-        if parts:
-            cursor.execute(" UNION ALL ".join(parts), parameters)
-            for meter_id, quantity, events in cursor.fetchall():
-                found[meter_id] = MeterUsage(quantity, events)
-    return found
-
-
-def _raw_total(meter: MeterDefinition, start: datetime, end: datetime) -> tuple[str, list[Any]]:
-    value, named = aggregate_sql(meter)
-    where, parameters = counting_sql(meter)
-    return (
-        f"SELECT %b::uuid, {value}, count(*) FROM metering_usageevent e"
-        " WHERE e.tenant_id = current_tenant_id() AND e.customer_id IS NOT NULL"
-        f" AND e.occurred_at >= %b AND e.occurred_at < %b AND {LIVE} AND {where}",
-        [meter.id, *named, start, end, *parameters],
-    )
-
-
-def try_meter(meter: MeterDefinition, *, start: datetime, end: datetime) -> MeterUsage:
-    """Return what a meter that is not saved yet would count, from the raw events."""
-    sql, parameters = _raw_total(meter, start, end)
-    with bulk_cursor() as cursor:
-        cursor.execute(sql, parameters)
-        _, quantity, events = cursor.fetchone() or (None, Decimal(0), 0)
-    return MeterUsage(_quantity(meter, quantity, events), events)
-
-
-def by_customer(
-    meter: MeterDefinition, *, start: datetime, end: datetime, limit: int
-) -> list[MeterUsage]:
-    """Return a meter's quantity per customer, largest first.
-
-    :param start, end: whole hours.
-    """
-    with bulk_cursor() as cursor:
-        if meter.is_additive:
-            window = [[meter.rollup], start, end]
-            cursor.execute(
-                f"SELECT customer_id, sum(quantity), sum(events)::bigint FROM {_HOURS}"
-                " GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT %b",
-                [*window, *window, limit],
-            )
-        else:
-            value, named = aggregate_sql(meter)
-            where, parameters = counting_sql(meter)
-            cursor.execute(
-                f"SELECT e.customer_id, {value}, count(*) FROM metering_usageevent e"
-                " WHERE e.tenant_id = current_tenant_id() AND e.customer_id IS NOT NULL"
-                " AND e.occurred_at >= %b AND e.occurred_at < %b"
-                f" AND {LIVE} AND {where} GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT %b",
-                [*named, start, end, *parameters, limit],
-            )
-        return [
-            MeterUsage(_quantity(meter, quantity, events), events, customer_id)
-            for customer_id, quantity, events in cursor.fetchall()
-        ]
-
-
-def by_day(meter: MeterDefinition, *, start: datetime, end: datetime) -> dict[date, Decimal]:
-    """Return a sum's or count's quantity over all customers per day of UTC, from hourly sums."""
-    window = [[meter.rollup], start, end]
-    with bulk_cursor() as cursor:
-        cursor.execute(
-            f"SELECT (h.hour AT TIME ZONE 'UTC')::date, sum(h.quantity) FROM {_HOURS} GROUP BY 1",
-            [*window, *window],
-        )
-        return dict(cursor.fetchall())

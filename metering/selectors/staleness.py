@@ -34,7 +34,8 @@ SELECT r.id FROM readings r
     OR (r.is_rolled_up AND (now.events <> r.event_count OR now.quantity <> r.quantity))
 """
 _OTHERS = f"""{_READINGS}
-SELECT r.id, r.customer_id, r.meter_id, r.window_start, r.window_end, r.quantity, r.event_count
+SELECT r.id, r.customer_id, r.meter_id, r.window_start, r.window_end, r.time_zone, r.quantity,
+       r.event_count
   FROM readings r WHERE NOT r.is_rolled_up
 """
 
@@ -60,10 +61,10 @@ def stale_readings(reading_ids: Sequence[UUID]) -> set[UUID]:
         cursor.execute(_OTHERS, parameters)
         others = cursor.fetchall()
     if others:
-        found = measure([ReadingRequest(*row[1:5]) for row in others])[0]
+        found = measure([ReadingRequest(*row[1:6]) for row in others])[0]
         stale |= {
             row[0]
             for row, now in zip(others, found, strict=True)
-            if (row[5], row[6]) != (now.quantity, now.event_count)
+            if (row[6], row[7]) != (now.quantity, now.event_count)
         }
     return stale

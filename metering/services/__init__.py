@@ -9,7 +9,12 @@ from django.db import transaction
 
 from metering.models import Meter, UsageReading
 from metering.selectors import ReadingRequest, measure, meter_definition
-from metering.services.meters import MeterUnchanged, change_meter
+from metering.services.meters import (
+    MeterDefinitionInvalid,
+    MeterUnchanged,
+    change_meter,
+    checked_definition,
+)
 from metering.services.recording import record_usage_events
 from metering.services.repairs import (
     RepairNeedsReason,
@@ -24,6 +29,7 @@ from monetization.kernel.errors import Refusal
 from monetization.tenancy.bulk import insert_rows
 
 __all__ = (
+    "MeterDefinitionInvalid",
     "MeterKeyTaken",
     "MeterUnchanged",
     "RepairNeedsReason",
@@ -70,6 +76,7 @@ def take_readings(*, requests: Sequence[ReadingRequest], now: datetime) -> list[
             customer_id=request.customer_id,
             window_start=request.window_start,
             window_end=request.window_end,
+            time_zone=request.time_zone,
             quantity=found.quantity,
             event_count=found.event_count,
             snapshot=snapshot,
@@ -91,24 +98,29 @@ def create_meter(
     now: datetime,
     unit: str = "units",
     value_property: str = "",
+    expression: str = "",
     filters: Mapping[str, Any] | None = None,
+    group_by: Sequence[str] = (),
+    carries_over: bool = False,
 ) -> Meter:
     """Define what is counted; events that are already there count too.
 
+    :raises MeterDefinitionInvalid: if the definition makes no sense.
     :raises MeterKeyTaken: if the key is in use.
     """
-    store.keep_batches_waiting()
-    if Meter.objects.filter(key=key).exists():
-        raise MeterKeyTaken(f"a meter with the key {key!r} exists; choose another")
-    meter = Meter.objects.create(
-        key=key,
-        name=name,
-        unit=unit,
+    definition = checked_definition(
         event_type=event_type,
         aggregation=aggregation,
         value_property=value_property,
-        filters=dict(filters or {}),
+        expression=expression,
+        filters=filters or {},
+        group_by=group_by,
+        carries_over=carries_over,
     )
+    store.keep_batches_waiting()
+    if Meter.objects.filter(key=key).exists():
+        raise MeterKeyTaken(f"a meter with the key {key!r} exists; choose another")
+    meter = Meter.objects.create(key=key, name=name, unit=unit, **definition)
     deltas.rebuild_rollup(meter_definition(meter))
     append_event(
         type="meter.created",

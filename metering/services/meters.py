@@ -1,12 +1,14 @@
 """Change what a meter counts: the new definition counts its history beside the old one first."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 from django.db import transaction
 
+from metering.domain.counting import WEIGHTED
+from metering.domain.expressions import ExpressionError, parse
 from metering.models import Meter, MeterVersion
 from metering.selectors import meter_definition
 from metering.stores import deltas
@@ -18,34 +20,93 @@ from monetization.kernel.errors import Refusal
 from monetization.kernel.period import add_months
 
 REBUILD = "meters.rebuild"
-DEFINITION = ("event_type", "aggregation", "value_property", "filters")
+DEFINITION = (
+    "event_type",
+    "aggregation",
+    "value_property",
+    "expression",
+    "filters",
+    "group_by",
+    "carries_over",
+)
+MAX_GROUPINGS = 5
 
 
 class MeterUnchanged(Refusal):
     """The new definition is the one that counts already."""
 
 
-@transaction.atomic
-def change_meter(
+class MeterDefinitionInvalid(Refusal):
+    """A meter's definition makes no sense; ``field`` says which part of it."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"{field}: {reason}")
+        self.field, self.reason = field, reason
+
+
+def checked_definition(
     *,
-    meter_id: UUID,
     event_type: str,
     aggregation: str,
-    value_property: str,
-    filters: Mapping[str, Any],
-    now: datetime,
-) -> tuple[MeterVersion, Job]:
+    value_property: str = "",
+    expression: str = "",
+    filters: Mapping[str, Any] | None = None,
+    group_by: Sequence[str] = (),
+    carries_over: bool = False,
+) -> dict[str, Any]:
+    """Return a definition's parts as they are kept.
+
+    :raises MeterDefinitionInvalid: if a part is missing, too much, or cannot be read.
+    """
+    kind = Meter.Aggregation
+    expression = expression.strip()
+    if aggregation == kind.COUNT:
+        if expression:
+            raise MeterDefinitionInvalid("expression", "a count of events has no value")
+        value_property = ""
+    elif expression and value_property:
+        raise MeterDefinitionInvalid("expression", "give a property or an expression, not both")
+    elif aggregation == kind.COUNT_UNIQUE and expression:
+        raise MeterDefinitionInvalid("expression", "distinct values are those of a property")
+    elif not expression and not value_property:
+        raise MeterDefinitionInvalid("value_property", "is needed by every aggregation but count")
+    if expression:
+        try:
+            parse(expression)
+        except ExpressionError as error:
+            reason = str(error).removeprefix("expression: ")
+            raise MeterDefinitionInvalid("expression", reason) from None
+    if carries_over and aggregation not in WEIGHTED:
+        raise MeterDefinitionInvalid("carries_over", "only a weighted level goes on")
+    names = list(group_by)
+    if len(set(names)) != len(names) or len(names) > MAX_GROUPINGS:
+        raise MeterDefinitionInvalid("group_by", f"at most {MAX_GROUPINGS} properties, each once")
+    return {
+        "event_type": event_type,
+        "aggregation": aggregation,
+        "value_property": value_property,
+        "expression": expression,
+        "filters": dict(filters or {}),
+        "group_by": names,
+        "carries_over": carries_over,
+    }
+
+
+@transaction.atomic
+def change_meter(*, meter_id: UUID, now: datetime, **definition: Any) -> tuple[MeterVersion, Job]:
     """Begin a new version of a meter; bills go on with the old one until all is counted again.
 
     From now on events count in both. What came before is counted month by month by a job,
     which makes the version the active one at its end. A version still being built is cancelled.
 
+    :param definition: of ``checked_definition``; what it leaves out is empty.
+    :raises MeterDefinitionInvalid: if the definition makes no sense.
     :raises MeterUnchanged: if nothing about the definition is new.
     """
+    wanted = checked_definition(**definition)
     store.keep_batches_waiting()  # every event is either in the snapshot or counted by both
     meter = Meter.objects.select_for_update().get(id=meter_id)
-    wanted = (event_type, aggregation, value_property, dict(filters))
-    if wanted == tuple(getattr(meter, name) for name in DEFINITION):
+    if wanted == {name: getattr(meter, name) for name in DEFINITION}:
         raise MeterUnchanged("this is what the meter counts already; change something")
     _keep_first(meter, now)
     _cancel_building(meter)
@@ -55,12 +116,12 @@ def change_meter(
         status=MeterVersion.Status.BUILDING,
         snapshot=store.current_snapshot(),
         created_at=now,
-        **dict(zip(DEFINITION, wanted, strict=True)),
+        **wanted,
     )
     job = start_job(
         kind=REBUILD,
         title=f"Count {meter.name} again",
-        items=_months(event_type),
+        items=_months(wanted["event_type"]),
         params={"version_id": str(version.id)},
     )
     return version, job

@@ -8,14 +8,8 @@ from uuid import UUID
 from metering.domain.counting import Counter, MeterDefinition, counter
 from metering.domain.events import UsageEvent
 from metering.stores import arrays
-from metering.stores.postgres import (
-    COUNTED_AS_OF,
-    LIVE,
-    bulk_cursor,
-    counting_sql,
-    value_parameters,
-    value_sql,
-)
+from metering.stores.aggregates import counting_sql, value_parameters, value_sql
+from metering.stores.postgres import COUNTED_AS_OF, LIVE, bulk_cursor
 
 HOUR_MICROS = 3_600_000_000
 Counting = tuple[bytes, int, UsageEvent]  # customer id, microseconds of its time, the event

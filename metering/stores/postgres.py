@@ -14,7 +14,7 @@ import orjson
 import psycopg
 from django.db import connection
 
-from metering.domain.counting import NUMBER, MeterDefinition
+from metering.domain.counting import MeterDefinition
 from metering.domain.events import UsageEvent
 from metering.stores import arrays
 from monetization.kernel.ids import uuid7
@@ -183,16 +183,16 @@ def read_meters(cursor: "psycopg.Cursor[Any] | None" = None) -> list[MeterDefini
     """Return every definition that new events are counted by, those being built included."""
     cursor = cursor or bulk_cursor()
     cursor.execute(
-        "SELECT id, event_type, aggregation, value_property, filters, rollup_id"
-        " FROM metering_meter WHERE tenant_id = current_tenant_id() AND NOT is_archived"
+        "SELECT id, event_type, aggregation, value_property, filters, rollup_id,"
+        " expression FROM metering_meter WHERE tenant_id = current_tenant_id() AND NOT is_archived"
         " UNION ALL"
         " SELECT v.meter_id, v.event_type, v.aggregation, v.value_property, v.filters,"
-        " v.rollup_id FROM metering_meterversion v"
+        " v.rollup_id, v.expression FROM metering_meterversion v"
         " WHERE v.tenant_id = current_tenant_id() AND v.status = 'building'"
     )
     return [
-        MeterDefinition(id, type, aggregation, name, _loaded(filters), rollup_id)
-        for id, type, aggregation, name, filters, rollup_id in cursor.fetchall()
+        MeterDefinition(id, type, aggregation, name, _loaded(filters), rollup_id, expression)
+        for id, type, aggregation, name, filters, rollup_id, expression in cursor.fetchall()
     ]
 
 
@@ -247,51 +247,3 @@ def write_conflicts(rows: Sequence[tuple[UUID, UsageEvent, bytes]]) -> None:
                 for event_id, event, data in rows
             ],
         )
-
-
-_IS_NUMBER = f"^{NUMBER}$"
-
-
-def value_sql(meter: MeterDefinition) -> str:
-    """Return SQL of an event's value; its parameters come from ``value_parameters``."""
-    return "1::numeric" if meter.aggregation == "count" else "(e.data ->> %b)::numeric"
-
-
-def value_parameters(meter: MeterDefinition) -> list[Any]:
-    return [] if meter.aggregation == "count" else [meter.value_property]
-
-
-def counting_sql(meter: MeterDefinition) -> tuple[str, list[Any]]:
-    """Return the condition under which an event counts, with its parameters."""
-    conditions = ["e.type = %b"]
-    parameters: list[Any] = [meter.event_type]
-    for name, allowed in meter.filters.items():
-        conditions.append("e.data ->> %b = ANY(%b::text[])")
-        parameters += [name, [str(value) for value in allowed]]
-    if meter.aggregation == "count_unique":
-        conditions.append("e.data ->> %b IS NOT NULL")
-        parameters.append(meter.value_property)
-    elif meter.aggregation != "count":
-        conditions.append("e.data ->> %b ~ %b")
-        parameters += [meter.value_property, _IS_NUMBER]
-    return " AND ".join(conditions), parameters
-
-
-def aggregate_sql(meter: MeterDefinition) -> tuple[str, list[Any]]:
-    """Return SQL of a meter's quantity over raw events ``e``, with its parameters."""
-    value = "(e.data ->> %b)::numeric"
-    name = meter.value_property
-    match meter.aggregation:
-        case "count":
-            return "count(*)::numeric", []
-        case "sum" | "average":  # an average is divided by the reader, from exact sums
-            return f"COALESCE(sum({value}), 0)", [name]
-        case "max" | "min":
-            return f"COALESCE({meter.aggregation}({value}), 0)", [name]
-        case "latest":
-            return f"COALESCE((array_agg({value} ORDER BY e.occurred_at DESC, e.id DESC))[1], 0)", [
-                name
-            ]
-        case "count_unique":
-            return "count(DISTINCT e.data ->> %b)::numeric", [name]
-    raise ValueError(f"unknown aggregation {meter.aggregation}")

@@ -70,7 +70,7 @@ def meter_rows(customer: Customer, meters: Sequence[Meter], span: Months) -> lis
         (span.last_start, span.this_start),
     )
     requests = [
-        ReadingRequest(customer.id, meter.id, start, end)
+        ReadingRequest(customer.id, meter.id, start, end, customer.time_zone)
         for meter in meters
         for start, end in stretches
     ]

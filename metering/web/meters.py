@@ -15,7 +15,7 @@ from django.views.decorators.http import require_GET
 from metering.domain.counting import MeterDefinition
 from metering.models import Meter
 from metering.selectors import meter_definition
-from metering.selectors.exploring import MeterUsage, by_customer, by_day, totals, try_meter
+from metering.selectors.meters import MeterUsage, by_customer, by_day, totals, try_meter
 from metering.services import MeterKeyTaken, create_meter
 from metering.web.choosing import event_types
 from monetization.customers.models import Customer

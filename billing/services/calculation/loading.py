@@ -113,7 +113,11 @@ def measure_usage(works: Sequence[Work], now: datetime, *, keep: bool = True) ->
                 continue
             requests.append(
                 ReadingRequest(
-                    work.invoice.customer_id, meters[item.meter], row.starts_at, row.ends_at
+                    work.invoice.customer_id,
+                    meters[item.meter],
+                    row.starts_at,
+                    row.ends_at,
+                    work.terms.time_zone,
                 )
             )
             places.append((work, row, charge))
@@ -159,6 +163,7 @@ def _unkept(requests: Sequence[ReadingRequest]) -> list[UsageReading]:
             customer_id=request.customer_id,
             window_start=request.window_start,
             window_end=request.window_end,
+            time_zone=request.time_zone,
             quantity=found.quantity,
             event_count=found.event_count,
             snapshot=snapshot,

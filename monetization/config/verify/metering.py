@@ -6,7 +6,8 @@ from dataclasses import replace
 from metering.domain.counting import MeterDefinition
 from metering.models import Meter
 from metering.selectors import meter_definition
-from metering.stores.postgres import LIVE, aggregate_sql, bulk_cursor, counting_sql
+from metering.stores.aggregates import Span, aggregate_sql, counting_sql, partial_sql, reach_sql
+from metering.stores.postgres import LIVE, bulk_cursor
 from monetization.config.verify.base import SAMPLES, Books, Found, check, listed, rows, violations
 
 
@@ -27,7 +28,7 @@ def rollup_is_recount(books: Books) -> Found:
 
 
 def _recount_hours(meter: MeterDefinition) -> tuple[int, int, list[str]]:
-    value, value_parameters = aggregate_sql(meter)
+    value, value_parameters = partial_sql(meter)
     where, parameters = counting_sql(meter)
     pairs = f"""
         WITH kept AS (
@@ -101,22 +102,22 @@ def _seen_by_reading(column: str) -> str:
 
 
 def _recount_readings(meter: MeterDefinition, version: int) -> tuple[int, list[str]]:
-    value, value_parameters = aggregate_sql(meter)
+    span = Span("r.window_start", "r.window_end", "r.time_zone")
+    value, value_parameters = aggregate_sql(meter, span)
     where, parameters = counting_sql(meter)
-    average = "round(again / NULLIF(m, 0), 12)" if meter.aggregation == "average" else "again"
     pairs = f"""
         WITH recount AS (
             SELECT r.id, {value} AS again, count(*) AS m
               FROM metering_usagereading r
               JOIN metering_usageevent e ON e.customer_id = r.customer_id
-               AND e.occurred_at >= r.window_start AND e.occurred_at < r.window_end
+               AND {reach_sql(meter, span)}
              WHERE r.meter_id = %b AND r.meter_version = %b AND e.quarantine = '' AND {where}
                AND {_seen_by_reading("e.xact_id")}
                AND (e.retired_xact IS NULL OR NOT {_seen_by_reading("e.retired_xact")})
              GROUP BY r.id),
         pairs AS (
             SELECT r.id, r.window_start, r.quantity, r.event_count AS n,
-                   COALESCE({average}, 0) AS again, COALESCE(m, 0) AS m
+                   COALESCE(again, 0) AS again, COALESCE(m, 0) AS m
               FROM metering_usagereading r LEFT JOIN recount USING (id)
              WHERE r.meter_id = %b AND r.meter_version = %b)
     """

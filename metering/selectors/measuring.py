@@ -1,0 +1,181 @@
+"""Quantities of meters over any window, exact at every moment."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+from uuid import UUID
+
+from metering.domain.counting import MeterDefinition
+from metering.domain.numbers import at_twelve_places
+from metering.models import Meter, MeterVersion, UsageReading
+from metering.stores.aggregates import aggregate_sql, counting_sql, partial_sql, reach_sql
+from metering.stores.postgres import COUNTED_AS_OF, HOUR, bulk_cursor
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingRequest:
+    """A meter of a customer over a half-open window of instants."""
+
+    customer_id: UUID
+    meter_id: UUID
+    window_start: datetime
+    window_end: datetime
+    time_zone: str = "UTC"  # whose days a level weighted by days counts
+
+
+@dataclass(frozen=True, slots=True)
+class UsageQuantity:
+    """What a request found. ``event_count`` events are behind ``quantity`` units."""
+
+    quantity: Decimal
+    event_count: int
+
+
+def meter_definition(meter: Meter | MeterVersion) -> MeterDefinition:
+    """Return what a meter, or one of its versions, counts."""
+    return MeterDefinition(
+        id=meter.id,
+        event_type=meter.event_type,
+        aggregation=meter.aggregation,
+        value_property=meter.value_property,
+        filters=meter.filters,
+        rollup_id=meter.rollup_id,
+        expression=meter.expression,
+        group_by=tuple(meter.group_by),
+        carries_over=meter.carries_over,
+    )
+
+
+def active_meters() -> list[MeterDefinition]:
+    return [meter_definition(meter) for meter in Meter.objects.filter(is_archived=False)]
+
+
+def read_usage(requests: Sequence[ReadingRequest]) -> list[UsageQuantity]:
+    """Read many quantities at once, as of now. Nothing is stored."""
+    return measure(requests)[0]
+
+
+def measure(requests: Sequence[ReadingRequest]) -> tuple[list[UsageQuantity], str]:
+    """Read many quantities as of one snapshot, in one query per meter and kind of read.
+
+    Hourly sums serve whole hours of additive meters; the ragged ends of a window, and
+    meters that are not sums, are counted from the raw events visible in the same snapshot.
+
+    :returns: the quantities in the order of the requests, and the snapshot.
+    """
+    meters = {
+        meter.id: meter_definition(meter)
+        for meter in Meter.objects.filter(id__in={request.meter_id for request in requests})
+    }
+    sums: dict[int, list[Decimal | int]] = defaultdict(lambda: [Decimal(0), 0])
+    hours, raw = _plan(requests, meters)
+    with bulk_cursor() as cursor:
+        snapshot = _read_hours(cursor, hours, sums)
+        for meter_id, windows in raw.items():
+            _read_raw(cursor, meters[meter_id], windows, snapshot, sums)
+    quantities = []
+    for index, request in enumerate(requests):
+        quantity, events = Decimal(sums[index][0]), int(sums[index][1])
+        if meters[request.meter_id].aggregation == "average" and events:
+            quantity = at_twelve_places(Fraction(quantity) / events)
+        quantities.append(UsageQuantity(quantity, events))
+    return quantities, snapshot
+
+
+_Window = tuple[int, UUID, UUID, datetime, datetime]
+_RawWindow = tuple[int, UUID, UUID, datetime, datetime, str]
+
+
+def _plan(
+    requests: Sequence[ReadingRequest], meters: dict[UUID, MeterDefinition]
+) -> tuple[list[_Window], dict[UUID, list[_RawWindow]]]:
+    hours: list[_Window] = []
+    raw: dict[UUID, list[_RawWindow]] = defaultdict(list)
+    for index, request in enumerate(requests):
+        start, end, zone = request.window_start, request.window_end, request.time_zone
+        key = (index, request.meter_id, request.customer_id)
+        first = _hour(start) if start == _hour(start) else _hour(start) + HOUR
+        last = _hour(end)
+        if not meters[request.meter_id].is_additive or first >= last:
+            raw[request.meter_id].append((*key, start, end, zone))
+            continue
+        rollup = meters[request.meter_id].rollup
+        hours.append((index, rollup, request.customer_id, first, last))
+        if start < first:
+            raw[request.meter_id].append((*key, start, first, zone))
+        if last < end:
+            raw[request.meter_id].append((*key, last, end, zone))
+    return hours, raw
+
+
+def _hour(moment: datetime) -> datetime:
+    return moment.replace(minute=0, second=0, microsecond=0)
+
+
+def _columns(windows: Sequence[_Window] | Sequence[_RawWindow]) -> list[list[Any]]:
+    return [list(column) for column in zip(*windows, strict=True)] or [[], [], [], [], []]
+
+
+def _read_hours(
+    cursor: Any, windows: Sequence[_Window], sums: dict[int, list[Decimal | int]]
+) -> str:
+    cursor.execute(
+        "WITH wanted AS (SELECT * FROM unnest(%b::int[], %b::uuid[], %b::uuid[],"
+        " %b::timestamptz[], %b::timestamptz[]) AS w(i, meter_id, customer_id, lo, hi)),"
+        " found AS ("
+        " SELECT w.i, r.quantity, r.events FROM wanted w JOIN metering_usagerollup r"
+        "  ON r.meter_id = w.meter_id AND r.customer_id = w.customer_id"
+        "  AND r.hour >= w.lo AND r.hour < w.hi"
+        " UNION ALL"
+        " SELECT w.i, d.quantity, d.events FROM wanted w JOIN metering_usagedelta d"
+        "  ON d.meter_id = w.meter_id AND d.customer_id = w.customer_id"
+        "  AND d.hour >= w.lo AND d.hour < w.hi)"
+        " SELECT i, sum(quantity), sum(events)::bigint, NULL FROM found GROUP BY i"
+        " UNION ALL SELECT -1, 0, 0, pg_current_snapshot()::text",
+        _columns(windows),
+    )
+    snapshot = ""
+    for index, quantity, events, taken in cursor.fetchall():
+        if index < 0:
+            snapshot = taken
+        else:
+            sums[index][0] += quantity
+            sums[index][1] += events
+    return snapshot
+
+
+def _read_raw(
+    cursor: Any,
+    meter: MeterDefinition,
+    windows: Sequence[_RawWindow],
+    snapshot: str,
+    sums: dict[int, list[Decimal | int]],
+) -> None:
+    value, value_parameters = partial_sql(meter) if meter.is_additive else aggregate_sql(meter)
+    where, parameters = counting_sql(meter)
+    index, _, customers, los, his, zones = _columns(windows)
+    cursor.execute(
+        f"SELECT w.i, {value}, count(*) FROM unnest(%b::int[], %b::uuid[],"
+        " %b::timestamptz[], %b::timestamptz[], %b::text[]) AS w(i, customer_id, lo, hi, zone)"
+        " JOIN metering_usageevent e ON e.customer_id = w.customer_id"
+        f" AND {reach_sql(meter)}"
+        f" WHERE {where} AND {COUNTED_AS_OF} GROUP BY w.i",
+        [*value_parameters, index, customers, los, his, zones, *parameters, snapshot, snapshot],
+    )
+    for place, quantity, events in cursor.fetchall():
+        sums[place][0] += quantity
+        sums[place][1] += events
+
+
+def definition_of_reading(reading: UsageReading) -> MeterDefinition:
+    """Return what the meter counted when the reading was taken."""
+    meter = reading.meter
+    if reading.meter_version != meter.version:
+        kept = meter.versions.filter(number=reading.meter_version).first()
+        if kept is not None:
+            return replace(meter_definition(kept), id=meter.id)
+    return meter_definition(meter)

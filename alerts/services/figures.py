@@ -204,7 +204,7 @@ def _outside_contracts(
         ReadingRequest(
             customer.id,
             meter_id,
-            *(start_instant(day, customer.time_zone) for day in months[customer.id]),
+            *_instants(months[customer.id], customer.time_zone),
             customer.time_zone,
         )
         for _, meter_id, customer in places
@@ -216,6 +216,10 @@ def _outside_contracts(
         key = f"{start}/{end}"
         result.append(Watched(rule, customer, None, key, start, end, figure, rule.meter.unit))
     return result
+
+
+def _instants(days: tuple[date, date], zone: str) -> tuple[datetime, datetime]:
+    return start_instant(days[0], zone), start_instant(days[1], zone)
 
 
 def _month(zone: str, now: datetime) -> tuple[date, date]:

@@ -1,29 +1,24 @@
 """Usage over REST: events in, verdicts out; live quantities; what could not be attributed."""
 
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.http import HttpResponse
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, extend_schema
-from rest_framework import mixins, serializers, status, viewsets
-from rest_framework.decorators import action
-from rest_framework.exceptions import NotFound, ValidationError
+from rest_framework import serializers
+from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from metering import selectors, services
+from metering import selectors
+from metering.api.asked import identifier, moment, text
 from metering.domain.events import Outcome
 from metering.ingest import door
 from metering.ingest.body import read_body
 from metering.ingest.limits import limiter
-from metering.ingest.parser import Invalid, read_time
-from metering.models import Meter
 from metering.selectors import history
-from monetization.customers.models import Customer
-from monetization.interface.idempotency import IdempotentMixin
 from monetization.tenancy.context import current_tenant_id
 
 
@@ -119,11 +114,11 @@ class UsageEventsView(APIView):
     def get(self, request: Request) -> Response:
         query = request.query_params
         rows = selectors.list_events(
-            subject=_text(query.get("customer"), "customer"),
-            type=_text(query.get("type"), "type"),
-            since=_moment(query.get("from"), "from"),
-            until=_moment(query.get("to"), "to"),
-            before=_uuid(query.get("before"), "before"),
+            subject=text(query.get("customer"), "customer"),
+            type=text(query.get("type"), "type"),
+            since=moment(query.get("from"), "from"),
+            until=moment(query.get("to"), "to"),
+            before=identifier(query.get("before"), "before"),
             unmatched=query.get("unmatched") == "true",
             quarantined=query.get("quarantined") == "true",
         )
@@ -149,77 +144,6 @@ class UsageEventView(APIView):
         return Response({**data, "history": StepSerializer(event_history, many=True).data})
 
 
-def _moment(text: str | None, field: str) -> datetime | None:
-    if not text:
-        return None
-    try:
-        return read_time(text)
-    except Invalid as error:
-        raise ValidationError({field: error.reason}) from None
-
-
-def _text(text: str | None, field: str) -> str:
-    if text and "\x00" in text:
-        raise ValidationError({field: "must not contain a NUL character"})
-    return text or ""
-
-
-def _uuid(text: str | None, field: str) -> UUID | None:
-    try:
-        return UUID(text) if text else None
-    except ValueError:
-        raise ValidationError({field: "must be an id"}) from None
-
-
-class UsageQuantitySerializer(serializers.Serializer[Any]):
-    customer = serializers.UUIDField()
-    meter = serializers.CharField()
-    quantity = serializers.CharField()
-    events = serializers.IntegerField()
-
-
-class UsageView(APIView):
-    """Live usage of a customer: every active meter over a window, exact as of now."""
-
-    permission_resource = "usage"
-
-    @extend_schema(
-        operation_id="usage_retrieve",
-        parameters=[
-            OpenApiParameter("customer", str, required=True, description="The customer's id."),
-            OpenApiParameter("from", str, required=True),
-            OpenApiParameter("to", str, required=True),
-        ],
-        responses={200: UsageQuantitySerializer(many=True)},
-    )
-    def get(self, request: Request) -> Response:
-        query = request.query_params
-        missing = {name: "is missing" for name in ("customer", "from", "to") if not query.get(name)}
-        if missing:
-            raise ValidationError(missing)
-        customer = Customer.objects.get(id=_uuid(query["customer"], "customer"))
-        start, end = _moment(query["from"], "from"), _moment(query["to"], "to")
-        if start is None or end is None or start >= end:
-            raise ValidationError({"to": "must be after from"})
-        meters = list(Meter.objects.filter(is_archived=False).order_by("key"))
-        found = selectors.read_usage(
-            [selectors.ReadingRequest(customer.id, meter.id, start, end) for meter in meters]
-        )
-        return Response(
-            {
-                "results": [
-                    {
-                        "customer": str(customer.id),
-                        "meter": meter.key,
-                        "quantity": f"{usage.quantity.normalize():f}",
-                        "events": usage.event_count,
-                    }
-                    for meter, usage in zip(meters, found, strict=True)
-                ]
-            }
-        )
-
-
 class UnmatchedSerializer(serializers.Serializer[Any]):
     alias = serializers.CharField()
     events = serializers.IntegerField()
@@ -236,82 +160,3 @@ class UnmatchedView(APIView):
     def get(self, request: Request) -> Response:
         rows = selectors.unmatched_aliases()
         return Response({"results": UnmatchedSerializer(rows, many=True).data})
-
-
-class MeterDefinitionSerializer(serializers.Serializer[Any]):
-    event_type = serializers.RegexField(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
-    aggregation = serializers.ChoiceField(choices=Meter.Aggregation.choices)
-    value_property = serializers.CharField(max_length=100, default="", allow_blank=True)
-    filters = serializers.DictField(
-        child=serializers.ListField(child=serializers.CharField()), default=dict
-    )
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        if attrs["aggregation"] != "count" and not attrs["value_property"]:
-            raise ValidationError({"value_property": "is needed by every aggregation but count"})
-        return attrs
-
-
-class MeterSerializer(MeterDefinitionSerializer):
-    id = serializers.UUIDField(read_only=True)
-    key = serializers.SlugField(max_length=60)
-    name = serializers.CharField(max_length=120)
-    unit = serializers.CharField(max_length=40, default="units")
-    version = serializers.IntegerField(read_only=True)
-
-
-class MeterVersionSerializer(MeterDefinitionSerializer):
-    number = serializers.IntegerField(read_only=True)
-    status = serializers.CharField(read_only=True)
-    created_at = serializers.DateTimeField(read_only=True)
-    activated_at = serializers.DateTimeField(read_only=True, allow_null=True)
-    job_id = serializers.UUIDField(read_only=True, required=False)
-
-
-class MeterViewSet(
-    IdempotentMixin, mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[Any]
-):
-    """Meters: what is counted and how."""
-
-    serializer_class = MeterSerializer
-    permission_resource = "catalog"
-
-    def get_queryset(self) -> Any:
-        if getattr(self, "swagger_fake_view", False):
-            return Meter._base_manager.none()
-        return Meter.objects.filter(is_archived=False)
-
-    def create(self, request: Request) -> Response:
-        serializer = self.get_serializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        meter = services.create_meter(**serializer.validated_data, now=timezone.now())
-        return Response(self.get_serializer(meter).data, status=status.HTTP_201_CREATED)
-
-    @extend_schema(
-        methods=["GET"],
-        operation_id="meters_versions_list",
-        responses={200: MeterVersionSerializer(many=True)},
-    )
-    @extend_schema(
-        methods=["POST"],
-        operation_id="meters_versions_create",
-        request=MeterDefinitionSerializer,
-        responses={202: MeterVersionSerializer},
-        description=(
-            "Begins a new definition. Events count in both while a job counts the history again;"
-            " then the new one counts alone. Invoices go on being made meanwhile."
-        ),
-    )
-    @action(detail=True, methods=["get", "post"])
-    def versions(self, request: Request, pk: str | None = None) -> Response:
-        meter = self.get_object()
-        if request.method == "GET":
-            rows = meter.versions.order_by("number")
-            return Response({"results": MeterVersionSerializer(rows, many=True).data})
-        serializer = MeterDefinitionSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        version, job = services.change_meter(
-            meter_id=meter.id, **serializer.validated_data, now=timezone.now()
-        )
-        data: Any = MeterVersionSerializer(version).data
-        return Response({**data, "job_id": str(job.id)}, status=status.HTTP_202_ACCEPTED)

@@ -11,7 +11,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from metering.domain.counting import counted_number
+from metering.domain.numbers import counted_number
 from monetization.kernel.money import ZERO
 
 LONG_AGO = datetime.min.replace(tzinfo=UTC)

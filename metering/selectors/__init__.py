@@ -23,6 +23,7 @@ from metering.stores.aggregates import counting_sql
 from metering.stores.postgres import COUNTED_AS_OF, LIVE, as_of, bulk_cursor
 
 __all__ = (
+    "EVENT_COLUMNS",
     "EventRow",
     "ReadingRequest",
     "UnmatchedAlias",
@@ -31,6 +32,7 @@ __all__ = (
     "days_of_reading",
     "definition_of_reading",
     "event_conditions",
+    "event_row",
     "events_in_reading",
     "find_event",
     "late_events",
@@ -64,13 +66,14 @@ class EventRow:
     change: str = ""  # of a late one: "added", or "removed" since the reading
 
 
-def _event_row(row: Sequence[Any]) -> EventRow:
+def event_row(row: Sequence[Any]) -> EventRow:
+    """Return an event from ``EVENT_COLUMNS``."""
     values: list[Any] = list(row)
     values[8] = orjson.loads(values[8])
     return EventRow(*values)
 
 
-_EVENT_COLUMNS = (
+EVENT_COLUMNS = (
     "e.id, e.source, e.source_event_id, e.type, e.subject, e.customer_id,"
     " e.occurred_at, e.recorded_at, e.data, e.quarantine,"
     " e.retired_xact IS NOT NULL, e.retired_by"
@@ -104,7 +107,7 @@ def _events_of(
     since = None if meter.carries_over else reading.window_start
     with bulk_cursor() as cursor:
         cursor.execute(
-            f"SELECT {_EVENT_COLUMNS}, CASE WHEN NOT ({LIVE}) THEN 'removed'"
+            f"SELECT {EVENT_COLUMNS}, CASE WHEN NOT ({LIVE}) THEN 'removed'"
             f" WHEN {as_of('e.xact_id')} THEN '' ELSE 'added' END"
             " FROM metering_usageevent e WHERE e.customer_id = %b"
             " AND e.occurred_at >= COALESCE(%b::timestamptz, '-infinity') AND e.occurred_at < %b"
@@ -122,7 +125,7 @@ def _events_of(
                 min(limit, MAX_PAGE),
             ],
         )
-        return [_event_row(row) for row in cursor.fetchall()]
+        return [event_row(row) for row in cursor.fetchall()]
 
 
 def event_conditions(
@@ -174,23 +177,23 @@ def list_events(*, limit: int = 50, **filters: Any) -> list[EventRow]:
     where, parameters = event_conditions(**filters)
     with bulk_cursor() as cursor:
         cursor.execute(
-            f"SELECT {_EVENT_COLUMNS} FROM metering_usageevent e"
+            f"SELECT {EVENT_COLUMNS} FROM metering_usageevent e"
             f" WHERE {where} ORDER BY e.id DESC LIMIT %b",
             [*parameters, min(limit, MAX_PAGE)],
         )
-        return [_event_row(row) for row in cursor.fetchall()]
+        return [event_row(row) for row in cursor.fetchall()]
 
 
 def find_event(event_id: UUID) -> EventRow | None:
     """Return one event, or None."""
     with bulk_cursor() as cursor:
         cursor.execute(
-            f"SELECT {_EVENT_COLUMNS} FROM metering_usageevent e"
+            f"SELECT {EVENT_COLUMNS} FROM metering_usageevent e"
             " WHERE e.tenant_id = current_tenant_id() AND e.id = %b",
             [event_id],
         )
         row = cursor.fetchone()
-        return _event_row(row) if row else None
+        return event_row(row) if row else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,14 @@ from uuid import UUID
 
 from metering.domain.counting import MeterDefinition
 from metering.domain.numbers import at_twelve_places
-from metering.stores.aggregates import aggregate_sql, counting_sql, reach_sql
+from metering.selectors import EVENT_COLUMNS, EventRow, event_row
+from metering.stores.aggregates import (
+    aggregate_sql,
+    counting_sql,
+    reach_sql,
+    value_parameters,
+    value_sql,
+)
 from metering.stores.postgres import LIVE, bulk_cursor
 
 MAX_GROUPS = 1000
@@ -133,6 +140,39 @@ def by_group(
             ],
         )
         return [MeterUsage(row[0], row[1], customer_id, row[2:]) for row in cursor.fetchall()]
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A recent event, and what each of some meters counts of it; None: it does not count."""
+
+    event: EventRow
+    values: tuple[str | None, ...]
+
+
+def try_events(meters: Sequence[MeterDefinition], *, limit: int) -> list[Tried]:
+    """Return the events received last of the types that meters count, with what each counts."""
+    columns, parameters = [], []
+    for meter in meters:
+        where, bound = counting_sql(meter)
+        unique = meter.aggregation == "count_unique"
+        value = "e.data ->> %b" if unique else value_sql(meter)
+        columns.append(f", CASE WHEN {LIVE} AND {where} THEN ({value})::text END")
+        parameters += [*bound, *([meter.value_property] if unique else value_parameters(meter))]
+    with bulk_cursor() as cursor:
+        cursor.execute(
+            f"SELECT {EVENT_COLUMNS}{''.join(columns)} FROM metering_usageevent e"
+            " WHERE e.tenant_id = current_tenant_id() AND e.type = ANY(%b::text[])"
+            " ORDER BY e.id DESC LIMIT %b",
+            [*parameters, [meter.event_type for meter in meters], limit],
+        )
+        rows = cursor.fetchall()
+    count = len(meters)
+    return [Tried(event_row(row[:-count]), tuple(map(_tidy, row[-count:]))) for row in rows]
+
+
+def _tidy(number: str | None) -> str | None:
+    return number.rstrip("0").rstrip(".") if number and "." in number else number
 
 
 def by_customer(

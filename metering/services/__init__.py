@@ -12,6 +12,7 @@ from metering.selectors import ReadingRequest, measure, meter_definition
 from metering.services.meters import (
     MeterDefinitionInvalid,
     MeterUnchanged,
+    cancel_version,
     change_meter,
     checked_definition,
 )
@@ -34,7 +35,9 @@ __all__ = (
     "MeterUnchanged",
     "RepairNeedsReason",
     "attribute_alias",
+    "cancel_version",
     "change_meter",
+    "checked_definition",
     "create_meter",
     "discard_events",
     "fold_usage",

@@ -127,6 +127,16 @@ def change_meter(*, meter_id: UUID, now: datetime, **definition: Any) -> tuple[M
     return version, job
 
 
+@transaction.atomic
+def cancel_version(*, meter_id: UUID) -> bool:
+    """Give up the version that is being built; say whether there was one."""
+    store.keep_batches_waiting()
+    meter = Meter.objects.select_for_update().get(id=meter_id)
+    is_building = meter.versions.filter(status=MeterVersion.Status.BUILDING).exists()
+    _cancel_building(meter)
+    return is_building
+
+
 def _keep_first(meter: Meter, now: datetime) -> None:
     """Write down the definition a meter was made with, before it gets another."""
     if not meter.versions.exists():

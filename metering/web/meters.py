@@ -4,24 +4,31 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django import forms
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.text import slugify
 from django.views.decorators.http import require_GET
 
-from metering.domain.counting import MeterDefinition
-from metering.models import Meter
+from metering.domain.counting import WEIGHTED, MeterDefinition
+from metering.models import Meter, MeterVersion
 from metering.selectors import meter_definition
-from metering.selectors.meters import MeterUsage, by_customer, by_day, totals, try_meter
+from metering.selectors.meters import (
+    MeterUsage,
+    by_customer,
+    by_day,
+    by_group,
+    totals,
+    try_meter,
+)
 from metering.services import MeterKeyTaken, create_meter
+from metering.services.meters import DEFINITION
 from metering.web.choosing import event_types
+from metering.web.meter_forms import MeterForm
 from monetization.customers.models import Customer
 from monetization.interface.access import member_required
 from monetization.interface.exports import csv_response
-from monetization.interface.forms import PageForm, sentence
+from monetization.interface.forms import sentence
 from monetization.interface.htmx import done
 from monetization.interface.templatetags.money import day as day_text
 from monetization.kernel.ids import uuid7
@@ -35,68 +42,6 @@ def last_days(now: datetime) -> tuple[datetime, datetime]:
     """Return the last thirty days up to the end of this hour, in whole hours."""
     end = now.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
     return end - timedelta(days=DAYS), end
-
-
-class MeterForm(PageForm):
-    """A new meter."""
-
-    name = forms.CharField(max_length=120)
-    key = forms.SlugField(
-        max_length=60,
-        required=False,
-        help_text="How prices and the API name it. Empty: from the name.",
-    )
-    unit = forms.CharField(
-        max_length=40, initial="units", help_text="Plural, as invoices say it: calls, GB, seats."
-    )
-    event_type = forms.RegexField(
-        r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z",
-        max_length=100,
-        label="Events of type",
-        error_messages={"invalid": "Write a type such as api.called."},
-        widget=forms.TextInput(attrs={"list": "event-types", "autocomplete": "off"}),
-    )
-    aggregation = forms.ChoiceField(choices=Meter.Aggregation.choices, label="Counted as")
-    value_property = forms.CharField(
-        max_length=100,
-        required=False,
-        label="Property with the value",
-        help_text="Which property of the event is added up. Not for a count of events.",
-    )
-    filters = forms.CharField(
-        max_length=4000,
-        required=False,
-        label="Only events where",
-        widget=forms.Textarea(attrs={"rows": 3, "placeholder": "region: eu-1, us-1"}),
-        help_text="One property a line with the values that count. All lines must match.",
-    )
-
-    def clean_filters(self) -> dict[str, list[str]]:
-        found: dict[str, list[str]] = {}
-        for number, line in enumerate(self.cleaned_data["filters"].splitlines(), start=1):
-            if not line.strip():
-                continue
-            name, colon, written = line.partition(":")
-            values = [value.strip() for value in written.split(",") if value.strip()]
-            if not colon or not name.strip() or not values:
-                raise forms.ValidationError(f"Line {number}: write property: value, value.")
-            if name.strip() in found:
-                raise forms.ValidationError(f"Line {number}: {name.strip()} is there twice.")
-            found[name.strip()] = values
-        return found
-
-    def clean(self) -> dict[str, Any]:
-        data = super().clean() or {}
-        if not data.get("key") and data.get("name") and "key" not in self.errors:
-            data["key"] = slugify(data["name"])[:60].strip("-")
-            if not data["key"]:
-                self.add_error("key", "Write a key of letters, digits and hyphens.")
-        aggregation, value = data.get("aggregation"), data.get("value_property")
-        if aggregation and aggregation != Meter.Aggregation.COUNT and not value:
-            self.add_error("value_property", "Every way but a count of events needs a property.")
-        if aggregation == Meter.Aggregation.COUNT:
-            data["value_property"] = ""
-        return data
 
 
 @require_GET
@@ -122,7 +67,7 @@ def meter_create(request: HttpRequest) -> HttpResponse:
         details = form.cleaned_data
         if request.POST.get("action") == "try":
             start, end = last_days(timezone.now())
-            tried = try_meter(_definition(details), start=start, end=end)
+            tried = try_meter(definition_asked(details), start=start, end=end)
         else:
             try:
                 meter = create_meter(**details, now=timezone.now())
@@ -137,14 +82,10 @@ def meter_create(request: HttpRequest) -> HttpResponse:
     return render(request, "metering/meter_form.html", context, status=status)
 
 
-def _definition(details: dict[str, Any]) -> MeterDefinition:
-    return MeterDefinition(
-        id=uuid7(),
-        event_type=details["event_type"],
-        aggregation=details["aggregation"],
-        value_property=details["value_property"],
-        filters=details["filters"],
-    )
+def definition_asked(details: dict[str, Any]) -> MeterDefinition:
+    """Return what a form asks for, as a meter that is not saved."""
+    parts = {name: details[name] for name in DEFINITION}
+    return MeterDefinition(id=uuid7(), **{**parts, "group_by": tuple(parts["group_by"])})
 
 
 @require_GET
@@ -163,8 +104,12 @@ def meter_detail(request: HttpRequest, meter_id: UUID) -> HttpResponse:
         "top": _named(top),
         "adds_up": adds_up,
         "prices": meter.prices.select_related("product").order_by("name"),
-        "filters": [(name, ", ".join(map(str, value))) for name, value in meter.filters.items()],
+        "definition": facts(meter),
+        "versions": meter.versions.count(),
+        "may_write": request.principal.may("catalog:write"),  # type: ignore[attr-defined]
     }
+    if meter.group_by:
+        context["groups"] = by_group(definition, meter.group_by, start=start, end=end, limit=TOP)
     if adds_up:
         days = by_day(definition, start=start, end=end)
         span = [start.date() + timedelta(days=n) for n in range(DAYS + 1)]
@@ -175,6 +120,21 @@ def meter_detail(request: HttpRequest, meter_id: UUID) -> HttpResponse:
             "series": [{"name": meter.unit.capitalize(), "values": values}],
         }
     return render(request, "metering/meter.html", context)
+
+
+def facts(of: Meter | MeterVersion) -> dict[str, str]:
+    """Write the parts of a definition for people, those it has."""
+    found = {
+        "Events of type": of.event_type,
+        "Counted as": of.get_aggregation_display(),
+        "Property": of.value_property,
+        "Computed as": of.expression,
+        **{f"Only {name}": ", ".join(map(str, kept)) for name, kept in of.filters.items()},
+        "Told apart by": ", ".join(of.group_by),
+    }
+    if of.aggregation in WEIGHTED:
+        found["Begins"] = "where it was" if of.carries_over else "at zero every period"
+    return {name: said for name, said in found.items() if said}
 
 
 def _named(found: list[MeterUsage]) -> list[tuple[Any, MeterUsage]]:

@@ -1,6 +1,15 @@
 from django.urls import path
 
-from metering.web import customers, explorer, health, imports, meters, queues, unmatched
+from metering.web import (
+    customers,
+    explorer,
+    health,
+    imports,
+    meter_versions,
+    meters,
+    queues,
+    unmatched,
+)
 
 app_name = "metering"
 urlpatterns = [
@@ -16,6 +25,13 @@ urlpatterns = [
     path("meters", meters.meter_list, name="meters"),
     path("meters/new", meters.meter_create, name="meter-create"),
     path("meters/<uuid:meter_id>", meters.meter_detail, name="meter-detail"),
+    path("meters/<uuid:meter_id>/versions", meter_versions.meter_versions, name="meter-versions"),
+    path("meters/<uuid:meter_id>/versions/new", meter_versions.meter_change, name="meter-change"),
+    path(
+        "meters/<uuid:meter_id>/versions/cancel",
+        meter_versions.version_cancel,
+        name="version-cancel",
+    ),
     path("meters/<uuid:meter_id>/customers.csv", meters.meter_export, name="meter-export"),
     path("customers/<uuid:customer_id>", customers.customer_usage, name="customer-usage"),
     path("import", imports.import_upload, name="import"),

@@ -12,7 +12,11 @@ from monetization.jobs.models import Job
 from monetization.tenancy.context import tenant_context
 from tests.integration.metering.test_web import customer_of, received, sent, signed_in
 
-DEFINITION = {"event_type": "api.called", "aggregation": "sum", "value_property": "calls"}
+DEFINITION: dict[str, Any] = {
+    "event_type": "api.called",
+    "aggregation": "sum",
+    "value_property": "calls",
+}
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("billing", "0011_automatic"),
+        ("billing", "0013_threshold_invoices"),
     ]
 
     operations = [

@@ -70,20 +70,20 @@ class Money:
         numerator, denominator = amount.numerator, amount.denominator
         doubled = 2 * abs(numerator) * int(1 / unit)
         whole = (doubled + denominator) // (2 * denominator)
-        return _whole((whole if numerator >= 0 else -whole) * unit + ZERO, currency)
+        return whole_money((whole if numerator >= 0 else -whole) * unit + ZERO, currency)
 
     @classmethod
     def zero(cls, currency: str) -> "Money":
         return _zero(currency)
 
     def __add__(self, other: "Money") -> "Money":
-        return _whole(self.amount + self._same_currency(other).amount, self.currency)
+        return whole_money(self.amount + self._same_currency(other).amount, self.currency)
 
     def __sub__(self, other: "Money") -> "Money":
-        return _whole(self.amount - self._same_currency(other).amount, self.currency)
+        return whole_money(self.amount - self._same_currency(other).amount, self.currency)
 
     def __neg__(self) -> "Money":
-        return _whole(ZERO - self.amount, self.currency)
+        return whole_money(ZERO - self.amount, self.currency)
 
     def __lt__(self, other: "Money") -> bool:
         return self.amount < self._same_currency(other).amount
@@ -108,8 +108,8 @@ _set_amount = Money.__dict__["amount"].__set__  # the slots themselves: the clas
 _set_currency = Money.__dict__["currency"].__set__
 
 
-def _whole(amount: Decimal, currency: str) -> Money:
-    """Make money of an amount known to be whole minor units in its one spelling."""
+def whole_money(amount: Decimal, currency: str) -> Money:
+    """Make money of an amount known to be whole minor units in its one spelling; unchecked."""
     money: Money = _new(Money)
     _set_amount(money, amount)
     _set_currency(money, currency)

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import orjson
+
 from monetization.kernel.decimals import plain
 from monetization.pricing.codec_events import EVENT_MODEL_NAMES, event_model_from, event_model_to
 from monetization.pricing.prices import (
@@ -82,7 +84,7 @@ def _tier_to_data(tier: Tier) -> dict[str, Any]:
 
 
 def price_from_data(data: Any, path: str = "") -> ChargeModel:
-    """Read a charge model.
+    """Read a charge model; the same data gives the same object.
 
     :param path: put before the field in messages, e.g. ``"phases[0].items[2].model"``.
     :raises PriceError: naming the field, for unknown or missing keys and bad numbers.
@@ -90,6 +92,30 @@ def price_from_data(data: Any, path: str = "") -> ChargeModel:
     >>> price_from_data({"model": "per_unit", "unit_price": "0.25"})
     PerUnit(unit_price=Decimal('0.25'))
     """
+    spelling = _spelling(data)
+    known = _read.get(spelling) if spelling else None
+    if known is None:
+        known = _read_price(data, path)
+        if spelling:
+            if len(_read) >= _MOST:
+                _read.clear()
+            _read[spelling] = known
+    return known
+
+
+# Contracts that were sold the same price share it, and what is prepared to rate it.
+_read: dict[bytes, ChargeModel] = {}
+_MOST = 4096
+
+
+def _spelling(data: Any) -> bytes | None:
+    try:
+        return orjson.dumps(data, option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError:
+        return None
+
+
+def _read_price(data: Any, path: str) -> ChargeModel:
     reader = Reader(data, path)
     name = reader.text("model")
     try:

@@ -1,13 +1,21 @@
 """What happens to an amount after it is rated: discounts, cap, minimum. Exact fractions."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
-from typing import overload
+from typing import NamedTuple, overload
 
 from monetization.kernel.money import ZERO
-from monetization.pricing.arithmetic import HUNDREDTH, Exact, add, as_decimal, less, scaled
+from monetization.pricing.arithmetic import (
+    HUNDREDTH,
+    Exact,
+    add,
+    as_decimal,
+    less,
+    negated,
+    scaled,
+)
 from monetization.pricing.prices import Graduated as GraduatedPrice
 from monetization.pricing.prices import PriceError, Tier, Volume
 
@@ -26,6 +34,35 @@ class AmountOff:
 
 
 Discount = PercentOff | AmountOff
+
+
+class Change(NamedTuple):
+    """What follows the rating of a line: a discount, a cap, a minimum."""
+
+    key: str
+    label: str
+    of: Callable[[Exact], Exact]  # of the amount so far; signed, zero for nothing
+
+
+def percent_change(percent: Decimal) -> Callable[[Exact], Exact]:
+    """Take a percentage off. Off a negative amount too: a correction takes it back."""
+    share = negated(scaled(percent, HUNDREDTH))
+    return lambda amount: scaled(amount, share)
+
+
+def amount_change(amount: Exact) -> Callable[[Exact], Exact]:
+    """Take an amount off, but at most what is left; the rest of it is lost."""
+    return lambda left: negated(min(left, amount)) if left > ZERO else ZERO
+
+
+def cap_change(cap: Exact) -> Callable[[Exact], Exact]:
+    """Come down to a cap."""
+    return lambda amount: less(cap, amount) if amount > cap else ZERO
+
+
+def minimum_change(minimum: Exact) -> Callable[[Exact], Exact]:
+    """Come up to a minimum."""
+    return lambda amount: less(minimum, amount) if amount < minimum else ZERO
 
 
 @overload

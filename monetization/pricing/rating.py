@@ -94,13 +94,84 @@ def _percent(key: str, label: str, base: Decimal, percent: Decimal) -> Charge:
     return Charge(key, label, base, percent_of(ONE, percent), percent_of(base, percent))
 
 
-def _rate_flat(model: Flat, quantity: Decimal) -> Charges:
-    return (_charge(("flat", "Flat fee", ONE, model.amount, model.amount)),)
+Found = tuple[int, str, str, Decimal, Decimal, Decimal]  # tiers used up; then a charge
 
 
-def _rate_per_unit(model: PerUnit, quantity: Decimal) -> Charges:
+class Reach(NamedTuple):
+    """A price by quantity made ready: tiers used up cost the same on every line beyond them."""
+
+    full: Charges  # of every bounded tier used up
+    find: Callable[[Decimal], Found | None]  # what a quantity comes to beyond them; None: nothing
+
+
+def reach_of(model: ChargeModel) -> Reach | None:
+    """Return a model made ready; None if it is not one charge after tiers used up."""
+    return _ready(model) if type(model) in REACHES else None
+
+
+@by_identity
+def _ready(model: ChargeModel) -> Reach:
+    return REACHES[type(model)](model)
+
+
+def _rate_reached(model: ChargeModel, quantity: Decimal) -> Charges:
+    full, find = _ready(model)
+    found = find(quantity)
+    return () if found is None else (*full[: found[0]], _charge(found[1:]))
+
+
+def _reach_flat(model: Flat) -> Reach:
+    found = (0, "flat", "Flat fee", ONE, model.amount, model.amount)
+    return Reach((), lambda quantity: found)
+
+
+def _reach_per_unit(model: PerUnit) -> Reach:
     unit_price = model.unit_price
-    return (_charge(("unit", "Per unit", quantity, unit_price, times(quantity, unit_price))),)
+
+    def find(quantity: Decimal) -> Found:
+        return 0, "unit", "Per unit", quantity, unit_price, times(quantity, unit_price)
+
+    return Reach((), find)
+
+
+def _reach_graduated(model: Graduated | GraduatedPercentage) -> Reach:
+    """Rate each slice at the price of the tier it falls in; ``up_to`` belongs to the lower.
+
+    Worked example (docs/pricing.md, "Graduated"): 1,200 units at 0.10 for the first 1,000 and
+    0.08 beyond cost 1,000 x 0.10 + 200 x 0.08 = 116.00.
+    """
+    bounds, steps = _ladder(model)
+    full = tuple(step.used_up(bound) for step, bound in zip(steps, bounds, strict=False))
+    at_zero = model.flat_fee_at_zero
+
+    def find(quantity: Decimal) -> Found | None:
+        if not quantity and not at_zero:
+            return None
+        reached = bisect_left(bounds, quantity)
+        key, label, floor, unit_price, flat_fee, size = steps[reached]
+        units = minus(quantity, floor) if reached else quantity
+        if size is not None:
+            units = started(units, size)
+        amount = times(units, unit_price)
+        return reached, key, label, units, unit_price, plus(amount, flat_fee)
+
+    return Reach(full, find)
+
+
+def _reach_whole(model: Volume | StairStep) -> Reach:
+    """Rate the whole quantity at the one tier it falls in."""
+    bounds, steps = _ladder(model)
+    at_zero = model.flat_fee_at_zero
+
+    def find(quantity: Decimal) -> Found | None:
+        if not quantity and not at_zero:
+            return None
+        key, label, _, unit_price, flat_fee, size = steps[bisect_left(bounds, quantity)]
+        units = quantity if size is None else started(quantity, size)
+        amount = times(units, unit_price)
+        return 0, key, label, units, unit_price, plus(amount, flat_fee)
+
+    return Reach((), find)
 
 
 class _Step(NamedTuple):
@@ -113,26 +184,18 @@ class _Step(NamedTuple):
     flat_fee: Decimal
     block_size: Decimal | None
 
-    def charge(self, units: Decimal) -> Charge:
-        key, label, _, unit_price, flat_fee, block_size = self
-        if block_size is not None:
-            units = started(units, block_size)
-        amount = times(units, unit_price)
-        if flat_fee:
-            amount = plus(amount, flat_fee)
-        return _charge((key, label, units, unit_price, amount))
+    def used_up(self, bound: Decimal) -> Charge:
+        units = minus(bound, self.floor)
+        if self.block_size is not None:
+            units = started(units, self.block_size)
+        amount = plus(times(units, self.unit_price), self.flat_fee)
+        return Charge(self.key, self.label, units, self.unit_price, amount)
 
 
-class _Ladder(NamedTuple):
-    """Tiers ready to be rated: what does not depend on the quantity is computed once."""
-
-    bounds: tuple[Decimal, ...]  # inclusive, of every tier but the last
-    steps: tuple[_Step, ...]
-    full: Charges  # of every bounded tier used up
-
-
-@by_identity
-def _ladder(model: Graduated | Volume | StairStep | GraduatedPercentage) -> _Ladder:
+def _ladder(
+    model: Graduated | Volume | StairStep | GraduatedPercentage,
+) -> tuple[tuple[Decimal, ...], tuple[_Step, ...]]:
+    """Return the bounds of every tier but the last, inclusive, and the tiers."""
     tiers = [
         tier
         if isinstance(tier, Tier)
@@ -151,50 +214,27 @@ def _ladder(model: Graduated | Volume | StairStep | GraduatedPercentage) -> _Lad
         )
         for number, (floor, tier) in enumerate(zip((ZERO, *bounds), tiers, strict=True), start=1)
     )
-    full = tuple(
-        step.charge(minus(bound, step.floor)) for step, bound in zip(steps, bounds, strict=False)
-    )
-    return _Ladder(bounds, steps, full)
+    return bounds, steps
 
 
-def _rate_graduated(model: Graduated | GraduatedPercentage, quantity: Decimal) -> Charges:
-    """Rate each slice at the price of the tier it falls in; ``up_to`` belongs to the lower.
-
-    Worked example (docs/pricing.md, "Graduated"): 1,200 units at 0.10 for the first 1,000 and
-    0.08 beyond cost 1,000 x 0.10 + 200 x 0.08 = 116.00.
-    """
-    if not quantity and not model.flat_fee_at_zero:
-        return ()
-    bounds, steps, full = _ladder(model)
-    reached = bisect_left(bounds, quantity)
-    step = steps[reached]
-    last = step.charge(minus(quantity, step.floor) if reached else quantity)
-    return (*full[:reached], last)
-
-
-def _rate_whole(model: Volume | StairStep, quantity: Decimal) -> Charges:
-    """Rate the whole quantity at the one tier it falls in."""
-    if not quantity and not model.flat_fee_at_zero:
-        return ()
-    bounds, steps, _ = _ladder(model)
-    return (steps[bisect_left(bounds, quantity)].charge(quantity),)
-
-
-@by_identity
-def _package_label(model: Package) -> str:
-    return f"Packages of {model.size:,f}"
-
-
-def _rate_package(model: Package, quantity: Decimal) -> Charges:
+def _reach_package(model: Package) -> Reach:
     """Rate packages of the units beyond the free ones: started ones, or only full ones."""
-    billable = minus(quantity, model.free_units)
-    if billable > 0:
-        packages = (filled if model.whole_only else started)(billable, model.size)
-    else:
-        packages = ZERO
-    if model.at_least_one and not packages:
-        packages = ONE
-    return (_units("package", _package_label(model), packages, model.package_price),)
+    size, price, free = model.size, model.package_price, model.free_units
+    label = f"Packages of {size:,f}"
+    counted = filled if model.whole_only else started
+    least = ONE if model.at_least_one else ZERO
+
+    def find(quantity: Decimal) -> Found:
+        billable = minus(quantity, free) if free else quantity
+        packages = (counted(billable, size) if billable > ZERO else ZERO) or least
+        return 0, "package", label, packages, price, times(packages, price)
+
+    return Reach((), find)
+
+
+def _reach_seat(model: Seat) -> Reach:
+    (full, find), contracted = _ready(model.price), model.contracted_minimum
+    return Reach(full, lambda quantity: find(max(quantity, contracted)))
 
 
 def _rate_percentage(model: Percentage, quantity: Decimal) -> Charges:
@@ -225,10 +265,6 @@ def _rate_other_time(model: TimeOfUse, quantity: Decimal) -> Charges:
 def _rate_capacity(model: Capacity, quantity: Decimal) -> Charges:
     names = {name for tier in model.tiers for name, _ in tier.limits}
     return rate_capacity(dict.fromkeys(names, quantity), model)
-
-
-def _rate_seat(model: Seat, quantity: Decimal) -> Charges:
-    return rate(model.price, max(quantity, model.contracted_minimum))
 
 
 def rate_percentage(amounts: Sequence[Decimal], model: Percentage) -> Charges:
@@ -281,21 +317,24 @@ def rate_capacity(used: dict[str, Decimal], model: Capacity) -> Charges:
     return (Charge(f"tier-{number}", label, ONE, chosen.price, chosen.price),)
 
 
-# One entry per model of the union; a test says that none is missing.
+# Every model of the union is in one of the two; a test says that none is missing.
+REACHES: dict[type, Callable[[Any], Reach]] = {
+    Flat: _reach_flat,
+    PerUnit: _reach_per_unit,
+    Graduated: _reach_graduated,
+    GraduatedPercentage: _reach_graduated,
+    Volume: _reach_whole,
+    StairStep: _reach_whole,
+    Package: _reach_package,
+    Seat: _reach_seat,
+}
 RATERS: dict[type, Callable[[Any, Decimal], Charges]] = {
-    Flat: _rate_flat,
-    PerUnit: _rate_per_unit,
-    Graduated: _rate_graduated,
-    Volume: _rate_whole,
-    StairStep: _rate_whole,
-    Package: _rate_package,
+    **dict.fromkeys(REACHES, _rate_reached),
     Percentage: _rate_percentage,
-    GraduatedPercentage: _rate_graduated,
     Dynamic: _rate_dynamic,
     CostPlus: _rate_cost_plus,
     Matrix: _rate_default_cell,
     PercentOf: _rate_percent_of,
     TimeOfUse: _rate_other_time,
     Capacity: _rate_capacity,
-    Seat: _rate_seat,
 }

@@ -11,12 +11,9 @@ from statistics import median
 from typing import Any
 
 from monetization.config.benches import byhand
-from monetization.kernel.money import Money
 from monetization.kernel.period import Frequency
-from monetization.pricing.arithmetic import add, less, negated
-from monetization.pricing.estimate import Component, price_charge_period
-from monetization.pricing.estimate.lines import Part, Rated, components_of, exact_of
-from monetization.pricing.modifiers import PercentOff, discount_steps, over_cap, true_up
+from monetization.pricing.estimate import Pricer, price_charge_period, pricer
+from monetization.pricing.modifiers import Change, cap_change, minimum_change, percent_change
 from monetization.pricing.prices import (
     ChargeModel,
     Flat,
@@ -27,7 +24,6 @@ from monetization.pricing.prices import (
     Tier,
     Volume,
 )
-from monetization.pricing.rating import rate
 from monetization.pricing.terms import ItemTerms, OrderTerms, PhaseTerms
 from monetization.pricing.timeline import ChargePeriod, charge_periods
 
@@ -95,7 +91,7 @@ def rating(options: dict[str, Any]) -> Iterator[Figure]:
 
 
 Pairs = Sequence[tuple[Subject, Decimal]]
-Pricing = Callable[[Pairs], list[Any]]  # (amount, parts) of every pair
+Pricing = Callable[[Pairs], list[Any]]  # of every pair: amount, parts and, ours, the exact amount
 
 
 def _quantities(count: int) -> list[Decimal]:
@@ -116,41 +112,30 @@ def _by_hand_modified(pairs: Pairs) -> list[Any]:
 
 
 def _by_engine(pairs: Pairs) -> list[Any]:
-    return [_rounded(rate(subject.model, quantity)) for subject, quantity in pairs]
-
-
-def _rounded(parts: Sequence[Rated]) -> tuple[Money, tuple[Component, ...]]:
-    amount = Money.rounded(exact_of(parts), "USD")
-    return amount, components_of(parts, amount)
+    prices = _pricers(pairs)
+    return [prices[subject.name](quantity) for subject, quantity in pairs]
 
 
 def _by_engine_modified(pairs: Pairs) -> list[Any]:
-    priced, discounts = [], [PercentOff(PERCENT)]
-    for subject, quantity in pairs:
-        parts: list[Rated] = [*rate(subject.model, quantity)]
-        exact = exact_of(parts)
-        off = discount_steps(exact, discounts)[0]
-        exact = less(exact, off)
-        over = over_cap(exact, CAP)
-        exact = less(exact, over)
-        missing = true_up(exact, MINIMUM)
-        for key, change in (
-            ("discount", negated(off)),
-            ("cap", negated(over)),
-            ("minimum", missing),
-        ):
-            if change:
-                parts.append(Part(key, key, None, None, change))
-        amount = Money.rounded(add(exact, missing), "USD")
-        priced.append((amount, components_of(parts, amount)))
-    return priced
+    prices = _pricers(pairs)
+    changes = (
+        Change("discount", "Discount", percent_change(PERCENT)),
+        Change("cap", "Cap", cap_change(CAP)),
+        Change("minimum", "Minimum", minimum_change(MINIMUM)),
+    )
+    return [prices[subject.name](quantity, changes) for subject, quantity in pairs]
+
+
+def _pricers(pairs: Pairs) -> dict[str, Pricer]:
+    models = {subject.name: subject.model for subject, _ in pairs}
+    return {name: pricer(model, "USD") for name, model in models.items()}
 
 
 def _as_lines(pairs: Pairs) -> list[Any]:
     subjects_by_name = {subject.name: subject for subject, _ in pairs}
     terms = {name: _terms(subject) for name, subject in subjects_by_name.items()}
     lines = [price_charge_period(*terms[subject.name], quantity) for subject, quantity in pairs]
-    return [(line.amount, line.components) for line in lines]
+    return [(line.amount, line.components, line.exact) for line in lines]
 
 
 def _terms(subject: Subject) -> tuple[OrderTerms, ChargePeriod]:
@@ -176,7 +161,7 @@ def _measured(name: str, pairs: Pairs, engine: Pricing, limit: Pricing, rounds: 
 
     :raises RuntimeError: if the two disagree about a single cent of a line or a part of it.
     """
-    for (amount, parts), (expected, by_hand) in zip(engine(pairs), limit(pairs), strict=True):
+    for (amount, parts, _), (expected, by_hand) in zip(engine(pairs), limit(pairs), strict=True):
         cents = [part.amount for part in parts]
         if amount.amount != expected or cents != [part[3] for part in by_hand]:
             raise RuntimeError(f"{name}: the engine and the hand-written loop disagree")

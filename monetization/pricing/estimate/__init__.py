@@ -1,5 +1,6 @@
 """The function that prices: quotes, previews, schedules and invoices all call it."""
 
+from monetization.pricing.estimate.compiled import Pricer, pricer
 from monetization.pricing.estimate.computing import rerate
 from monetization.pricing.estimate.items import (
     Measured,
@@ -19,6 +20,7 @@ __all__ = [
     "Measured",
     "PriceUse",
     "PricedLine",
+    "Pricer",
     "Progress",
     "SeatBalances",
     "SeatDays",
@@ -30,6 +32,7 @@ __all__ = [
     "price_once",
     "price_periods",
     "price_progress",
+    "pricer",
     "rerate",
     "taken_off",
 ]

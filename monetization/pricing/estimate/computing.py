@@ -4,10 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
-from functools import lru_cache
 from typing import Any
-
-import orjson
 
 from monetization.kernel.decimals import plain
 from monetization.kernel.money import ZERO, Money
@@ -15,21 +12,19 @@ from monetization.kernel.period import Period
 from monetization.pricing.arithmetic import (
     ONE,
     Exact,
-    add,
     exact_sum,
-    less,
     minus,
-    negated,
     plus,
     scaled,
 )
 from monetization.pricing.codec import price_from_data
-from monetization.pricing.estimate.lines import Part, Rated, exact_of
+from monetization.pricing.estimate.compiled import Priced, changed, pricer
+from monetization.pricing.estimate.lines import Part, Rated, components_of, exact_of
 from monetization.pricing.modifiers import (
-    AmountOff,
-    Discount,
-    PercentOff,
-    discount_steps,
+    Change,
+    amount_change,
+    cap_change,
+    percent_change,
     true_up,
 )
 from monetization.pricing.prices import ChargeModel, PercentOf, Seat
@@ -45,46 +40,46 @@ WHOLE = Fraction(1)
 
 def rerate(explanation: Mapping[str, Any]) -> Money:
     """Compute a line again from its stored inputs alone; it must give the stored amount."""
-    exact, _ = compute(explanation)
-    return Money.rounded(exact, explanation["currency"])
+    return compute(explanation)[0]
 
 
-def compute(
-    explanation: Mapping[str, Any], model: ChargeModel | None = None
-) -> tuple[Exact, list[Rated]]:
-    """Return the exact amount and its parts from the inputs of a line.
+def compute(explanation: Mapping[str, Any], model: ChargeModel | None = None) -> Priced:
+    """Return the amount of a line, its parts and its exact amount from its inputs.
 
     :param model: the explanation's model where the caller has it already.
     """
+    currency = explanation["currency"]
     if explanation["kind"] == "minimum":
-        return _compute_minimum(explanation)
-    if explanation["kind"] in ("progress", "billed"):
-        steps = _progress_parts(explanation)
-        return exact_of(steps), steps
-    model = model or _model_of(explanation["model"])
-    parts = _rated(explanation, model)
-    if "pricing_unit" in explanation:
-        worth = Decimal(explanation["pricing_unit"]["rate"])
-        parts = [_scaled(part, worth) for part in parts]
-    exact = exact_of(parts)
-    changes = _discount_parts(explanation, exact) if explanation["discounts"] else []
-    exact = add(exact, exact_of(changes)) if changes else exact
-    for number, cap in enumerate(explanation.get("caps", ()), start=1):
-        over = less(exact, Fraction(cap["room"]))
-        if over > 0:
-            changes.append(Part(f"cap-{number}", cap["label"], None, None, negated(over)))
-            exact = less(exact, over)
-    return exact, [*parts, *changes]
+        exact, parts = _compute_minimum(explanation)
+    elif explanation["kind"] in ("progress", "billed"):
+        parts = _progress_parts(explanation)
+        exact = exact_of(parts)
+    else:
+        model = model or price_from_data(explanation["model"])
+        changes = _changes(explanation)
+        if is_whole(explanation, model):
+            quantity = _billable(explanation, Decimal(explanation["quantity"]))
+            return pricer(model, currency)(quantity, changes)
+        rated = _rated(explanation, model)
+        if "pricing_unit" in explanation:
+            worth = Decimal(explanation["pricing_unit"]["rate"])
+            rated = [_scaled(part, worth) for part in rated]
+        exact, parts = changed(exact_of(rated), rated, changes)
+    amount = Money.rounded(exact, currency)
+    return amount, components_of(parts, amount), exact
 
 
-def _model_of(data: Any) -> ChargeModel:
-    """Read a charge model; the same data gives the same object, which rating remembers."""
-    return _model_from_text(orjson.dumps(data, option=orjson.OPT_SORT_KEYS))
+def is_whole(explanation: Mapping[str, Any], model: ChargeModel) -> bool:
+    """Say whether a line prices one quantity in full, with nothing before it."""
+    if not _PARTIAL.isdisjoint(explanation):
+        return False
+    if explanation["is_usage"] or isinstance(model, PercentOf):
+        return True
+    numerator, denominator = explanation["factor"]
+    return bool(numerator == denominator)
 
 
-@lru_cache(maxsize=4096)
-def _model_from_text(text: bytes) -> ChargeModel:
-    return price_from_data(orjson.loads(text))
+_PARTIAL = frozenset({"parts", "before", "balances", "pricing_unit"})
 
 
 def _progress_parts(explanation: Mapping[str, Any]) -> list[Rated]:
@@ -206,26 +201,29 @@ def _seat_parts(explanation: Mapping[str, Any], model: Seat) -> list[Part]:
     return parts
 
 
-def _discount_parts(explanation: Mapping[str, Any], amount: Exact) -> list[Part]:
+def _changes(explanation: Mapping[str, Any]) -> list[Change]:
+    """Return what follows the rating: percentages, then amounts, then caps."""
     listed = [row for row in explanation["discounts"] if "free_units" not in row]
-    factor = factor_of(explanation)
-    share = ONE if factor == WHOLE else factor
-    discounts: list[Discount] = [
-        AmountOff(scaled(Decimal(row["amount"]), share))
-        if "amount" in row
-        else PercentOff(Decimal(row["percent"]))
-        for row in listed
+    percents, amounts = [], []
+    for number, row in enumerate(listed, start=1):
+        key, label = f"discount-{number}", str(row["label"])
+        if "amount" in row:
+            off = scaled(Decimal(row["amount"]), _share(explanation))
+            amounts.append(Change(key, label, amount_change(off)))
+        else:
+            percent = Decimal(row["percent"])
+            label = f"{label} {plain(percent)}%"
+            percents.append(Change(key, label, percent_change(percent)))
+    caps = [
+        Change(f"cap-{number}", cap["label"], cap_change(Fraction(cap["room"])))
+        for number, cap in enumerate(explanation.get("caps", ()), start=1)
     ]
-    taken = discount_steps(amount, discounts)
-    parts = []
-    for number, (row, off) in enumerate(zip(listed, taken, strict=True), start=1):
-        if off:
-            label = str(row["label"])
-            label = label if "amount" in row else f"{label} {plain(Decimal(row['percent']))}%"
-            parts.append(
-                (("amount" in row), Part(f"discount-{number}", label, None, None, negated(off)))
-            )
-    return [part for _, part in sorted(parts, key=lambda pair: pair[0])]  # as they were applied
+    return [*percents, *amounts, *caps]
+
+
+def _share(explanation: Mapping[str, Any]) -> Exact:
+    factor = factor_of(explanation)
+    return ONE if factor == WHOLE else factor
 
 
 def _compute_minimum(explanation: Mapping[str, Any]) -> tuple[Exact, list[Rated]]:

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
-from functools import lru_cache
 from typing import Any
 
 from monetization.kernel.decimals import plain
@@ -12,7 +11,8 @@ from monetization.kernel.money import ZERO
 from monetization.pricing.arithmetic import as_decimal, exact_sum
 from monetization.pricing.codec import price_to_data
 from monetization.pricing.estimate.computing import compute, measured_total, parts_data
-from monetization.pricing.estimate.lines import PricedLine, finish, line_key, span_data
+from monetization.pricing.estimate.lines import PricedLine, explain, line_key, span_data
+from monetization.pricing.memo import by_identity
 from monetization.pricing.prices import ChargeModel, Flat, PercentOf, PerUnit, Seat
 from monetization.pricing.rating_events import compacted
 from monetization.pricing.seats import BalanceChange
@@ -79,8 +79,8 @@ def price_charge_period(
         "discounts": [_discount_data(discount) for discount in _discounts_of(phase, item.key)],
     }
     _explain_modifiers(explanation, phase, item, period, quantity, context)
-    exact, parts = compute(explanation, item.model)
-    amount, components = finish(explanation, exact, parts, terms.currency)
+    amount, components, exact = compute(explanation, item.model)
+    explain(explanation, amount, components, exact)
     return PricedLine(
         key=line_key(period),
         item_key=period.item_key,
@@ -100,7 +100,7 @@ def price_charge_period(
     )
 
 
-@lru_cache(maxsize=4096)
+@by_identity
 def _model_data(model: ChargeModel) -> dict[str, Any]:
     return price_to_data(model)
 

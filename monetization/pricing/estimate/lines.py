@@ -68,16 +68,16 @@ def line_key(period: ChargePeriod) -> str:
     return f"{period.item_key}:{period.phase_key}:{period.service.start.isoformat()}"
 
 
-def finish(
-    explanation: dict[str, Any], exact: Exact, parts: Sequence[Rated], currency: str
-) -> tuple[Money, tuple[Component, ...]]:
-    """Round a line once and write its steps into the explanation."""
-    amount = Money.rounded(exact, currency)
-    components = components_of(parts, amount)
+def explain(
+    explanation: dict[str, Any],
+    amount: Money,
+    components: Sequence[Component],
+    exact: Exact,
+) -> None:
+    """Write the steps of a line and what they come to into its explanation."""
     explanation["steps"] = [_step(component) for component in components]
     explanation["exact"] = decimal_text(exact)
     explanation["amount"] = str(amount.amount)
-    return amount, components
 
 
 def exact_of(parts: Sequence[Rated]) -> Exact:

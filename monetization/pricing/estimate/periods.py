@@ -19,7 +19,7 @@ from monetization.pricing.estimate.items import (
     price_charge_period,
     scope_of,
 )
-from monetization.pricing.estimate.lines import PricedLine, finish, line_key, span_data
+from monetization.pricing.estimate.lines import PricedLine, explain, line_key, span_data
 from monetization.pricing.prices import PercentOf
 from monetization.pricing.proration import prorate_factor
 from monetization.pricing.terms import CapTerms, OrderTerms, PhaseTerms
@@ -224,14 +224,14 @@ def price_minimum(
     }
     if minimum.overage_factor is not None:
         explanation["overage_factor"] = plain(minimum.overage_factor)
-    exact, parts = compute(explanation)
-    amount, components = finish(explanation, exact, parts, terms.currency)
+    amount, components, exact = compute(explanation)
+    explain(explanation, amount, components, exact)
     return PricedLine(
         key=line_key(period),
         item_key=period.item_key,
         phase_key=period.phase_key,
         kind="minimum",
-        label=parts[-1].label,
+        label=components[-1].label,
         service=period.service,
         full=period.full,
         bill_on=period.bill_on,

@@ -13,7 +13,7 @@ from monetization.kernel.decimals import plain
 from monetization.kernel.money import Money
 from monetization.pricing.arithmetic import as_decimal
 from monetization.pricing.estimate.computing import compute
-from monetization.pricing.estimate.lines import PricedLine, finish
+from monetization.pricing.estimate.lines import PricedLine, explain
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +54,8 @@ def price_progress(
         "of": inputs,
         "claimed": [_data(one) for one in claimed],
     }
-    exact, parts = compute(made)
-    amount, _ = finish(made, exact, parts, made["currency"])
+    amount, components, exact = compute(made)
+    explain(made, amount, components, exact)
     made["cumulative"] = made["steps"][0]["amount"]
     return Progress(amount, as_decimal(exact), made)
 
@@ -70,8 +70,8 @@ def taken_off(line: PricedLine, claimed: Claimed, *, key: str) -> PricedLine:
         "currency": claimed.billed.currency,
         **_data(claimed),
     }
-    exact, parts = compute(made)
-    amount, components = finish(made, exact, parts, claimed.billed.currency)
+    amount, components, exact = compute(made)
+    explain(made, amount, components, exact)
     return replace(
         line,
         key=key,

@@ -1,0 +1,1 @@
+"""Break the pure core on purpose, one small change at a time, and see whether a test notices."""

@@ -145,6 +145,7 @@ def _register_endings() -> None:
         "schedule.ended",
         "Schedule ended before its term",
         required=("schedule_id", "customer_id", "ended_on"),
+        optional=("order_form_id",),
     )
 
 

@@ -20,6 +20,7 @@ from billing.services.invoicing import (
     preview_invoices,
     recalculate_invoices,
 )
+from billing.services.renewals import apply_renewal
 from monetization.events.models import Event
 from monetization.jobs.models import Job, JobItem
 from monetization.jobs.services import Outcome, SkipItem
@@ -154,5 +155,7 @@ def on_schedule_activated(event: Event) -> None:
 
 
 def on_order_form_signed(event: Event) -> None:
-    """Bill by a signed amendment from its first day on; other order forms wait for a click."""
-    apply_amendment(order_form_id=UUID(event.data["order_form_id"]), now=timezone.now())
+    """Bill amendments and renewals agreed in advance at once; others wait for a click."""
+    form_id, now = UUID(event.data["order_form_id"]), timezone.now()
+    apply_amendment(order_form_id=form_id, now=now)
+    apply_renewal(order_form_id=form_id, now=now)

@@ -6,7 +6,11 @@ class QuotesConfig(AppConfig):
 
     def ready(self) -> None:
         from monetization.events.schemas import register_event_type
+        from monetization.events.services import subscribe
+        from quotes import handlers
 
+        subscribe("schedule.ended", "quotes.end_renewal", handlers.on_schedule_ended)
+        _register_renewals()
         for name in ("created", "sent", "viewed", "accepted", "declined", "expired", "superseded"):
             register_event_type(
                 f"quote.{name}",
@@ -52,4 +56,20 @@ class QuotesConfig(AppConfig):
             "order_form.signed",
             "Order form signed",
             required=("order_form_id", "quote_id", "version_id", "customer_id"),
+        )
+
+
+def _register_renewals() -> None:
+    from monetization.events.schemas import register_event_type
+
+    for name, description in (
+        ("notified", "Customer told of a renewal"),
+        ("opted_out", "Contract will not renew"),
+        ("renewed", "Contract renewed by itself"),
+    ):
+        register_event_type(
+            f"renewal.{name}",
+            description,
+            required=("renewal_id", "order_form_id", "ends_on"),
+            optional=("quote_id", "reason"),
         )

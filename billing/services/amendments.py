@@ -121,6 +121,7 @@ def end_schedule(
             "schedule_id": str(schedule.id),
             "customer_id": str(schedule.customer_id),
             "ended_on": end.isoformat(),
+            **({"order_form_id": str(schedule.order_form_id)} if schedule.order_form_id else {}),
         },
         occurred_at=now,
     )

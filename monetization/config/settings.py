@@ -148,6 +148,7 @@ CELERY_BEAT_SCHEDULE = {
     "send-reminders": {"task": "billing.tasks.send_reminders", "schedule": 3600.0},
     "expire-quotes": {"task": "quotes.tasks.expire_quotes", "schedule": 3600.0},
     "remind-signers": {"task": "quotes.tasks.remind_quotes", "schedule": 3600.0},
+    "renew-contracts": {"task": "quotes.tasks.renew_contracts", "schedule": 3600.0},
     "advance-signatures": {
         "task": "integrations.tasks.advance_signatures",
         "schedule": 20.0,

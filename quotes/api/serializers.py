@@ -19,7 +19,7 @@ from monetization.interface.fields import (
 from monetization.interface.price_fields import ChargeModelField, ModifiersField
 from monetization.pricing.proration import METHODS
 from monetization.tenancy.models import tenant_today
-from quotes.models import QuotePhase, QuoteVersion, Signer
+from quotes.models import QuotePhase, QuoteTemplate, QuoteVersion, Signer
 
 MAX_MONTHS = 240
 _OPTIONAL: dict[str, Any] = {"required": False, "allow_null": True}
@@ -125,6 +125,17 @@ class QuoteCreateSerializer(QuoteDraftSerializer):
     external_id = serializers.CharField(
         max_length=200, help_text="Your CRM's opportunity.", **_TEXT
     )
+    template = ReferenceField(
+        QuoteTemplate, required=False, help_text="What it starts from; the rest is laid over it."
+    )
+
+
+class QuoteCopySerializer(InputSerializer):
+    """A quote that offers the same; what is left out is taken over."""
+
+    customer = ReferenceField(Customer, required=False)
+    title = serializers.CharField(max_length=200, required=False)
+    start_on = DayField(required=False)
 
 
 class QuoteSerializer(serializers.Serializer[Any]):

@@ -26,6 +26,7 @@ from quotes.api import details
 from quotes.api.agreeing import AgreeingActions
 from quotes.api.serializers import (
     OrderFormDetailSerializer,
+    QuoteCopySerializer,
     QuoteCreateSerializer,
     QuoteDetailSerializer,
     QuoteDraftSerializer,
@@ -38,6 +39,8 @@ from quotes.api.serializers import (
 )
 from quotes.models import Quote, QuoteVersion
 from quotes.ports import OWN_LINK
+from quotes.services.following import clone_quote
+from quotes.services.templates import create_from_template
 
 _NUMBER = OpenApiParameter("number", OpenApiTypes.INT, OpenApiParameter.PATH)
 _VERSION = r"versions/(?P<number>[0-9]{1,6})"
@@ -85,14 +88,19 @@ class QuoteViewSet(mixins.ListModelMixin, AgreeingActions):
     @extend_schema(request=QuoteCreateSerializer, responses={201: QuoteDetailSerializer})
     def create(self, request: Request) -> Response:
         payload = self.read(QuoteCreateSerializer)
+        template = payload.pop("template", None)
+        given = {
+            "customer_id": payload.pop("customer"),
+            "title": payload.pop("title"),
+            "start_on": payload.pop("start_on"),
+            "external_id": payload.pop("external_id", ""),
+            "now": timezone.now(),
+        }
         with transaction.atomic():
-            quote = services.create_quote(
-                customer_id=payload.pop("customer"),
-                title=payload.pop("title"),
-                start_on=payload.pop("start_on"),
-                external_id=payload.pop("external_id", ""),
-                now=timezone.now(),
-            )
+            if template is None:
+                quote = services.create_quote(**given)
+            else:
+                quote = create_from_template(template_id=template, **given)
             if payload:
                 self._save(quote, payload)
         return self._answer(quote, status_code=status.HTTP_201_CREATED)
@@ -100,6 +108,25 @@ class QuoteViewSet(mixins.ListModelMixin, AgreeingActions):
     def _save(self, quote: Quote, payload: dict[str, Any]) -> None:
         version = services.save_draft(version_id=details.latest_of(quote).id, payload=payload)
         details.check_totals(version)
+
+    @extend_schema(
+        operation_id="quotes_copy",
+        request=QuoteCopySerializer,
+        responses={201: QuoteDetailSerializer},
+    )
+    @action(detail=True, methods=["post"], filter_backends=[])
+    def copy(self, request: Request, pk: str) -> Response:
+        """Start a quote that offers the same as the latest version, perhaps to somebody else."""
+        quote = self.get_object()
+        body = self.read(QuoteCopySerializer)
+        copied = clone_quote(
+            quote_id=quote.id,
+            customer_id=body.get("customer", quote.customer_id),
+            title=body.get("title", quote.title),
+            start_on=body.get("start_on", details.latest_of(quote).start_on),
+            now=timezone.now(),
+        )
+        return self._answer(copied, status_code=status.HTTP_201_CREATED)
 
     @extend_schema(
         operation_id="quotes_draft_update",

@@ -3,12 +3,14 @@
 from quotes.models.approvals import ApprovalDeputy, ApprovalRule, ApprovalStep
 from quotes.models.notes import QuoteComment, QuoteTemplate
 from quotes.models.quotes import Quote, QuoteLine, QuotePhase, QuoteSequence, QuoteVersion
+from quotes.models.renewals import ContractRenewal, RenewalNotice
 from quotes.models.signing import OrderForm, SignatureEvidence, Signer, SigningLink
 
 __all__ = [
     "ApprovalDeputy",
     "ApprovalRule",
     "ApprovalStep",
+    "ContractRenewal",
     "OrderForm",
     "Quote",
     "QuoteComment",
@@ -17,6 +19,7 @@ __all__ = [
     "QuoteSequence",
     "QuoteTemplate",
     "QuoteVersion",
+    "RenewalNotice",
     "SignatureEvidence",
     "Signer",
     "SigningLink",

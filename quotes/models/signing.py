@@ -118,6 +118,7 @@ class SignatureEvidence(TenantModel):
         SIGNED = "signed", "Signed here"
         PROVIDER = "provider", "Signed at a provider"
         IMPORTED = "imported", "Signed elsewhere"
+        ADVANCE = "advance", "Agreed in advance"
 
     sequence = models.PositiveIntegerField()  # from 1, without gaps, per tenant
     kind = models.CharField(max_length=8, choices=Kind, default=Kind.SIGNED)

@@ -32,6 +32,17 @@ _CARRIED = (
     "renewal_notice_days",
 )
 
+_COPIED = (
+    "currency",
+    "anchor_day",
+    "introduction",
+    "special_terms",
+    "auto_renew",
+    "renewal_months",
+    "renewal_uplift_percent",
+    "renewal_notice_days",
+)
+
 
 class ContractCannotFollow(Refusal):
     """The contract cannot be amended or renewed like this; the message names the field."""
@@ -139,7 +150,7 @@ def clone_quote(
     source = QuoteVersion.objects.filter(quote_id=quote_id).latest("number")
     quote = create_quote(customer_id=customer_id, title=title, start_on=start_on, now=now)
     version = quote.versions.get()
-    for name in ("currency", "anchor_day", "introduction", "special_terms", "auto_renew"):
+    for name in _COPIED:
         setattr(version, name, getattr(source, name))
     version.save()
     version.phases.all().delete()

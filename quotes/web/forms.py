@@ -7,7 +7,7 @@ from django import forms
 from django.utils import timezone
 
 from monetization.customers.models import Customer
-from quotes.models import QuoteVersion
+from quotes.models import QuoteTemplate, QuoteVersion
 
 FIRST_DAY, LAST_DAY = date(1970, 1, 1), date(2199, 12, 31)
 
@@ -65,11 +65,20 @@ class NewQuoteForm(forms.Form):
         help_text="What the agreement is called on the order form.",
     )
     start_on = DayField(label="Start date", help_text="The first day of service.")
+    template = forms.ModelChoiceField(
+        queryset=QuoteTemplate.objects.none(),
+        required=False,
+        empty_label="An empty quote",
+        label="Start from",
+        widget=forms.Select(attrs={"class": "form-select"}),
+    )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         customers: Any = self.fields["customer"]
         customers.queryset = Customer.objects.filter(is_archived=False).order_by("name")
+        templates: Any = self.fields["template"]
+        templates.queryset = QuoteTemplate.objects.order_by("name")
 
 
 class SignForm(forms.Form):

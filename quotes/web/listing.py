@@ -13,7 +13,8 @@ from monetization.customers.models import Customer
 from monetization.interface.access import member_required
 from monetization.interface.fields import amount_text
 from quotes import selectors, services
-from quotes.models import QuoteVersion
+from quotes.models import Quote, QuoteVersion
+from quotes.services.templates import QuoteTemplateInvalid, create_from_template
 from quotes.web.forms import FilterForm, NewQuoteForm
 
 PAGE_SIZE = 50
@@ -147,15 +148,30 @@ def _safe(text: str) -> str:
 @member_required("quotes:write")
 def create(request: HttpRequest) -> HttpResponse:
     """Start a quote; the rest is done in the builder."""
-    initial = {"start_on": timezone.localdate(), "customer": request.GET.get("customer")}
+    initial = {
+        "start_on": timezone.localdate(),
+        "customer": request.GET.get("customer"),
+        "template": request.GET.get("template"),
+    }
     form = NewQuoteForm(request.POST or None, initial=initial)
     if request.method == "POST" and form.is_valid():
-        quote = services.create_quote(
-            customer_id=form.cleaned_data["customer"].id,
-            title=form.cleaned_data["title"],
-            start_on=form.cleaned_data["start_on"],
-            now=timezone.now(),
-        )
-        return redirect("quotes:builder", quote.id)
+        try:
+            quote = _start(form.cleaned_data)
+        except QuoteTemplateInvalid as refusal:
+            form.add_error("template", str(refusal).partition(": ")[2])
+        else:
+            return redirect("quotes:builder", quote.id)
     status = 422 if form.is_bound else 200
     return render(request, "quotes/create.html", {"form": form}, status=status)
+
+
+def _start(typed: dict[str, Any]) -> Quote:
+    given = {
+        "customer_id": typed["customer"].id,
+        "title": typed["title"],
+        "start_on": typed["start_on"],
+        "now": timezone.now(),
+    }
+    if typed["template"] is None:
+        return services.create_quote(**given)
+    return create_from_template(template_id=typed["template"].id, **given)

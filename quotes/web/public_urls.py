@@ -2,10 +2,11 @@
 
 from django.urls import path
 
-from quotes.web import signing, signing_more
+from quotes.web import renewals, signing, signing_more
 
 app_name = "signing"
 urlpatterns = [
+    path("renewal/<str:token>", renewals.customers_page, name="renewal"),
     path("<str:token>", signing.page, name="page"),
     path("<str:token>/decline", signing.decline, name="decline"),
     path("<str:token>/ask", signing_more.ask, name="ask"),

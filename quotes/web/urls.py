@@ -8,6 +8,8 @@ from quotes.web import (
     builder,
     detail,
     listing,
+    renewals,
+    templates,
 )
 
 app_name = "quotes"
@@ -15,6 +17,11 @@ urlpatterns = [
     path("", listing.quote_list, name="list"),
     path("export.csv", listing.export, name="export"),
     path("new/", listing.create, name="create"),
+    path("templates/", templates.template_list, name="templates"),
+    path("templates/<uuid:template_id>/rename/", templates.template_rename, name="template-rename"),
+    path("templates/<uuid:template_id>/delete/", templates.template_delete, name="template-delete"),
+    path("renewals/", renewals.renewal_list, name="renewals"),
+    path("renewals/<uuid:renewal_id>/end/", renewals.end, name="renewal-end"),
     path("approvals/", approvals.inbox, name="approvals"),
     path("approvals/<uuid:step_id>/", approvals.decide, name="decide"),
     path("approvals/deputies/", approvals.add_deputy, name="add-deputy"),
@@ -25,6 +32,7 @@ urlpatterns = [
     path("<uuid:quote_id>/", detail.quote_detail, name="detail"),
     path("<uuid:quote_id>/edit/", builder.edit, name="builder"),
     path("<uuid:quote_id>/copy/", actions.copy, name="copy"),
+    path("<uuid:quote_id>/template/", templates.template_save, name="template-save"),
     path("<uuid:quote_id>/agreeing/", agreeing.agreeing, name="agreeing"),
     path("<uuid:quote_id>/comment/", agreeing.comment, name="comment"),
     path("<uuid:quote_id>/signers/<uuid:signer_id>/remind/", agreeing.remind, name="remind"),

@@ -12,7 +12,7 @@ from drf_spectacular.generators import SchemaGenerator
 
 from billing.domain.assertions import KINDS
 from monetization.kernel.ids import uuid7
-from quotes.models import Quote, QuoteSequence, Signer
+from quotes.models import ContractRenewal, Quote, QuoteSequence, Signer
 from tests.factories_billing import CALLS, PLATFORM, billed, deal
 from tests.integration.api.conftest import CALLS as CALLS_MODEL
 from tests.integration.api.conftest import Api, line_of
@@ -113,6 +113,7 @@ def calls_to_make(api: Api, inside: Any, platform: Any, calls: Any) -> dict[str,
         ],
     }
     quote = api.made("quotes", {**draft_body, "customer": str(who), "external_id": "o1"})
+    kept = api.made("quote-templates", {"quote": quote["id"], "name": "Kept"})
     rule_body = {
         "name": "All",
         "step": 1,
@@ -134,6 +135,9 @@ def calls_to_make(api: Api, inside: Any, platform: Any, calls: Any) -> dict[str,
     with inside():
         version = Quote.objects.get(id=quote["id"]).versions.get()
         signer = Signer.objects.create(version=version, position=1, name="A", email="a@b.co").id
+        renewal = ContractRenewal.objects.create(
+            order_form_id=form, ends_on="2027-01-01", decide_by="2026-11-01", months=12
+        ).id
     contact = api.made(f"customers/{who}/contacts", {"name": "C", "email": "c@example.com"})
     paid_line = api.get(f"invoices/{draft['id']}").json()["lines"][0]["id"]
     product, price, paid = platform["product"], platform["id"], f"invoices/{draft['id']}"
@@ -218,6 +222,15 @@ def calls_to_make(api: Api, inside: Any, platform: Any, calls: Any) -> dict[str,
         f"post approvals/{step}/decide": {"decision": "refuse", "comment": "no"},
         f"post quotes/{quote['id']}/send": {},
         f"post quotes/{quote['id']}/revise": {},
+        f"post quotes/{quote['id']}/copy": {
+            "customer": str(who),
+            "title": "T",
+            "start_on": "2026-01-31",
+        },
+        f"post contract-renewals/{renewal}/opt-out": {"reason": "moving"},
+        "post quote-templates": {"quote": quote["id"], "name": "Other"},
+        f"patch quote-templates/{kept['id']}": {"name": "Renamed"},
+        f"delete quote-templates/{kept['id']}": {},
         f"post order-forms/{form}/schedule": {},
         f"post order-forms/{form}/amend": {
             "effective_on": "2026-03-01",

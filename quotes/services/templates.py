@@ -1,0 +1,160 @@
+"""Templates: what a quote offers, kept under a name to start other quotes from."""
+
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+
+from monetization.kernel.decimals import plain
+from monetization.kernel.errors import Refusal
+from monetization.pricing.prices import PriceError
+from monetization.tenancy.context import current_actor
+from quotes.models import Quote, QuoteLine, QuotePhase, QuoteTemplate, QuoteVersion
+from quotes.services.drafting import create_quote, save_draft
+
+_HEADER = (
+    "anchor_day",
+    "payment_terms_days",
+    "auto_renew",
+    "introduction",
+    "special_terms",
+    "renewal_months",
+    "renewal_notice_days",
+    "asks_email_code",
+)
+_LINE = (
+    "item_key",
+    "description",
+    "model",
+    "modifiers",
+    "meter_key",
+    "frequency",
+    "timing",
+    "proration",
+)
+
+
+class QuoteTemplateInvalid(Refusal):
+    """A quote template cannot be kept or used like this; the message names the field."""
+
+
+@transaction.atomic
+def save_template(*, quote_id: UUID, name: str) -> QuoteTemplate:
+    """Keep what a quote's latest version offers; customer, dates and signers are left out.
+
+    The same name again replaces what was kept under it.
+
+    :raises QuoteTemplateInvalid: without a name.
+    """
+    version = QuoteVersion.objects.filter(quote_id=quote_id).latest("number")
+    template, _ = QuoteTemplate.objects.update_or_create(
+        name=_name(name),
+        defaults={
+            "currency": version.currency,
+            "payload": payload_of(version),
+            "created_by": current_actor(),
+        },
+    )
+    return template
+
+
+@transaction.atomic
+def rename_template(*, template_id: UUID, name: str) -> QuoteTemplate:
+    """Call a template otherwise.
+
+    :raises QuoteTemplateInvalid: without a name, or where another has it.
+    """
+    template = QuoteTemplate.objects.select_for_update().get(id=template_id)
+    wanted = _name(name)
+    if QuoteTemplate.objects.filter(name=wanted).exclude(id=template.id).exists():
+        raise QuoteTemplateInvalid(f"name: there is a template {wanted!r} already")
+    template.name = wanted
+    template.save(update_fields=["name"])
+    return template
+
+
+@transaction.atomic
+def delete_template(*, template_id: UUID) -> None:
+    """Forget a template; quotes made from it stay as they are."""
+    QuoteTemplate.objects.filter(id=template_id).delete()
+
+
+@transaction.atomic
+def create_from_template(
+    *,
+    template_id: UUID,
+    customer_id: UUID,
+    title: str,
+    start_on: date,
+    now: datetime,
+    external_id: str = "",
+) -> Quote:
+    """Start a quote with what a template holds.
+
+    :raises QuoteTemplateInvalid: if the customer buys in another currency, or a product or
+        price of the template is gone.
+    """
+    template = QuoteTemplate.objects.get(id=template_id)
+    quote = create_quote(
+        customer_id=customer_id,
+        title=title,
+        start_on=start_on,
+        external_id=external_id,
+        now=now,
+    )
+    version = quote.versions.get()
+    if version.currency != template.currency:
+        raise QuoteTemplateInvalid(
+            f"template: {template.name} is in {template.currency}, "
+            f"{quote.customer.name} buys in {version.currency}"
+        )
+    try:
+        save_draft(version_id=version.id, payload=template.payload)
+    except PriceError as error:
+        raise QuoteTemplateInvalid(f"template: {template.name} is out of date: {error}") from None
+    return quote
+
+
+def _name(text: str) -> str:
+    name = " ".join(text.split())
+    if not name or len(name) > 120:
+        raise QuoteTemplateInvalid("name: is needed, at most 120 characters")
+    return name
+
+
+def payload_of(version: QuoteVersion) -> dict[str, Any]:
+    """Return what a version offers as ``save_draft`` takes it."""
+    payload: dict[str, Any] = {name: getattr(version, name) for name in _HEADER}
+    payload["renewal_uplift_percent"] = plain(version.renewal_uplift_percent)
+    phases = version.phases.order_by("position").prefetch_related("lines__product")
+    payload["phases"] = [_phase(phase) for phase in phases]
+    return payload
+
+
+def _phase(phase: QuotePhase) -> dict[str, Any]:
+    return {
+        "name": phase.name,
+        "kind": phase.kind,
+        "months": phase.months,
+        "minimum_amount": _number(phase.minimum_amount),
+        "minimum_frequency": phase.minimum_frequency,
+        "discount_percent": plain(phase.discount_percent),
+        "discount_label": phase.discount_label,
+        "lines": [_line(line) for line in sorted(phase.lines.all(), key=lambda li: li.position)],
+    }
+
+
+def _line(line: QuoteLine) -> dict[str, Any]:
+    return {
+        **{name: getattr(line, name) for name in _LINE},
+        "product": line.product.code,
+        "price_version": str(line.price_version_id) if line.price_version_id else None,
+        "quantity": _number(line.quantity),
+        "expected_quantity": _number(line.expected_quantity),
+        "discount_percent": plain(line.discount_percent),
+    }
+
+
+def _number(value: Any) -> str | None:
+    return None if value is None else plain(value)

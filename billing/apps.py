@@ -98,6 +98,7 @@ def _register_events() -> None:
         "Credit note issued",
         required=("credit_note_id", "invoice_id", "number"),
     )
+    register_event_type("tax.changed", "Tax rates changed", required=("legal_entity_id", "what"))
     register_event_type(
         "payment.recorded", "Payment recorded", required=("payment_id", "customer_id")
     )

@@ -124,6 +124,8 @@ def _line_document(line: InvoiceLine) -> LineDocument:
         product_code=line.product_code,
         amount=line.amount,
         tax_amount=line.tax_amount,
+        tax_percent=line.tax_percent,
+        tax_treatment=line.tax_treatment or line.invoice.tax_treatment,
     )
 
 

@@ -112,6 +112,7 @@ def change_xero_accounts(
     tax_type: str,
     no_tax_type: str,
     product_accounts: Mapping[str, str] | None = None,
+    tax_types: Mapping[str, str] | None = None,
 ) -> Connection:
     """Say where amounts go in Xero's chart of accounts; used from the next attempt on.
 
@@ -120,12 +121,14 @@ def change_xero_accounts(
     product_accounts = dict(product_accounts or {})
     named = {"sales account": sales_account, "tax type": tax_type, "no-tax type": no_tax_type}
     named |= {f"account of {code}": account for code, account in product_accounts.items()}
+    tax_types = dict(tax_types or {})
+    named |= {f"tax type of {rate}": each for rate, each in tax_types.items()}
     for name, value in named.items():
         if not value.strip() or len(value) > 50:
             raise UnknownSetting(f"the {name} must be a code of 1 to 50 characters")
     connection = _locked_connection()
     connection.settings = mapping.Accounts(
-        sales_account.strip(), tax_type.strip(), no_tax_type.strip(), product_accounts
+        sales_account.strip(), tax_type.strip(), no_tax_type.strip(), product_accounts, tax_types
     ).to_data()
     connection.save(update_fields=["settings"])
     return connection

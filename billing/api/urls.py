@@ -1,7 +1,7 @@
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
-from billing.api import accrued, credit_requests, desk, invoices, paper, payments, schedules
+from billing.api import accrued, credit_requests, desk, invoices, paper, payments, schedules, tax
 
 router = SimpleRouter(trailing_slash=False)
 router.register("schedules", schedules.ScheduleViewSet, basename="schedule")
@@ -9,6 +9,7 @@ router.register("invoices", invoices.InvoiceViewSet, basename="invoice")
 router.register("credit-notes", payments.CreditNoteViewSet, basename="credit-note")
 router.register("credit-requests", credit_requests.CreditRequestViewSet, basename="credit-request")
 router.register("payments", payments.PaymentViewSet, basename="payment")
+router.register("tax-rates", tax.TaxRateViewSet, basename="tax-rate")
 router.register("document-templates", paper.DocumentTemplateViewSet, basename="document-template")
 
 urlpatterns = [
@@ -34,6 +35,7 @@ urlpatterns = [
         desk.ReviewApplyView.as_view(),
         name="invoice-review-apply",
     ),
+    path("tax-settings/<str:pk>", tax.TaxSettingView.as_view(), name="tax-setting"),
     path("reminder-plan", desk.ReminderPlanView.as_view(), name="reminder-plan"),
     path("customers/<str:pk>/billing", desk.CustomerBillingView.as_view(), name="customer-billing"),
     path(

@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from billing.domain.assertions import RHYTHM_DAYS
+from billing.domain.tax import without_tax
 from monetization.kernel.money import Money
 from monetization.pricing.estimate import rerate
 
@@ -247,7 +248,8 @@ def _steps(old: ComparedLine, new: ComparedLine, currency: str) -> tuple[tuple[s
 def _priced(explanation: Mapping[str, Any], currency: str) -> Decimal | None:
     """Price mixed inputs; nothing where they do not fit together."""
     try:
-        return rerate({**explanation, "currency": currency}).amount
+        priced = rerate({**explanation, "currency": currency})
+        return without_tax(explanation, priced).amount
     except (ValueError, KeyError, TypeError, ArithmeticError):
         return None
 

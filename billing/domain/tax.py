@@ -1,9 +1,10 @@
 """Tax on lines and on categories, on top of prices or inside them. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
+from typing import Any
 
 from monetization.kernel.money import ZERO, Money, allocate, total
 
@@ -37,6 +38,67 @@ def included_tax(gross: Money, percent: Decimal) -> Money:
     """
     factor = Fraction(percent) / (100 + Fraction(percent))
     return Money.rounded(Fraction(gross.amount) * factor, gross.currency)
+
+
+@dataclass(frozen=True, slots=True)
+class LineTax:
+    """A line's net and its tax; together what the line costs."""
+
+    net: Money
+    tax: Money
+
+
+def tax_lines(
+    lines: Sequence[tuple[str, Money, Decimal]],
+    *,
+    currency: str,
+    method: str = "per_line",
+    inclusive: bool = False,
+    settled: Sequence[tuple[Money, Decimal, Money]] = (),
+) -> dict[str, LineTax]:
+    """Tax an invoice's lines, each with its own rate.
+
+    By category, the tax of a rate is rounded once on the sum of its lines; lines that are not to
+    be touched keep theirs, and the others share the rest, so that all add up to it.
+
+    :param lines: key, amount and percentage; the amount contains the tax where ``inclusive``.
+    :param settled: net, percentage and tax of lines that keep what they have.
+    """
+    if inclusive:
+        parts = {key: included_tax(amount, percent) for key, amount, percent in lines}
+        return {key: LineTax(amount - parts[key], parts[key]) for key, amount, _ in lines}
+    if method == "per_line":
+        return {key: LineTax(net, line_tax(net, percent)) for key, net, percent in lines}
+    found: dict[str, LineTax] = {}
+    for percent in dict.fromkeys(percent for _, _, percent in lines):
+        own = [(key, net) for key, net, rate in lines if rate == percent]
+        kept = [(net, tax) for net, rate, tax in settled if rate == percent]
+        base = total((net for net in (*(n for _, n in own), *(n for n, _ in kept))), currency)
+        owed = line_tax(base, percent) - total((tax for _, tax in kept), currency)
+        for (key, net), tax in zip(own, _shared([n for _, n in own], owed, percent), strict=True):
+            found[key] = LineTax(net, tax)
+    return found
+
+
+def _shared(nets: Sequence[Money], owed: Money, percent: Decimal) -> list[Money]:
+    """Split a category's tax over its lines: by largest remainder, the rest on the largest line."""
+    exact = [Fraction(net.amount) * Fraction(percent) / 100 for net in nets]
+    signs = {tax < 0 for tax in exact if tax}
+    if len(signs) == 1 and (owed.amount < 0) in signs:
+        return list(allocate(owed, [abs(tax) for tax in exact]))
+    shares = [Money.rounded(tax, owed.currency) for tax in exact]
+    largest = max(range(len(nets)), key=lambda place: abs(nets[place].amount))
+    shares[largest] = shares[largest] + owed - total(shares, owed.currency)
+    return shares
+
+
+TAX_INCLUDED = "tax_included"  # in a line's explanation: the percentage its price contains
+
+
+def without_tax(explanation: Mapping[str, Any], priced: Money) -> Money:
+    """Return the net of what a line's explanation prices; some prices contain their tax."""
+    percent = explanation.get(TAX_INCLUDED)
+    return priced if percent is None else priced - included_tax(priced, Decimal(str(percent)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from billing.models.late import LateUsageDecision
 from billing.models.paper import DocumentFile, DocumentRecipient, MailText
 from billing.models.schedules import BillingSchedule, Phase, UnusedTime
 from billing.models.seats import SeatBalance
+from billing.models.tax import TaxRate, TaxSetting
 
 __all__ = [
     "AssertionFailure",
@@ -52,5 +53,7 @@ __all__ = [
     "Reminder",
     "ReminderPlan",
     "SeatBalance",
+    "TaxRate",
+    "TaxSetting",
     "UnusedTime",
 ]

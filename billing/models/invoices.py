@@ -28,6 +28,8 @@ _FROZEN = (
     "tax_treatment",
     "tax_name",
     "tax_percent",
+    "tax_method",
+    "prices_include_tax",
     "issued_on",
     "due_on",
     "content_sha256",
@@ -121,6 +123,8 @@ class Invoice(TenantModel):
     tax_treatment = models.CharField(max_length=14, default="taxable")
     tax_name = models.CharField(max_length=40, blank=True)
     tax_percent = models.DecimalField(max_digits=9, decimal_places=6, default=0)
+    tax_method = models.CharField(max_length=12, default="per_line", db_default="per_line")
+    prices_include_tax = models.BooleanField(default=False, db_default=False)
     payment_terms_days = models.PositiveSmallIntegerField(default=30)
     purchase_order = models.CharField(max_length=60, blank=True)
     memo = models.TextField(blank=True)  # printed on it
@@ -249,6 +253,10 @@ class InvoiceLine(TenantModel):
     amount = models.DecimalField(max_digits=19, decimal_places=4)  # rounded once
     tax_percent = models.DecimalField(max_digits=9, decimal_places=6, default=0)
     tax_amount = models.DecimalField(max_digits=19, decimal_places=4, default=0)
+    tax_name = models.CharField(max_length=40, blank=True, default="", db_default="")
+    tax_treatment = models.CharField(  # empty: the invoice's own
+        max_length=14, blank=True, default="", db_default=""
+    )
     explanation = models.JSONField(default=dict)  # steps of monetization.pricing; re-rates
     price_version_id = models.UUIDField(null=True)
     reading = TenantForeignKey(UsageReading, null=True, blank=True, related_name="lines")

@@ -9,6 +9,7 @@ from uuid import UUID
 from django.db.models import Sum
 from django.db.models.functions import Coalesce
 
+from billing.domain.tax import TAX_INCLUDED
 from billing.models import CreditNoteLine, Invoice, InvoiceLine
 from monetization.kernel.money import Money
 from monetization.pricing.estimate import Claimed
@@ -24,7 +25,9 @@ class ClaimedLine(NamedTuple):
     is_void: bool
     cumulative: Decimal  # what the line came to by then
     tax_percent: Decimal
-    claimed: Claimed
+    claimed: Claimed  # as it is priced: with the tax, where prices contain it
+    tax_name: str = ""
+    tax_treatment: str = ""
 
 
 def claimed_of_schedules(schedule_ids: Iterable[UUID]) -> dict[UUID, list[ClaimedLine]]:
@@ -41,8 +44,9 @@ def claimed_of_schedules(schedule_ids: Iterable[UUID]) -> dict[UUID, list[Claime
         .order_by("invoice__threshold_number", "position")
     )
     lines = list(rows)
-    credited = credited_of([line.id for line in lines])
+    credited = _credited_with_tax([line.id for line in lines])
     for line in lines:
+        net, tax = credited.get(line.id, (Decimal(0), Decimal(0)))
         invoice, currency = line.invoice, line.invoice.currency
         assert invoice.threshold_number is not None  # noqa: S101 - selected so
         found[invoice.schedule_id].append(
@@ -54,9 +58,11 @@ def claimed_of_schedules(schedule_ids: Iterable[UUID]) -> dict[UUID, list[Claime
                 line.tax_percent,
                 Claimed(
                     label_of(invoice),
-                    Money(line.amount, currency),
-                    Money(credited.get(line.id, Decimal(0)), currency),
+                    Money(line.amount + _inside(line, line.tax_amount), currency),
+                    Money(net + _inside(line, tax), currency),
                 ),
+                line.tax_name,
+                line.tax_treatment,
             )
         )
     return found
@@ -70,6 +76,20 @@ def credited_of(line_ids: Iterable[UUID]) -> dict[UUID, Decimal]:
         .annotate(net=Coalesce(Sum("amount"), Decimal(0)))
     )
     return {row["invoice_line"]: row["net"] for row in rows}
+
+
+def _credited_with_tax(line_ids: Iterable[UUID]) -> dict[UUID, tuple[Decimal, Decimal]]:
+    rows = (
+        CreditNoteLine.objects.filter(invoice_line__in=list(line_ids))
+        .values("invoice_line")
+        .annotate(net=Coalesce(Sum("amount"), Decimal(0)))
+        .annotate(tax=Coalesce(Sum("tax_amount"), Decimal(0)))
+    )
+    return {row["invoice_line"]: (row["net"], row["tax"]) for row in rows}
+
+
+def _inside(line: InvoiceLine, tax: Decimal) -> Decimal:
+    return tax if TAX_INCLUDED in line.explanation else Decimal(0)
 
 
 def label_of(invoice: Invoice) -> str:

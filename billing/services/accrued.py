@@ -12,9 +12,10 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from billing.models import BillingPeriod, BillingSchedule, Invoice, InvoiceLine
+from billing.models import BillingPeriod, BillingSchedule, Invoice, InvoiceLine, TaxSetting
 from billing.services.calculation import ComputedInvoice, compute
 from billing.services.invoicing import OPEN_STATES
+from billing.services.taxing import tax_fields, tax_settings
 from monetization.kernel.money import Money, total
 
 RUNNING = (BillingSchedule.Status.ACTIVE, BillingSchedule.Status.SUSPENDED)
@@ -150,11 +151,14 @@ def _unopened(
         .order_by("service_start", "kind", "item_key")
     )
     invoices: dict[tuple[UUID, date], Invoice] = {}
+    settings = tax_settings()
     waiting = []
     for row in rows:
         place = (row.schedule_id, row.bill_on)
         if place not in invoices:
-            invoices[place] = _as_opened(schedules[row.schedule_id], row)
+            schedule = schedules[row.schedule_id]
+            setting = settings.get(schedule.legal_entity_id)
+            invoices[place] = _as_opened(schedule, row, setting)
         invoice = invoices[place]
         invoice.period_start = min(invoice.period_start, row.service_start)
         invoice.period_end = max(invoice.period_end, row.service_end)
@@ -163,7 +167,9 @@ def _unopened(
     return list(invoices.values()), waiting
 
 
-def _as_opened(schedule: BillingSchedule, row: BillingPeriod) -> Invoice:
+def _as_opened(
+    schedule: BillingSchedule, row: BillingPeriod, setting: TaxSetting | None
+) -> Invoice:
     customer = schedule.customer
     return Invoice(
         schedule=schedule,
@@ -173,9 +179,8 @@ def _as_opened(schedule: BillingSchedule, row: BillingPeriod) -> Invoice:
         bill_on=row.bill_on,
         period_start=row.service_start,
         period_end=row.service_end,
-        tax_treatment=customer.tax_treatment,
-        tax_name=customer.tax_name,
-        tax_percent=customer.tax_percent,
+        legal_entity_id=schedule.legal_entity_id,
+        **tax_fields(customer, setting),
     )
 
 

@@ -15,6 +15,7 @@ from billing.selectors.schedules import charge_period, period_row
 from billing.services.drafts import add_manual_line
 from billing.services.invoicing import OPEN_STATES, advance_schedule, recalculate_invoices
 from billing.services.schedules import activate_schedule, create_schedule
+from billing.services.taxing import tax_fields_of
 from monetization.events.services import append_event
 from monetization.kernel.errors import Refusal
 from monetization.kernel.money import Money
@@ -273,9 +274,7 @@ def _first_invoice(schedule: BillingSchedule, now: datetime) -> Invoice:
         period_end=max(
             periods.filter(bill_on=day).values_list("service_end", flat=True), default=day
         ),
-        tax_treatment=customer.tax_treatment,
-        tax_name=customer.tax_name,
-        tax_percent=customer.tax_percent,
+        **tax_fields_of(customer, schedule.legal_entity_id),
         payment_terms_days=schedule.payment_terms_days,
         purchase_order=schedule.purchase_order or customer.purchase_order,
     )

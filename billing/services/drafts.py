@@ -10,15 +10,17 @@ from django.db.models import Max
 from django.utils import timezone
 
 from billing.domain.manual_lines import EntryInvalid, ManualEntry, price_entry
-from billing.domain.tax import line_tax, percent_for
+from billing.domain.tax import TAX_INCLUDED, tax_lines
 from billing.models import BillingSchedule, Invoice, InvoiceLine
 from billing.services.approvals import withdraw_approvals
 from billing.services.assertions import check
 from billing.services.calculation import TOTALS, set_totals, sums
 from billing.services.invoicing import OPEN_STATES, recalculate_invoices
+from billing.services.taxing import Rates, share_tax, tax_fields_of
 from monetization.catalog.models import Product
 from monetization.customers.models import Customer
 from monetization.events.services import append_event
+from monetization.kernel.decimals import plain
 from monetization.kernel.errors import Refusal
 from monetization.kernel.ids import uuid7
 from monetization.kernel.period import Period
@@ -157,9 +159,7 @@ def create_one_off(
         bill_on=bill_on,
         period_start=min([service.start for service in services], default=bill_on),
         period_end=max([service.end for service in services], default=bill_on + timedelta(days=1)),
-        tax_treatment=customer.tax_treatment,
-        tax_name=customer.tax_name,
-        tax_percent=customer.tax_percent,
+        **tax_fields_of(customer, customer.legal_entity_id),
         payment_terms_days=customer.payment_terms_days,
         purchase_order=purchase_order.strip() or customer.purchase_order,
         memo=memo.strip(),
@@ -215,13 +215,18 @@ def entry_of(line: InvoiceLine) -> ManualEntry:
     by_price = line.quantity is not None
     return ManualEntry(
         description=line.description,
-        amount=None if by_price else line.amount,
+        amount=None if by_price else _as_written(line),
         quantity=line.quantity,
         unit_price=line.unit_price,
         product_code=line.product_code,
         service=Period(line.service_start, line.service_end),
         note=line.note,
     )
+
+
+def _as_written(line: InvoiceLine) -> Decimal:
+    """Return the amount somebody typed; where prices contain tax, it contained it."""
+    return line.amount + line.tax_amount if TAX_INCLUDED in line.explanation else line.amount
 
 
 def copy_manual_lines(old: Invoice, new: Invoice, now: datetime) -> None:
@@ -242,7 +247,13 @@ def _build(invoice: Invoice, entry: ManualEntry, now: datetime) -> InvoiceLine:
     if entry.product_code and not Product.objects.filter(code=entry.product_code).exists():
         raise EntryInvalid(f"product_code: there is no product {entry.product_code!r}")
     service = entry.service or Period(invoice.period_start, invoice.period_end)
-    percent = percent_for(invoice.tax_treatment, invoice.tax_percent)
+    rate = Rates.load().of(invoice, entry.product_code)
+    # A category's tax is shared out once all lines are known, see ``_total``.
+    taxed = tax_lines(
+        [("", priced.amount, rate.percent)],
+        currency=invoice.currency,
+        inclusive=invoice.prices_include_tax,
+    )[""]
     last = invoice.lines.filter(is_manual=True).aggregate(last=Max("position"))["last"]
     return InvoiceLine(
         invoice=invoice,
@@ -256,10 +267,12 @@ def _build(invoice: Invoice, entry: ManualEntry, now: datetime) -> InvoiceLine:
         quantity=entry.quantity,
         unit_price=entry.unit_price,
         exact_amount=priced.exact.quantize(Decimal("1e-30")),
-        amount=priced.amount.amount,
-        tax_percent=percent,
-        tax_amount=line_tax(priced.amount, percent).amount,
-        explanation={},
+        amount=taxed.net.amount,
+        tax_percent=rate.percent,
+        tax_amount=taxed.tax.amount,
+        tax_name=rate.name,
+        tax_treatment=rate.treatment,
+        explanation={TAX_INCLUDED: plain(rate.percent)} if invoice.prices_include_tax else {},
         is_manual=True,
         edited_by=current_actor(),
         edited_at=now,
@@ -280,7 +293,10 @@ def _after(invoice: Invoice, line: InvoiceLine, fact: str, now: datetime) -> Non
 
 
 def _total(invoice: Invoice, now: datetime) -> None:
-    subtotal, tax = sums(list(invoice.lines.all()), invoice.currency)
+    lines = list(invoice.lines.order_by("position", "key"))
+    if invoice.tax_method == "per_category":
+        InvoiceLine.objects.bulk_update(share_tax(invoice, lines), ["tax_amount"])
+    subtotal, tax = sums(lines, invoice.currency)
     set_totals(invoice, subtotal.amount, tax.amount)
     invoice.save(update_fields=TOTALS)
     withdraw_approvals([invoice.id])

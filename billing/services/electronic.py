@@ -197,14 +197,16 @@ def _identifier(text: str) -> str:
     return "".join(sign for sign in text if sign not in " .-").upper()
 
 
-def _category(percent: Decimal, treatment: str, has_tax_id: bool, chosen: _Setting) -> str:  # noqa: FBT001
-    if percent:
+def _category(line: InvoiceLine, invoice: Invoice, chosen: _Setting) -> str:
+    """Return the line's category of EN 16931; the customer's own where its rate says nothing."""
+    if line.tax_percent:
         return "S"
     own: str = chosen.recipient.tax_category
-    if own:
+    if own and not line.tax_treatment:
         return own
+    treatment = line.tax_treatment or invoice.tax_treatment
     automatic = {"reverse_charge": "AE", "exempt": "E"}.get(treatment, "Z")
-    return automatic if has_tax_id or automatic != "Z" else "O"
+    return automatic if invoice.legal_entity.tax_id or automatic != "Z" else "O"
 
 
 def _line(id: str, row: InvoiceLine, invoice: Invoice, chosen: _Setting) -> ElectronicLine:
@@ -218,9 +220,7 @@ def _line(id: str, row: InvoiceLine, invoice: Invoice, chosen: _Setting) -> Elec
         quantity=quantity,
         price=price,
         base_quantity=base,
-        category=_category(
-            row.tax_percent, invoice.tax_treatment, bool(invoice.legal_entity.tax_id), chosen
-        ),
+        category=_category(row, invoice, chosen),
         percent=row.tax_percent,
         start=row.service_start,
         end=row.service_end - timedelta(days=1),
@@ -256,9 +256,7 @@ def _credited(
         quantity=quantity,
         price=price,
         base_quantity=base,
-        category=_category(
-            line.tax_percent, invoice.tax_treatment, bool(invoice.legal_entity.tax_id), chosen
-        ),
+        category=_category(line, invoice, chosen),
         percent=line.tax_percent,
         start=line.service_start,
         end=line.service_end - timedelta(days=1),

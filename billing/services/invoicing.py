@@ -25,6 +25,7 @@ from billing.services.issuing import (
     locked_positions,
 )
 from billing.services.schedules import extend_periods
+from billing.services.taxing import tax_fields_of
 from monetization.events.services import append_event
 from monetization.kernel.period import local_day
 from monetization.tenancy.bulk import collector_at_rest
@@ -117,9 +118,7 @@ def _open_invoice(
             "currency": schedule.currency,
             "period_start": start,
             "period_end": end,
-            "tax_treatment": customer.tax_treatment,
-            "tax_name": customer.tax_name,
-            "tax_percent": customer.tax_percent,
+            **tax_fields_of(customer, schedule.legal_entity_id),
             "payment_terms_days": schedule.payment_terms_days,
             "purchase_order": schedule.purchase_order or customer.purchase_order,
         },

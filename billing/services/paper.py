@@ -1,7 +1,7 @@
 """What goes onto a document: its stationery, its rows, its taxes, the usage behind it."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -83,8 +83,8 @@ def invoice_context(
         **base,
         "invoice": invoice,
         "lines": lines,
-        "tax_rows": tax_rows(invoice, lines, paper),
-        "is_reverse_charge": invoice.tax_treatment == "reverse_charge",
+        "tax_rows": tax_rows(invoice, lines, paper.words),
+        "is_reverse_charge": is_reversed(invoice, lines),
         "usage": usage,
         "usage_in_file": in_file and any(line.reading_id for line in lines),
     }
@@ -101,6 +101,8 @@ def credit_note_context(
             amount=line.amount,
             tax_amount=line.tax_amount,
             tax_percent=line.invoice_line.tax_percent,
+            tax_name=line.invoice_line.tax_name,
+            tax_treatment=line.invoice_line.tax_treatment,
         )
         for line in lines
     ]
@@ -108,8 +110,8 @@ def credit_note_context(
         **base,
         "note": note,
         "lines": lines,
-        "tax_rows": tax_rows(note.invoice, taxed, base["paper"]),
-        "is_reverse_charge": note.invoice.tax_treatment == "reverse_charge",
+        "tax_rows": tax_rows(note.invoice, taxed, base["paper"].words),
+        "is_reverse_charge": is_reversed(note.invoice, taxed),
     }
 
 
@@ -156,17 +158,24 @@ def _entry(entry: Entry, paper: Stationery) -> dict[str, Any]:
     }
 
 
-def tax_rows(invoice: Invoice, lines: Iterable[InvoiceLine], paper: Stationery) -> list[TaxRow]:
+def tax_rows(
+    invoice: Invoice, lines: Iterable[InvoiceLine], words: Mapping[str, str]
+) -> list[TaxRow]:
     """Return the taxes by rate, the highest first; they sum to the document's tax."""
-    bases: dict[Decimal, Decimal] = defaultdict(lambda: ZERO)
-    taxes: dict[Decimal, Decimal] = defaultdict(lambda: ZERO)
+    bases: dict[tuple[Decimal, str, str], Decimal] = defaultdict(lambda: ZERO)
+    taxes: dict[tuple[Decimal, str, str], Decimal] = defaultdict(lambda: ZERO)
     for line in lines:
-        bases[line.tax_percent] += line.amount
-        taxes[line.tax_percent] += line.tax_amount
-    name = invoice.tax_name or paper.words["tax"]
-    if name == "VAT":
-        name = paper.words["vat"]
+        name = line.tax_name or invoice.tax_name or words["tax"]
+        rate = line.tax_percent, name, line.tax_treatment or invoice.tax_treatment
+        bases[rate] += line.amount
+        taxes[rate] += line.tax_amount
     return [
-        TaxRow(name, invoice.tax_treatment, percent, bases[percent], taxes[percent])
-        for percent in sorted(bases, reverse=True)
+        TaxRow(words["vat"] if rate[1] == "VAT" else rate[1], rate[2], rate[0], base, taxes[rate])
+        for rate, base in sorted(bases.items(), key=lambda row: (-row[0][0], row[0][1:]))
+        if base or taxes[rate]
     ]
+
+
+def is_reversed(invoice: Invoice, lines: Iterable[InvoiceLine]) -> bool:
+    """Say whether the customer accounts for the tax of any line."""
+    return any((line.tax_treatment or invoice.tax_treatment) == "reverse_charge" for line in lines)

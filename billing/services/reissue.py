@@ -11,6 +11,7 @@ from billing.services.calculation import TOTALS, set_totals, sums
 from billing.services.corrections import void_invoice
 from billing.services.drafts import copy_manual_lines
 from billing.services.invoicing import recalculate_invoices
+from billing.services.taxing import tax_fields_of
 from monetization.events.services import append_event
 from monetization.kernel.errors import Refusal
 
@@ -49,9 +50,7 @@ def void_and_reissue(*, invoice_id: UUID, reason: str, now: datetime) -> Invoice
         bill_on=old.bill_on,
         period_start=old.period_start,
         period_end=old.period_end,
-        tax_treatment=customer.tax_treatment,
-        tax_name=customer.tax_name,
-        tax_percent=customer.tax_percent,
+        **tax_fields_of(customer, old.legal_entity_id),
         payment_terms_days=old.payment_terms_days,
         purchase_order=old.purchase_order or customer.purchase_order,
         memo=old.memo,

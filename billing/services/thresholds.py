@@ -16,7 +16,7 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Max
 
-from billing.domain.tax import line_tax, percent_for
+from billing.domain.tax import TAX_INCLUDED, tax_lines
 from billing.models import BillingSchedule, Invoice, InvoiceLine
 from billing.selectors.claimed import PROGRESS, ClaimedLine, claimed_of_schedules
 from billing.services.accrued import AccruedBill, accrued_of_schedules
@@ -24,8 +24,10 @@ from billing.services.assertions import check
 from billing.services.calculation import set_totals, sums
 from billing.services.calculation.outcomes import EXACT
 from billing.services.invoicing import recalculate_invoices
+from billing.services.taxing import Rates, share_tax, tax_fields_of
 from metering.models import UsageReading
 from monetization.events.services import append_event
+from monetization.kernel.decimals import plain
 from monetization.kernel.errors import Refusal
 from monetization.kernel.money import Money, MoneyError, total
 from monetization.kernel.period import local_day
@@ -208,9 +210,7 @@ def _open(schedule: BillingSchedule, growing: Sequence[_Growing], now: datetime)
         bill_on=today,
         period_start=start,
         period_end=max(today, start) + timedelta(days=1),
-        tax_treatment=customer.tax_treatment,
-        tax_name=customer.tax_name,
-        tax_percent=customer.tax_percent,
+        **tax_fields_of(customer, schedule.legal_entity_id),
         payment_terms_days=schedule.payment_terms_days,
         purchase_order=schedule.purchase_order or customer.purchase_order,
         calculated_at=now,
@@ -221,12 +221,17 @@ def _open(schedule: BillingSchedule, growing: Sequence[_Growing], now: datetime)
 def _write_lines(invoice: Invoice, growing: Sequence[_Growing], now: datetime) -> None:
     due = [one for one in growing if one.due]
     UsageReading.objects.bulk_create(_readings(due, now))
-    percent = percent_for(invoice.tax_treatment, invoice.tax_percent)
+    rates, inclusive = Rates.load(), invoice.prices_include_tax
     label = f"Used until {now.astimezone(UTC):%d %b %Y %H:%M} UTC"
     lines = []
     for position, one in enumerate(due, start=1):
         whole = one.line
         priced = price_progress(whole.explanation, label=label, claimed=one.standing)
+        rate = rates.of(invoice, whole.product_code)
+        taxed = tax_lines(
+            [("", priced.amount, rate.percent)], currency=invoice.currency, inclusive=inclusive
+        )[""]
+        inside = {TAX_INCLUDED: plain(rate.percent)} if inclusive else {}
         lines.append(
             InvoiceLine(
                 invoice=invoice,
@@ -239,16 +244,20 @@ def _write_lines(invoice: Invoice, growing: Sequence[_Growing], now: datetime) -
                 service_start=whole.service_start,
                 service_end=max(invoice.period_end, whole.service_start + timedelta(days=1)),
                 exact_amount=priced.exact.quantize(EXACT),
-                amount=priced.amount.amount,
-                tax_percent=percent,
-                tax_amount=line_tax(priced.amount, percent).amount,
-                explanation=priced.explanation,
+                amount=taxed.net.amount,
+                tax_percent=rate.percent,
+                tax_amount=taxed.tax.amount,
+                tax_name=rate.name,
+                tax_treatment=rate.treatment,
+                explanation={**priced.explanation, **inside},
                 price_version_id=whole.price_version_id,
                 reading=whole.reading,
                 is_flagged=whole.is_flagged,
                 note=label,
             )
         )
+    if invoice.tax_method == "per_category":
+        share_tax(invoice, lines)
     InvoiceLine.objects.bulk_create(lines)
     subtotal, tax = sums(lines, invoice.currency)
     set_totals(invoice, subtotal.amount, tax.amount)

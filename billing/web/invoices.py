@@ -14,6 +14,7 @@ from django.views.decorators.http import require_POST
 
 from billing import selectors
 from billing.domain.assertions import KINDS
+from billing.domain.tax import without_tax
 from billing.models import Invoice, InvoiceLine
 from billing.services.approvals import approve_invoices
 from billing.services.assertions import waive_assertions
@@ -25,6 +26,7 @@ from billing.services.credit_requests import credit_or_ask
 from billing.services.delivery import send_invoice
 from billing.services.drafts import discard_one_off
 from billing.services.invoicing import OPEN_STATES, issue_invoice, recalculate_invoices
+from billing.services.paper import tax_rows
 from billing.services.reissue import void_and_reissue
 from billing.web.columns import payment_of
 from billing.web.crediting import said
@@ -53,13 +55,15 @@ def invoice_detail(request: HttpRequest, invoice_id: UUID) -> HttpResponse:
     compared = selectors.compare([invoice])[invoice.id]
     previous = Invoice.objects.filter(id=compared.previous_id).first()
     subject = f"invoice/{invoice.id}"
+    lines = list(invoice.lines.order_by("position", "key"))
     return render(
         request,
         "billing/invoice_detail.html",
         {
             "invoice": invoice,
             "is_open": invoice.status in OPEN_STATES,
-            "lines": list(invoice.lines.order_by("position", "key")),
+            "lines": [line for line in lines if line.amount or line.kind != "minimum"],
+            "tax_rows": tax_rows(invoice, lines, {"tax": "Tax", "vat": "VAT"}),
             "has_usage": invoice.lines.filter(reading__isnull=False).exists(),
             "compared": compared,
             "previous": previous,
@@ -208,7 +212,7 @@ def explain_line(request: HttpRequest, invoice_id: UUID, line_id: UUID) -> HttpR
     )
     context: dict[str, Any] = {"line": line, "invoice": line.invoice}
     if line.explanation:
-        again = rerate(line.explanation)
+        again = without_tax(line.explanation, rerate(line.explanation))
         context["again"] = again
         context["agrees"] = again == Money(line.amount, line.invoice.currency)
     if line.reading is not None:

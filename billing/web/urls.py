@@ -16,6 +16,7 @@ from billing.web import (
     payments,
     reviews,
     schedules,
+    tax,
     usage_lines,
 )
 
@@ -67,6 +68,10 @@ urlpatterns = [
     ),
     path("schedules/<uuid:schedule_id>/seats", schedules.seats_record, name="schedule-seats"),
     path("order-forms/<uuid:order_form_id>/bill", schedules.create, name="create-schedule"),
+    path("settings/tax/", tax.tax_settings_page, name="tax-settings"),
+    path("settings/tax/<uuid:entity_id>/method", tax.set_method, name="tax-method"),
+    path("settings/tax/<uuid:entity_id>/rates", tax.set_rate, name="tax-rate"),
+    path("settings/tax/rates/<uuid:rate_id>/remove", tax.remove_rate, name="tax-rate-remove"),
     path("settings/documents/", paper.document_settings, name="document-settings"),
     path("settings/documents/<uuid:entity_id>/", paper.document_template, name="document-template"),
     path(

@@ -8,6 +8,7 @@ from integrations.models import Push, SignatureRequest
 from integrations.xero.mapping import Accounts
 from monetization.catalog.models import Product
 from monetization.interface.forms import PageForm
+from monetization.kernel.decimals import NotExact, exact_decimal
 
 _PRODUCT = "product:"
 
@@ -41,6 +42,13 @@ class AccountsForm(PageForm):
         label="Tax type", max_length=50, help_text="Of lines that carry tax, e.g. OUTPUT2."
     )
     no_tax_type = forms.CharField(label="Tax type without tax", max_length=50)
+    tax_types = forms.CharField(
+        label="Tax types of single rates",
+        max_length=1000,
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text="One per line: 7 = OUTPUT3, reverse_charge = ECOUTPUTSERVICES, exempt = EXEMPT.",
+    )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -59,9 +67,29 @@ class AccountsForm(PageForm):
                 "sales_account": chosen.sales_account,
                 "tax_type": chosen.tax_type,
                 "no_tax_type": chosen.no_tax_type,
+                "tax_types": "\n".join(f"{rate} = {to}" for rate, to in chosen.tax_types.items()),
                 **{f"{_PRODUCT}{code}": to for code, to in chosen.product_accounts.items()},
             }
         )
+
+    def clean_tax_types(self) -> dict[str, str]:
+        found = {}
+        for row in filter(
+            str.strip, self.cleaned_data["tax_types"].replace(",", "\n").splitlines()
+        ):
+            rate, equals, code = (part.strip() for part in row.partition("="))
+            rate = rate.rstrip("% ")
+            known = rate in ("reverse_charge", "exempt")
+            try:
+                rate = rate if known else f"{exact_decimal(rate).normalize():f}"
+            except NotExact:
+                raise forms.ValidationError(
+                    f"{row.strip()[:40]}: begin with a rate such as 7, reverse_charge or exempt."
+                ) from None
+            if not equals or not code or len(code) > 50:
+                raise forms.ValidationError(f"{row.strip()[:40]}: write it as 7 = OUTPUT3.")
+            found[rate] = code
+        return found
 
     def product_fields(self) -> list[forms.BoundField]:
         return [self[name] for name in self.fields if name.startswith(_PRODUCT)]
@@ -71,6 +99,7 @@ class AccountsForm(PageForm):
             "sales_account": self.cleaned_data["sales_account"],
             "tax_type": self.cleaned_data["tax_type"],
             "no_tax_type": self.cleaned_data["no_tax_type"],
+            "tax_types": self.cleaned_data["tax_types"],
             "product_accounts": {
                 name.removeprefix(_PRODUCT): value
                 for name, value in self.cleaned_data.items()

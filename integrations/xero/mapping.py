@@ -26,9 +26,16 @@ class Accounts:
     tax_type: str = "OUTPUT"  # of lines that carry tax
     no_tax_type: str = "NONE"
     product_accounts: Mapping[str, str] = field(default_factory=dict)  # product code -> account
+    # Of single rates, "7", and of "reverse_charge" and "exempt"; the others as above.
+    tax_types: Mapping[str, str] = field(default_factory=dict)
 
     def account_of(self, product_code: str) -> str:
         return self.product_accounts.get(product_code) or self.sales_account
+
+    def tax_type_of(self, line: "LineDocument") -> str:
+        rate = f"{line.tax_percent.normalize():f}" if line.tax_percent else line.tax_treatment
+        general = self.tax_type if line.tax_amount else self.no_tax_type
+        return self.tax_types.get(rate) or general
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> "Accounts":
@@ -36,7 +43,10 @@ class Accounts:
         return cls(**known)
 
     def to_data(self) -> dict[str, Any]:
-        return asdict(self) | {"product_accounts": dict(self.product_accounts)}
+        return asdict(self) | {
+            "product_accounts": dict(self.product_accounts),
+            "tax_types": dict(self.tax_types),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +65,8 @@ class LineDocument:
     product_code: str
     amount: Decimal  # net, in whole minor units
     tax_amount: Decimal
+    tax_percent: Decimal = Decimal(0)
+    tax_treatment: str = "taxable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +146,7 @@ def _line(line: LineDocument, currency: str, accounts: Accounts) -> dict[str, An
         "UnitAmount": amount,
         "LineAmount": amount,
         "AccountCode": accounts.account_of(line.product_code),
-        "TaxType": accounts.tax_type if line.tax_amount else accounts.no_tax_type,
+        "TaxType": accounts.tax_type_of(line),
         "TaxAmount": _text(line.tax_amount, currency, line.description),
     }
 

@@ -29,6 +29,8 @@ class Product(TenantModel):
     recognition = models.CharField(max_length=13, choices=Recognition)
     # What it costs to deliver, in percent of its list price; for margins on quotes.
     cost_percent = models.DecimalField(max_digits=9, decimal_places=6, null=True, blank=True)
+    # Decides the tax rate with the selling entity and the customer's country.
+    tax_category = models.SlugField(max_length=20, default="standard", db_default="standard")
     is_archived = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)
 

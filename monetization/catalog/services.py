@@ -38,6 +38,7 @@ def create_product(
     description: str = "",
     recognition: str = "",
     cost_percent: Decimal | None = None,
+    tax_category: str = "standard",
 ) -> Product:
     """Add a product; usage is recognized as used, the rest straight-line unless said otherwise.
 
@@ -53,6 +54,7 @@ def create_product(
         description=description,
         recognition=recognition or default,
         cost_percent=cost_percent,
+        tax_category=tax_category or "standard",
     )
 
 
@@ -62,6 +64,15 @@ def set_product_cost(*, product_id: UUID, cost_percent: Decimal | None) -> Produ
     product: Product = Product.objects.select_for_update(of=("self",)).get(id=product_id)
     product.cost_percent = cost_percent
     product.save(update_fields=["cost_percent"])
+    return product
+
+
+@transaction.atomic
+def set_product_tax(*, product_id: UUID, tax_category: str) -> Product:
+    """Say which tax category a product is in; drafts follow when they are recalculated."""
+    product: Product = Product.objects.select_for_update(of=("self",)).get(id=product_id)
+    product.tax_category = tax_category or "standard"
+    product.save(update_fields=["tax_category"])
     return product
 
 

@@ -19,6 +19,7 @@ from billing.services.assertions import enabled_rules
 from billing.services.calculation.loading import Work
 from billing.services.earlier import looks_back
 from billing.services.measuring import looks_at_events
+from billing.services.taxing import Rates
 from metering.models import Meter
 from metering.selectors.staleness import stale_readings
 from monetization.kernel.ids import uuid7
@@ -37,6 +38,7 @@ lines AS (
     FROM billing_invoiceline l JOIN wanted w ON w.id = l.invoice_id GROUP BY 1)
 SELECT i.id, md5(concat_ws('|', %b::text, i.status, s.terms_sha256, p.all_of_them, p.begun,
          l.n, l.net, l.tax, i.subtotal_amount, i.tax_amount, i.tax_treatment, i.tax_percent,
+         i.tax_method, i.prices_include_tax,
          i.change_note, i.purchase_order, c.tax_percent, c.country, b.requires_purchase_order,
          before.id, before.total_amount, before.calculated_at, claimed.those)) AS mark
   FROM wanted w JOIN billing_invoice i ON i.id = w.id
@@ -119,7 +121,7 @@ def _of_everybody() -> str:
     """Hash what all invoices depend on: the code, the company's rules, its meters."""
     rules = [[rule.kind, dict(rule.parameters)] for rule in enabled_rules()]
     meters = [[key, str(id)] for key, id in Meter.objects.order_by("key").values_list("key", "id")]
-    known = json.dumps([_code(), rules, meters], sort_keys=True)
+    known = json.dumps([_code(), rules, meters, Rates.load().known()], sort_keys=True)
     return hashlib.md5(known.encode(), usedforsecurity=False).hexdigest()
 
 

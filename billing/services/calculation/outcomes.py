@@ -1,7 +1,7 @@
 """One invoice computed: what it should say, beside what it says."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -10,12 +10,14 @@ from uuid import UUID
 import orjson
 
 from billing.domain.recalculation import LineChange, LineState, changed_lines
-from billing.domain.tax import line_tax, percent_for
+from billing.domain.tax import TAX_INCLUDED, tax_lines
 from billing.models import InvoiceLine
 from billing.selectors.claimed import billed_key
 from billing.selectors.schedules import PeriodRow
 from billing.services.calculation.loading import Work
 from billing.services.earlier import EarlierLines, measured_before
+from billing.services.taxing import LineRate, Rates
+from monetization.kernel.decimals import plain
 from monetization.kernel.money import Money, total
 from monetization.pricing.estimate import PricedLine, price_periods, taken_off
 from monetization.tenancy.bulk import bulk_cursor
@@ -54,8 +56,18 @@ class FreshLine:
     position: int
     priced: PricedLine
     period: PeriodRow | None  # None: it takes off what was billed before
+    net: Decimal
     tax: Decimal
-    percent: Decimal
+    rate: LineRate
+    has_tax_inside: bool = False
+
+    @property
+    def explanation(self) -> dict[str, Any]:
+        """Return how the line came about; a price that contains tax says which."""
+        found = self.priced.explanation
+        if not self.has_tax_inside:
+            return found
+        return {**found, TAX_INCLUDED: plain(self.rate.percent)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +121,12 @@ class Outcome:
             quantity=priced.quantity,
             unit_price=priced.unit_price,
             exact_amount=priced.exact.quantize(EXACT),
-            amount=priced.amount.amount,
-            tax_percent=line.percent,
+            amount=line.net,
+            tax_percent=line.rate.percent,
             tax_amount=line.tax,
-            explanation=priced.explanation,
+            tax_name=line.rate.name,
+            tax_treatment=line.rate.treatment,
+            explanation=line.explanation,
             price_version_id=UUID(item.price_version_id)
             if item and item.price_version_id
             else None,
@@ -130,8 +144,9 @@ def outcomes_of(works: Sequence[Work]) -> list[Outcome]:
     for line in InvoiceLine.objects.filter(invoice__in=ids, is_manual=True).order_by("position"):
         manual[line.invoice_id].append(line)
     memory = EarlierLines((work.invoice, work.terms) for work in works)
+    rates = Rates.load()
     return [
-        _outcome(work, existing[work.invoice.id], manual[work.invoice.id], memory)
+        _outcome(work, existing[work.invoice.id], manual[work.invoice.id], memory, rates)
         for work in sorted(works, key=lambda work: (work.invoice.bill_on, work.invoice.id))
     ]
 
@@ -155,7 +170,11 @@ def _existing(invoice_ids: list[UUID]) -> dict[UUID, list[StoredLine]]:
 
 
 def _outcome(
-    work: Work, existing: list[StoredLine], manual: list[InvoiceLine], memory: EarlierLines
+    work: Work,
+    existing: list[StoredLine],
+    manual: list[InvoiceLine],
+    memory: EarlierLines,
+    rates: Rates,
 ) -> Outcome:
     """Compute one invoice's lines and compare; manual ones stay."""
     invoice = work.invoice
@@ -163,21 +182,14 @@ def _outcome(
     quantities = {**measured_before(work.terms, earlier), **work.measured}
     priced = price_periods(work.terms, work.charges, quantities, earlier)
     memory.remember(invoice, priced)
-    rows = {(row.kind, row.item_key, row.service_start): row for row in work.periods}
-    percent = percent_for(invoice.tax_treatment, invoice.tax_percent)
-    fresh = {}
-    for position, line in enumerate(priced, start=1):
-        row = rows[line.kind, line.item_key, line.service.start]
-        tax = line_tax(line.amount, percent).amount
-        fresh[line.key] = FreshLine(position, line, row, tax, percent)
-    fresh |= _taken_off(work, fresh)
+    fresh = _taxed(work, priced, manual, rates)
     before = {line.key: _stored(line) for line in existing}
     after = {key: _computed(line) for key, line in fresh.items()}
     changes = changed_lines(before=before, after=after)
     differing = {change.key for change in changes}
     stale = [line.id for line in existing if line.key in differing]
     subtotal, taxes_by_hand = sums(manual, invoice.currency)
-    amounts = [line.priced.amount for line in fresh.values()]
+    amounts = [Money(line.net, invoice.currency) for line in fresh.values()]
     taxes = [Money(line.tax, invoice.currency) for line in fresh.values()]
     return Outcome(
         work,
@@ -192,19 +204,67 @@ def _outcome(
     )
 
 
-def _taken_off(work: Work, fresh: Mapping[str, FreshLine]) -> dict[str, FreshLine]:
+def _taxed(
+    work: Work, priced: Sequence[PricedLine], manual: Sequence[InvoiceLine], rates: Rates
+) -> dict[str, FreshLine]:
+    """Tax every computed line at the rate of its product; manual lines keep what they have."""
+    invoice = work.invoice
+    periods = {(row.kind, row.item_key, row.service_start): row for row in work.periods}
+    places: list[tuple[str, PricedLine, PeriodRow | None, LineRate]] = [
+        (
+            line.key,
+            line,
+            periods[line.kind, line.item_key, line.service.start],
+            rates.of(invoice, _product_of(work, line)),
+        )
+        for line in priced
+    ]
+    places += [(line.key, line, None, rate) for line, rate in _taken_off(work, priced)]
+    taxed = tax_lines(
+        [(key, line.amount, rate.percent) for key, line, _, rate in places],
+        currency=invoice.currency,
+        method=invoice.tax_method,
+        inclusive=invoice.prices_include_tax,
+        settled=[
+            (
+                Money(line.amount, invoice.currency),
+                line.tax_percent,
+                Money(line.tax_amount, invoice.currency),
+            )
+            for line in manual
+        ],
+    )
+    return {
+        key: FreshLine(
+            position,
+            line,
+            period,
+            taxed[key].net.amount,
+            taxed[key].tax.amount,
+            rate,
+            invoice.prices_include_tax,
+        )
+        for position, (key, line, period, rate) in enumerate(places, start=1)
+    }
+
+
+def _product_of(work: Work, line: PricedLine) -> str:
+    if line.kind == "minimum":
+        return ""
+    return work.terms.phase(line.phase_key).item(line.item_key).product_code
+
+
+def _taken_off(work: Work, priced: Sequence[PricedLine]) -> list[tuple[PricedLine, LineRate]]:
     """Return the lines that take off what threshold invoices claimed, at the tax of their own."""
-    found: dict[str, FreshLine] = {}
-    for one in work.claimed:
-        whole = fresh.get(one.key)
-        if whole is None or not one.claimed.stands:
-            continue
-        key = billed_key(one.key, one.threshold_number)
-        line = taken_off(whole.priced, one.claimed, key=key)
-        position = len(fresh) + len(found) + 1
-        tax = line_tax(line.amount, one.tax_percent).amount
-        found[key] = FreshLine(position, line, None, tax, one.tax_percent)
-    return found
+    whole = {line.key: line for line in priced}
+    return [
+        (
+            taken_off(whole[one.key], one.claimed, key=billed_key(one.key, one.threshold_number)),
+            LineRate(one.tax_percent, one.tax_name, one.tax_treatment),
+        )
+        for one in work.claimed
+        if one.key in whole and one.claimed.stands
+    ]
 
 
 def _stored(line: StoredLine) -> LineState:
@@ -221,10 +281,10 @@ def _stored(line: StoredLine) -> LineState:
 
 
 def _computed(line: FreshLine) -> LineState:
-    explanation = line.priced.explanation
+    explanation = line.explanation
     return LineState(
         description=line.priced.label,
-        amount=line.priced.amount.amount,
+        amount=line.net,
         tax=line.tax,
         quantity=line.priced.quantity,
         model=explanation.get("model"),

@@ -40,6 +40,9 @@ class ProductSerializer(InputSerializer):
         allow_null=True,
         help_text="What it costs to deliver, in percent of its list price; for margins on quotes.",
     )
+    tax_category = serializers.SlugField(
+        max_length=20, default="standard", help_text="Decides the rate; see tax-rates."
+    )
     is_archived = serializers.BooleanField(read_only=True)
     created_at = serializers.DateTimeField(read_only=True)
 
@@ -57,6 +60,7 @@ class ProductPatchSerializer(InputSerializer):
 
     is_archived = serializers.BooleanField(required=False)
     cost_percent = ExactField(places=6, at_most=999, required=False, allow_null=True)
+    tax_category = serializers.SlugField(max_length=20, required=False)
 
 
 class DraftVersionSerializer(InputSerializer):
@@ -151,7 +155,7 @@ class ProductViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ApiViewSe
 
     @extend_schema(request=ProductPatchSerializer, responses={200: ProductSerializer})
     def partial_update(self, request: Request, pk: str) -> Response:
-        """Take a product off sale or put it back; say what it costs to deliver."""
+        """Take a product off sale or put it back; say what it costs and how it is taxed."""
         product = self.get_object()
         body = self.read(ProductPatchSerializer)
         if "is_archived" in body:
@@ -161,6 +165,10 @@ class ProductViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ApiViewSe
         if "cost_percent" in body:
             product = services.set_product_cost(
                 product_id=product.id, cost_percent=body["cost_percent"]
+            )
+        if "tax_category" in body:
+            product = services.set_product_tax(
+                product_id=product.id, tax_category=body["tax_category"]
             )
         return self.show(product, ProductSerializer)
 

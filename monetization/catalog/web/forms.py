@@ -43,10 +43,20 @@ def cost_field() -> forms.DecimalField:
     )
 
 
+def tax_field() -> forms.SlugField:
+    return forms.SlugField(
+        required=False,
+        max_length=20,
+        label="Tax category",
+        help_text="Decides the rate, with the seller and the customer's country. Empty: standard.",
+    )
+
+
 class ProductCostForm(PageForm):
-    """What a product costs to deliver."""
+    """What a product costs to deliver, and how it is taxed."""
 
     cost_percent = cost_field()
+    tax_category = tax_field()
 
 
 class ProductForm(PageForm):
@@ -64,6 +74,7 @@ class ProductForm(PageForm):
         help_text="Usage always as used; fees and seats by day unless you choose otherwise.",
     )
     cost_percent = cost_field()
+    tax_category = tax_field()
     description = forms.CharField(
         max_length=2000, required=False, widget=forms.Textarea(attrs={"rows": 3})
     )

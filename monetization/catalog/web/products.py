@@ -98,7 +98,9 @@ def product_detail(request: HttpRequest, product_id: UUID) -> HttpResponse:
         "product": product,
         "rows": [price_row(price) for price in product.prices.all()],
         "may_write": request.principal.may("catalog:write"),  # type: ignore[attr-defined]
-        "cost_form": ProductCostForm(initial={"cost_percent": product.cost_percent}),
+        "cost_form": ProductCostForm(
+            initial={"cost_percent": product.cost_percent, "tax_category": product.tax_category}
+        ),
     }
     return render(request, "catalog/product.html", context)
 
@@ -106,14 +108,17 @@ def product_detail(request: HttpRequest, product_id: UUID) -> HttpResponse:
 @require_POST
 @member_required("catalog:write")
 def product_cost(request: HttpRequest, product_id: UUID) -> HttpResponse:
-    """Say what a product costs to deliver."""
+    """Say what a product costs to deliver and how it is taxed."""
     product = get_object_or_404(Product, id=product_id)
     to = reverse("catalog:product-detail", args=[product.id])
     form = ProductCostForm(request.POST)
     if not form.is_valid():
-        return refused(request, Refusal(f"Cost: {form.errors['cost_percent'][0]}"), to)
-    services.set_product_cost(product_id=product.id, **form.cleaned_data)
-    return done(request, f"The cost of {product.name} is noted.", to)
+        field, problems = next(iter(form.errors.items()))
+        return refused(request, Refusal(f"{form.fields[field].label}: {problems[0]}"), to)
+    data = form.cleaned_data
+    services.set_product_cost(product_id=product.id, cost_percent=data["cost_percent"])
+    services.set_product_tax(product_id=product.id, tax_category=data["tax_category"])
+    return done(request, f"Cost and tax of {product.name} are noted.", to)
 
 
 @require_POST

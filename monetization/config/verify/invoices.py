@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db.models import Prefetch
 
-from billing.domain.tax import line_tax
+from billing.domain.tax import included_tax, line_tax, without_tax
 from billing.models import Invoice, InvoiceLine
 from billing.selectors.claimed import BILLED, PROGRESS
 from billing.services.invoicing import content_hash
@@ -58,15 +58,39 @@ def total_is_subtotal_plus_tax(books: Books) -> Found:
     )
 
 
-@check("I03.4", "The tax of a line is its rate on its rounded net, rounded once")
+@check("I03.4", "The tax of a line is its rate on its rounded net or inside its price, once")
 def line_tax_follows(books: Books) -> Found:
     found, count = [], 0
-    for line in _lines("amount", "tax_percent", "tax_amount"):
+    settings = ("invoice__tax_method", "invoice__prices_include_tax")
+    for line in _lines("amount", "tax_percent", "tax_amount", *settings):
+        if line["invoice__tax_method"] != "per_line":
+            continue
         count += 1
-        should = line_tax(Money(line["amount"], line["invoice__currency"]), line["tax_percent"])
-        if should.amount != line["tax_amount"]:
+        currency, percent = line["invoice__currency"], line["tax_percent"]
+        net, tax = Money(line["amount"], currency), Money(line["tax_amount"], currency)
+        contained = line["invoice__prices_include_tax"]
+        should = included_tax(net + tax, percent) if contained else line_tax(net, percent)
+        if should != tax:
             found.append(f"{_name(line)}: tax {line['tax_amount']}, should be {should}")
     return listed(found, of="lines", compared=count)
+
+
+@check("I03.7", "Where tax is rounded by category, it is each rate on the sum of its lines")
+def category_tax_follows(books: Books) -> Found:
+    sums: dict[tuple[Any, Any, str], list[Decimal]] = {}
+    names: dict[Any, str] = {}
+    for line in _lines("amount", "tax_percent", "tax_amount", "invoice_id", "invoice__tax_method"):
+        if line["invoice__tax_method"] == "per_category":
+            key = line["invoice_id"], line["tax_percent"], line["invoice__currency"]
+            names[line["invoice_id"]] = _name(line)
+            net, tax = sums.get(key, [Decimal(0), Decimal(0)])
+            sums[key] = [net + line["amount"], tax + line["tax_amount"]]
+    found = []
+    for (invoice_id, percent, currency), (net, tax) in sums.items():
+        should = line_tax(Money(net, currency), percent)
+        if should.amount != tax:
+            found.append(f"{names[invoice_id]} at {percent} %: tax {tax}, should be {should}")
+    return listed(found, of="rates", compared=len(sums))
 
 
 @check("I03.5", "A credit note is the sum of its lines")
@@ -130,7 +154,8 @@ def lines_rerate(books: Books) -> Found:
         currency = line["invoice__currency"]
         again = rerate(line["explanation"])
         stored = line["explanation"].get("amount")
-        if again != Money(line["amount"], currency) or stored != str(again.amount):
+        net = without_tax(line["explanation"], again)
+        if net != Money(line["amount"], currency) or stored != str(again.amount):
             found.append(f"{_name(line)}: {line['amount']} stored, {again} rated again")
     return listed(found, of="lines", compared=count)
 

@@ -366,6 +366,14 @@ def desk_calls(api: Api, customer: str, draft: str) -> dict[str, Any]:
     asked = f"credit-requests/{api.made('credit-requests', wish)['id']}"
     entities = api.get("document-templates").json()["results"]
     entity = f"document-templates/{entities[0]['legal_entity']}"
+    tax = {
+        "legal_entity": entities[0]["legal_entity"],
+        "category": "reduced",
+        "country": "DE",
+        "treatment": "taxable",
+        "name": "VAT",
+        "percent": "7",
+    }
     review = api.made("invoices/bulk", {"action": "preview", "ids": [draft]}, status=202)
     return {
         "post invoices": one_off,
@@ -403,6 +411,12 @@ def desk_calls(api: Api, customer: str, draft: str) -> dict[str, Any]:
         f"post {asked}/approve": {},
         f"post {asked}/decline": {"answer": "a"},
         f"post {asked}/withdraw": {},
+        "post tax-rates": tax,
+        f"delete tax-rates/{api.made('tax-rates', {**tax, 'category': 'x'})['id']}": {},
+        f"put {entity.replace('document-templates', 'tax-settings')}": {
+            "method": "per_category",
+            "prices_include_tax": False,
+        },
         f"put {entity}/logo": {"content": None},
         f"put {entity}/mail-texts/invoice": {"subject": "{{ number }}", "body": "{{ total }}"},
         f"patch customers/{customer}/documents": {

@@ -1,0 +1,91 @@
+"""Tax rates and how tax is added up, over REST."""
+
+from decimal import Decimal
+from typing import Any
+
+import django_filters
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema
+from rest_framework import mixins, serializers, status
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from billing.api.desk import DeskView
+from billing.models import TaxRate, TaxSetting
+from billing.services import taxing
+from monetization.interface.fields import ExactField, InputSerializer, ReferenceField
+from monetization.interface.viewsets import ApiViewSet
+from monetization.tenancy.models import LegalEntity
+
+
+class TaxRateSerializer(InputSerializer):
+    """What is charged on products of a category for customers of a country."""
+
+    id = serializers.UUIDField(read_only=True)
+    legal_entity = ReferenceField(LegalEntity, source="legal_entity_id")
+    category = serializers.SlugField(max_length=20, default=taxing.STANDARD)
+    country = serializers.CharField(
+        max_length=2, default="", allow_blank=True, help_text="Empty: every other country."
+    )
+    treatment = serializers.ChoiceField(choices=TaxRate.Treatment.choices, default="taxable")
+    name = serializers.CharField(max_length=40, help_text="As the invoice says it: VAT, GST.")
+    percent = ExactField(places=6, at_most=100, default=Decimal(0))
+
+
+class TaxSettingSerializer(InputSerializer):
+    """How a legal entity adds tax up, on invoices opened from then on."""
+
+    method = serializers.ChoiceField(choices=TaxSetting.Method.choices)
+    prices_include_tax = serializers.BooleanField(
+        default=False, help_text="It is taken out of prices, line by line, not added."
+    )
+
+
+class TaxRateFilters(django_filters.FilterSet):
+    legal_entity = django_filters.UUIDFilter(field_name="legal_entity_id")
+    category = django_filters.CharFilter()
+    country = django_filters.CharFilter()
+
+
+class TaxRateViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ApiViewSet):
+    """Tax rates by legal entity, category and country."""
+
+    model = TaxRate
+    serializer_class = TaxRateSerializer
+    filterset_class = TaxRateFilters
+    permission_resource = "settings"
+
+    @extend_schema(request=TaxRateSerializer, responses={201: TaxRateSerializer})
+    def create(self, request: Request) -> Response:
+        """Set a rate; the same category and country again changes its rate."""
+        body = self.read(TaxRateSerializer)
+        row = taxing.set_tax_rate(**body, now=timezone.now())
+        return self.show(row, TaxRateSerializer, status.HTTP_201_CREATED)
+
+    @extend_schema(operation_id="tax_rates_remove", request=None, responses={204: None})
+    def destroy(self, request: Request, pk: str) -> Response:
+        """Take a rate back; its lines fall back on the customer's own."""
+        taxing.remove_tax_rate(rate_id=self.get_object().id, now=timezone.now())
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class TaxSettingView(DeskView):
+    """How one legal entity adds tax up."""
+
+    model: Any = LegalEntity
+    permission_resource = "settings"
+    serializer_class = TaxSettingSerializer
+
+    @extend_schema(operation_id="tax_settings_get")
+    def get(self, request: Request, pk: str) -> Response:
+        """Show it; rounded per line and on top of prices by default."""
+        row = TaxSetting.objects.filter(legal_entity=self.get_object()).first()
+        return Response(TaxSettingSerializer(row or TaxSetting()).data)
+
+    @extend_schema(operation_id="tax_settings_set")
+    def put(self, request: Request, pk: str) -> Response:
+        """Set it for invoices opened from now on."""
+        entity = self.get_object()
+        body = self.body(TaxSettingSerializer)
+        row = taxing.set_tax_method(legal_entity_id=entity.id, **body, now=timezone.now())
+        return Response(TaxSettingSerializer(row).data)

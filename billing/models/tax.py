@@ -1,0 +1,63 @@
+"""Which rate a legal entity charges on what, where; and how it adds tax up."""
+
+from django.db import models
+from django.db.models import Q
+
+from monetization.audit.models import audited
+from monetization.tenancy.models import LegalEntity, TenantForeignKey, TenantModel
+
+
+class TaxRate(TenantModel):
+    """The tax on products of one category for customers of one country, or of all the others."""
+
+    class Treatment(models.TextChoices):
+        TAXABLE = "taxable", "Taxable"
+        REVERSE_CHARGE = "reverse_charge", "Reverse charge"
+        EXEMPT = "exempt", "Exempt"
+
+    legal_entity = TenantForeignKey(LegalEntity, related_name="tax_rates")
+    country = models.CharField(max_length=2, blank=True)  # ISO 3166-1; empty: every other one
+    category = models.SlugField(max_length=20)  # of products
+    treatment = models.CharField(max_length=14, choices=Treatment, default=Treatment.TAXABLE)
+    name = models.CharField(max_length=40)  # as the invoice says it: VAT, GST
+    percent = models.DecimalField(max_digits=9, decimal_places=6, default=0)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "legal_entity", "country", "category"], name="tax_rate_once"
+            ),
+            models.CheckConstraint(
+                name="tax_rate_percent_in_range",
+                condition=Q(treatment="taxable", percent__gte=0, percent__lte=100) | Q(percent=0),
+            ),
+        ]
+        triggers = [audited()]
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.percent} % on {self.category}"
+
+
+class TaxSetting(TenantModel):
+    """How a legal entity adds tax up, and whether its prices contain it."""
+
+    class Method(models.TextChoices):
+        PER_LINE = "per_line", "Rounded on every line, then added up"
+        PER_CATEGORY = "per_category", "Rounded once per rate (EN 16931)"
+
+    legal_entity = TenantForeignKey(LegalEntity, related_name="tax_settings")
+    method = models.CharField(max_length=12, choices=Method, default=Method.PER_LINE)
+    prices_include_tax = models.BooleanField(default=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "legal_entity"], name="tax_setting_once"),
+            models.CheckConstraint(
+                name="tax_included_is_rounded_per_line",
+                condition=Q(prices_include_tax=False) | Q(method="per_line"),
+            ),
+        ]
+        triggers = [audited()]
+
+    def __str__(self) -> str:
+        return f"{self.method} of {self.legal_entity_id}"

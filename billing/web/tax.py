@@ -1,0 +1,112 @@
+"""Settings, Tax: the rates of each legal entity, by category and country."""
+
+from typing import Any
+from uuid import UUID
+
+from django import forms
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_POST, require_safe
+
+from billing.models import TaxRate, TaxSetting
+from billing.services import taxing
+from monetization.interface.access import member_required
+from monetization.interface.forms import ExactNumberField, PageForm
+from monetization.interface.htmx import done, refused
+from monetization.kernel.errors import Refusal
+from monetization.tenancy.models import LegalEntity
+
+
+class RateForm(PageForm):
+    """What is charged on a category in a country."""
+
+    category = forms.CharField(max_length=20, initial=taxing.STANDARD)
+    country = forms.CharField(
+        max_length=2, required=False, help_text="Two letters. Empty: every other country."
+    )
+    treatment = forms.ChoiceField(choices=TaxRate.Treatment.choices)
+    name = forms.CharField(max_length=40, help_text="As the invoice says it: VAT, GST.")
+    percent = ExactNumberField(whole=3, places=6, required=False)
+
+
+@require_safe
+@member_required("settings:read")
+def tax_settings_page(request: HttpRequest) -> HttpResponse:
+    """Show the rates of every legal entity and how it adds tax up."""
+    return _page(request)
+
+
+def _page(
+    request: HttpRequest, form: RateForm | None = None, of: UUID | None = None
+) -> HttpResponse:
+    settings = taxing.tax_settings()
+    rates: dict[UUID, list[TaxRate]] = {}
+    for rate in TaxRate.objects.order_by("category", "-country"):
+        rates.setdefault(rate.legal_entity_id, []).append(rate)
+    context = {
+        "tab": "tax",
+        "entities": [
+            (
+                each,
+                settings.get(each.id) or TaxSetting(),
+                rates.get(each.id, []),
+                form if form is not None and of == each.id else RateForm(auto_id=f"{each.code}-%s"),
+            )
+            for each in LegalEntity.objects.order_by("-is_default", "name")
+        ],
+        "methods": TaxSetting.Method.choices,
+        "categories": taxing.categories(),
+        "may_write": request.principal.may("settings:write"),  # type: ignore[attr-defined]
+    }
+    return render(
+        request, "billing/tax_settings.html", context, status=200 if form is None else 422
+    )
+
+
+@require_POST
+@member_required("settings:write")
+def set_method(request: HttpRequest, entity_id: UUID) -> HttpResponse:
+    """Say how an entity adds tax up, and whether its prices contain it."""
+    entity = get_object_or_404(LegalEntity, id=entity_id)
+    to = reverse("billing:tax-settings")
+    try:
+        taxing.set_tax_method(
+            legal_entity_id=entity.id,
+            method=request.POST.get("method", ""),
+            prices_include_tax=request.POST.get("prices_include_tax") == "on",
+            now=timezone.now(),
+        )
+    except Refusal as refusal:
+        return refused(request, refusal, to)
+    return done(request, f"Saved for {entity.name}; invoices opened from now on follow.", to)
+
+
+@require_POST
+@member_required("settings:write")
+def set_rate(request: HttpRequest, entity_id: UUID) -> HttpResponse:
+    """Add a rate, or write the one of the same category and country anew."""
+    entity = get_object_or_404(LegalEntity, id=entity_id)
+    form = RateForm(request.POST, auto_id=f"{entity.code}-%s")
+    if form.is_valid():
+        data: dict[str, Any] = form.cleaned_data
+        data["percent"] = data["percent"] or 0
+        try:
+            rate = taxing.set_tax_rate(legal_entity_id=entity.id, **data, now=timezone.now())
+        except Refusal as refusal:
+            form.refuse(refusal)
+        else:
+            message = f"{rate.name} on {rate.category} is saved; recalculate drafts to apply it."
+            return done(request, message, reverse("billing:tax-settings"))
+    return _page(request, form, entity.id)
+
+
+@require_POST
+@member_required("settings:write")
+def remove_rate(request: HttpRequest, rate_id: UUID) -> HttpResponse:
+    """Take a rate back."""
+    rate = get_object_or_404(TaxRate, id=rate_id)
+    taxing.remove_tax_rate(rate_id=rate.id, now=timezone.now())
+    to = reverse("billing:tax-settings")
+    return done(request, f"{rate.name} on {rate.category} is gone; recalculate drafts.", to)

@@ -10,6 +10,7 @@ from datetime import date
 from decimal import Decimal
 from uuid import UUID
 
+from billing.domain.tax import TAX_INCLUDED
 from billing.models import Invoice, InvoiceLine
 from monetization.kernel.money import Money
 from monetization.kernel.period import Period
@@ -90,6 +91,10 @@ def measured_before(
     }
 
 
+def _priced_amount(row: InvoiceLine) -> Decimal:
+    return row.amount + row.tax_amount if TAX_INCLUDED in row.explanation else row.amount
+
+
 def _as_priced(row: InvoiceLine) -> PricedLine:
     period = row.billing_period
     assert period is not None  # noqa: S101 - selected so
@@ -105,7 +110,7 @@ def _as_priced(row: InvoiceLine) -> PricedLine:
         quantity=row.quantity,
         unit_price=row.unit_price,
         exact=row.exact_amount,
-        amount=Money(row.amount, row.invoice.currency),
+        amount=Money(_priced_amount(row), row.invoice.currency),
         components=(),
         explanation=row.explanation,
     )

@@ -50,11 +50,11 @@ class Rates:
         rows = TaxRate.objects.values_list(
             "legal_entity_id", "country", "category", "percent", "name", "treatment"
         )
+        by_place = {row[:3]: LineRate(row[3], row[4], row[5]) for row in rows}
+        if not by_place:  # then no category has a rate of its own
+            return cls({}, {})
         products = Product.objects.exclude(tax_category=STANDARD)
-        return cls(
-            {row[:3]: LineRate(row[3], row[4], row[5]) for row in rows},
-            dict(products.values_list("code", "tax_category")),
-        )
+        return cls(by_place, dict(products.values_list("code", "tax_category")))
 
     def of(self, invoice: Invoice, product_code: str) -> LineRate:
         """Return the tax of a line: of its place and category, else the customer's own.

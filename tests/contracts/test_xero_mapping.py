@@ -156,3 +156,19 @@ def test_a_contact_is_found_again_by_our_id() -> None:
 def test_a_name_longer_than_xero_keeps_is_refused() -> None:
     with pytest.raises(Refused, match="255"):
         contact_request(ContactDocument("7c1c", "A" * 256))
+
+
+def test_a_rate_may_have_a_tax_type_of_its_own() -> None:
+    accounts = Accounts.from_data(
+        {"tax_type": "OUTPUT2", "tax_types": {"7": "OUTPUT3", "reverse_charge": "ECOUTPUT"}}
+    )
+    lines = [
+        LineDocument("Tool", "tool", Decimal(100), Decimal(19), Decimal("19.000000")),
+        LineDocument("Book", "book", Decimal(100), Decimal(7), Decimal("7.000000")),
+        LineDocument("Abroad", "tool", Decimal(100), Decimal(0), Decimal(0), "reverse_charge"),
+        LineDocument("Cover", "cover", Decimal(100), Decimal(0), Decimal(0), "exempt"),
+    ]
+    assert [accounts.tax_type_of(line) for line in lines] == [
+        "OUTPUT2", "OUTPUT3", "ECOUTPUT", "NONE",
+    ]  # fmt: skip
+    assert Accounts.from_data(accounts.to_data()) == accounts

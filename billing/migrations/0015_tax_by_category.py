@@ -13,7 +13,7 @@ from monetization.tenancy.operations import IsolateTables
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("billing", "0013_threshold_invoices"),
+        ("billing", "0014_wide_quantities"),
         ("tenancy", "0001_initial"),
     ]
 

@@ -13,6 +13,7 @@ from rest_framework.response import Response
 from billing.api.desk import DeskView
 from billing.models import TaxRate, TaxSetting
 from billing.services import taxing
+from monetization.customers.models import Customer
 from monetization.interface.fields import ExactField, InputSerializer, ReferenceField
 from monetization.interface.viewsets import ApiViewSet
 from monetization.tenancy.models import LegalEntity
@@ -27,7 +28,7 @@ class TaxRateSerializer(InputSerializer):
     country = serializers.CharField(
         max_length=2, default="", allow_blank=True, help_text="Empty: every other country."
     )
-    treatment = serializers.ChoiceField(choices=TaxRate.Treatment.choices, default="taxable")
+    treatment = serializers.ChoiceField(choices=Customer.TaxTreatment.choices, default="taxable")
     name = serializers.CharField(max_length=40, help_text="As the invoice says it: VAT, GST.")
     percent = ExactField(places=6, at_most=100, default=Decimal(0))
 

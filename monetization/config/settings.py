@@ -237,6 +237,7 @@ SPECTACULAR_SETTINGS = {
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_NAME_OVERRIDES": {  # fields called alike in several resources
+        "TaxTreatment": "monetization.customers.models.Customer.TaxTreatment",
         "QuoteStatus": "quotes.models.QuoteVersion.Status",
         "PriceVersionStatus": "monetization.catalog.models.PriceVersion.Status",
         "ScheduleStatus": "billing.models.BillingSchedule.Status",

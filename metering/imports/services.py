@@ -21,7 +21,7 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from metering.domain.events import Outcome, UsageEvent, Verdict
-from metering.imports import files
+from metering.imports import converting, files
 from metering.imports.mapping import UNIX_EPOCH, Mapping, MappingInvalid, parse_mapping
 from metering.ingest.parser import MAX_TEXT, Invalid, read_event
 from metering.services import record_usage_events
@@ -83,7 +83,7 @@ def start_import(
     filename: str = "",
     rows_per_part: int = ROWS_PER_PART,
 ) -> Job:
-    """Keep a copy of a CSV file, plain or gzip, and start the job that takes it in.
+    """Keep a copy of a file, CSV, NDJSON or Parquet, and start the job that takes it in.
 
     The same file with the same options returns the job that is still running, so that an
     import that was cut off goes on where it stopped.
@@ -93,7 +93,7 @@ def start_import(
     :param source: of the events, unless the mapping names one; part of their identity.
     :param create_customers_in: a currency; an alias nobody ever held becomes a customer.
     :raises MappingInvalid: if the mapping cannot be read or does not fit the header.
-    :raises FileUnreadable: if the file is not CSV with a header and at least one row.
+    :raises FileUnreadable: if the file cannot be read as rows, or has none.
     :raises ImportOptionInvalid: for a bad source or currency.
     """
     _check_options(source, create_customers_in)
@@ -138,7 +138,7 @@ def _keep(path: Path, mapping: Mapping, options: list[str], rows_per_part: int) 
     tenant_dir.mkdir(parents=True, exist_ok=True)
     waiting = tenant_dir / f"{uuid7()}.tmp"
     try:
-        digest = files.copy_plain(path, waiting)
+        digest = converting.copy_csv(path, waiting)
         with waiting.open("rb") as copy:
             header, _ = files.read_header(copy)
             mapping.bind(header)
@@ -180,7 +180,7 @@ def preview_import(
     """
     _check_options(source, None)
     parsed = parse_mapping(mapping, epoch=epoch)
-    content = files.head(path)
+    content = converting.head(path, rows=limit)
     header, first = files.read_header(io.BytesIO(content))
     records = files.records(io.BytesIO(content), start=first.end, end=None, line=first.line + 1)
     rows = []

@@ -26,11 +26,14 @@ class UploadForm(PageForm):
     """A file of usage events."""
 
     file = forms.FileField(
-        label="CSV file",
+        label="File",
         allow_empty_file=False,
-        help_text="UTF-8 with a header line; plain or gzip, up to 2 GB. "
+        help_text="CSV with a header line, NDJSON (a JSON object per line) or Parquet. CSV and "
+        "NDJSON in UTF-8, plain or gzip; CSV up to 2 GB, the others up to 200 MB. "
         "Larger files go through the import_usage command.",
-        widget=forms.ClearableFileInput(attrs={"accept": ".csv,.gz,text/csv"}),
+        widget=forms.ClearableFileInput(
+            attrs={"accept": ".csv,.gz,.ndjson,.jsonl,.parquet,text/csv"}
+        ),
     )
     source = forms.CharField(
         max_length=200,

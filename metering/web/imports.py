@@ -48,6 +48,7 @@ def import_upload(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         upload = uploads.keep(form.cleaned_data["file"], source=form.cleaned_data["source"])
         try:
+            uploads.as_csv(upload)
             files.read_header(io.BytesIO(files.head(upload.path)))
         except Refusal as refusal:
             uploads.forget(upload)

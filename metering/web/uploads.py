@@ -9,11 +9,13 @@ from uuid import UUID
 
 from django.core.files.uploadedfile import UploadedFile
 
+from metering.imports import converting, files
 from metering.imports.services import imports_dir
 from monetization.kernel.ids import uuid7
 from monetization.tenancy.context import current_tenant_id
 
 KEPT_FOR = timedelta(days=1)
+MAX_CONVERTED = 200 * 1024**2
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,26 @@ def keep(file: UploadedFile, *, source: str) -> Upload:
     about = {"filename": upload.filename, "source": source}
     upload.path.with_suffix(".json").write_text(json.dumps(about), encoding="utf-8")
     return upload
+
+
+def as_csv(upload: Upload) -> None:
+    """Write a Parquet or NDJSON upload out as CSV, once, so that every look at it is quick.
+
+    :raises FileUnreadable: if it is damaged, or too large to be done while a person waits.
+    """
+    if converting.format_of(upload.path) == "csv":
+        return
+    if upload.path.stat().st_size > MAX_CONVERTED:
+        raise files.FileUnreadable(
+            f"{upload.path.name} has more than 200 MB; as CSV it may have up to 2 GB, or use the"
+            " import_usage command"
+        )
+    written = upload.path.with_suffix(".csv")
+    try:
+        converting.copy_csv(upload.path, written)
+        written.replace(upload.path)
+    finally:
+        written.unlink(missing_ok=True)
 
 
 def _forget_old(folder: Path) -> None:

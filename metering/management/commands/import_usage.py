@@ -1,4 +1,4 @@
-"""Import usage events from a CSV file, plain or gzip; safe to stop and to run again."""
+"""Import usage events from a CSV, NDJSON or Parquet file; safe to stop and to run again."""
 
 import shutil
 import sys

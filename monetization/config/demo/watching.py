@@ -1,11 +1,16 @@
 """Limits that are watched, and usage that waits for somebody."""
 
+from collections import defaultdict
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
+from uuid import UUID
 
 from alerts.services.rules import RuleTerms, create_rule
-from billing.models import Invoice, InvoiceLine
+from billing.models import BillingSchedule, Invoice, InvoiceLine
+from billing.services.accrued import accrued_of_schedules
+from billing.services.invoicing import issue_invoice
+from billing.services.thresholds import bill_threshold, set_threshold
 from metering.domain.events import UsageEvent
 from metering.models import Meter
 from metering.services import record_usage_events
@@ -40,6 +45,28 @@ def create_rules(now: datetime) -> None:
         ),
     ):
         create_rule(terms, now=asked)
+
+
+def bill_ahead(now: datetime) -> None:
+    """Bill the usage of the contract with most of it ahead of the month's end, at a threshold."""
+    running = BillingSchedule.objects.filter(
+        status=BillingSchedule.Status.ACTIVE, invoices__lines__reading__isnull=False
+    ).distinct()
+    used: dict[UUID, Decimal] = defaultdict(Decimal)
+    for bill in accrued_of_schedules(schedule_ids=[row.id for row in running], now=now):
+        if bill.status == Invoice.Status.IN_PROGRESS:
+            for row in bill.lines:
+                used[bill.schedule.id] += row.amount.amount if row.line.reading else 0
+    if not used:
+        return
+    most = max(used, key=lambda id: used[id])
+    amount = used[most].quantize(Decimal(1), ROUND_DOWN) // 100 * 100
+    if amount <= 0:
+        return
+    set_threshold(schedule_id=most, amount=amount, now=now)
+    made = bill_threshold(schedule_id=most, now=now)
+    if made is not None:
+        issue_invoice(invoice_id=made.id, issued_on=made.bill_on, now=now)
 
 
 def hold_usage(now: datetime) -> None:

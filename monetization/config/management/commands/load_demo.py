@@ -113,6 +113,7 @@ class Loader:
             self._say(problem)
         with tenant_context(self._tenant.id, actor="Farah Okonkwo"):
             watching.create_rules(self._now)
+            watching.bill_ahead(self._now)
         with tenant_context(self._tenant.id, actor="API key billing-core"):
             watching.hold_usage(self._now)
         self._connect()

@@ -14,3 +14,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--duplicates", default="0,5,100", help="ingest: per cent sent before, with commas"
     )
+    parser.add_argument(
+        "--ids",
+        choices=("time", "random"),
+        default="time",
+        help="ingest: of events, UUIDs of version 7 or of version 4",
+    )

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from metering.benches.limits import copy_rate, scratch_schema
-from metering.benches.subjects import http_rate, store_rate, web_server
+from metering.benches.subjects import Server, http_rate, store_rate, web_server
 from metering.benches.workload import CUSTOMERS, Batch, alias, batches_of, make_events, repeat_some
 from metering.services import create_meter
 from monetization.customers.models import Customer, CustomerAlias
@@ -21,6 +21,7 @@ from monetization.tenancy.context import tenant_context
 from monetization.tenancy.models import LegalEntity, Tenant
 from monetization.users.models import ApiKey
 
+LARGEST, MEMORY_MB = 10_000, 50
 USAGE_TABLES = ("usageevent", "usagekey", "usagedelta", "usagerollup", "usageconflict")
 
 
@@ -40,11 +41,18 @@ def ingest(options: dict[str, Any]) -> Iterator[dict[str, Any]]:
     schema = f"bench_{uuid7().hex[-8:]}"
     with _company() as company, scratch_schema(schema):
         if options["rows"]:
-            _fill(schema, company, options["rows"])
+            _fill(schema, company, options["rows"], options["ids"])
         with web_server(options["workers"], DEBUG="0") as server:
             for size in sizes:
                 for share in shares:
                     yield from _measure(schema, company, server, size, share, options)
+            yield {
+                "name": f"ingest: memory a body of {LARGEST:,} events of a kilobyte takes",
+                "value": round(_memory_of_largest(server, company), 1),
+                "unit": "MB",
+                "limit": MEMORY_MB,
+                "ratio": None,
+            }
             yield {
                 "name": "ingest: peak memory of a web process",
                 "value": round(server.peak_mb(), 1),
@@ -59,9 +67,10 @@ def _measure(
 ) -> Iterator[dict[str, Any]]:
     copied, stored, posted, seconds = [], [], [], []
     for number in range(options["rounds"]):
-        limit = _batches(company, options["events"], size, 0, seed=number)
+        given = {"seed": number, "ids": options["ids"]}
+        limit = _batches(company, options["events"], size, 0, **given)
         first, second = (
-            _batches(company, options["events"], size, share, seed=number) for _ in range(2)
+            _batches(company, options["events"], size, share, **given) for _ in range(2)
         )
         copied.append(copy_rate(schema, limit))
         if share == 100:  # everything was stored before: what is measured is the second time
@@ -104,11 +113,24 @@ def _figure(
     }
 
 
-def _batches(company: Company, count: int, size: int, share: int, seed: int) -> list[Batch]:
-    events = make_events(count, until=timezone.now(), seed=seed)
+def _batches(
+    company: Company, count: int, size: int, share: int, seed: int, ids: str = "time"
+) -> list[Batch]:
+    events = make_events(count, until=timezone.now(), seed=seed, ids=ids)
     if 0 < share < 100:
         events = repeat_some(events, share, seed)
     return batches_of(events, size, company.tenant_id, company.customers)
+
+
+def _memory_of_largest(server: Server, company: Company) -> float:
+    """Return how much the largest body moves a web process that has just worked."""
+    events = make_events(LARGEST, until=timezone.now(), seed=0)
+    for event in events:
+        event["data"]["text"] = "x" * 730
+    [body] = batches_of(events, LARGEST, company.tenant_id, company.customers)
+    before = server.forget_peak()
+    http_rate(server.port, company.key, [body], 1)
+    return max(peak - before.get(pid, peak) for pid, peak in server.peaks().items())
 
 
 @contextmanager
@@ -146,8 +168,8 @@ def _clean(tenant_id: UUID) -> None:
             connection.execute(f"DELETE FROM metering_{table} WHERE tenant_id = %s", [tenant_id])
 
 
-def _fill(schema: str, company: Company, rows: int) -> None:
-    """Put rows into the real tables and the limit's, all alike but in identity."""
+def _fill(schema: str, company: Company, rows: int, ids: str) -> None:
+    """Put rows into the real tables and the limit's, all alike but in identity and time."""
     one = next(iter(company.customers.values()))
     with psycopg.connect(settings.DATABASE_OWNER_URL) as connection:
         connection.execute("SELECT set_config('app.tenant_id', %s, true)", [str(company.tenant_id)])
@@ -155,9 +177,12 @@ def _fill(schema: str, company: Company, rows: int) -> None:
             connection.execute(
                 f"INSERT INTO {place}.metering_usagekey"
                 " (tenant_id, key_hash, payload_hash, event_id)"
-                " SELECT %s, md5(n::text)::uuid, sha256(n::text::bytea), gen_random_uuid()"
+                " SELECT %s, (CASE WHEN %s THEN lpad(to_hex((extract(epoch FROM now()"
+                " - interval '30 days' * (n::numeric / %s)) * 1000)::bigint), 12, '0')"
+                " || substr(md5(n::text), 1, 20) ELSE md5(n::text) END)::uuid,"
+                " sha256(n::text::bytea), gen_random_uuid()"
                 " FROM generate_series(1, %s) n",
-                [company.tenant_id, rows],
+                [company.tenant_id, ids == "time", rows, rows],
             )
             connection.execute(
                 f"INSERT INTO {place}.metering_usageevent (tenant_id, id, source,"

@@ -68,13 +68,23 @@ class Server:
 
     def peak_mb(self) -> float:
         """Return the largest peak memory of a worker process so far."""
-        found = [0.0]
+        return max(self.peaks().values())
+
+    def peaks(self, line: str = "VmHWM") -> dict[int, float]:
+        """Return the peak memory of every process, in MB."""
+        found = {}
         for pid in _descendants(self.pid):
             with suppress(OSError):
-                for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-                    if line.startswith("VmHWM"):
-                        found.append(int(line.split()[1]) / 1024)
-        return max(found)
+                text = Path(f"/proc/{pid}/status").read_text()
+                found[pid] = int(text.partition(f"{line}:")[2].split()[0]) / 1024
+        return found
+
+    def forget_peak(self) -> dict[int, float]:
+        """Let the peaks begin again; return what every process has now, in MB."""
+        for pid in _descendants(self.pid):
+            with suppress(OSError):
+                Path(f"/proc/{pid}/clear_refs").write_text("5")
+        return self.peaks("VmRSS")
 
 
 def _descendants(pid: int) -> list[int]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import orjson
 
@@ -32,14 +32,20 @@ def alias(number: int) -> str:
     return f"customer-{number:04d}"
 
 
-def make_events(count: int, *, until: datetime, seed: int) -> list[dict[str, Any]]:
-    """Make events as a client would: time-ordered ids, a text, two numbers, two hours of time."""
+def make_events(
+    count: int, *, until: datetime, seed: int, ids: str = "time"
+) -> list[dict[str, Any]]:
+    """Make events as a client would: two texts, two numbers, two hours of time.
+
+    :param ids: "time" for UUIDs of version 7, "random" for version 4.
+    """
+    new_id = uuid7 if ids == "time" else uuid4
     chance = random.Random(seed)  # noqa: S311  (a benchmark's data, nothing secret)
     begin = until - timedelta(hours=2)
     step = timedelta(hours=2) / count
     return [
         {
-            "id": str(uuid7()),
+            "id": str(new_id()),
             "source": "bench",
             "type": "api.request",
             "customer": alias(int(CUSTOMERS * chance.random() ** 2)),

@@ -1,5 +1,6 @@
 """A usage event, its canonical payload, and what was decided about it. Pure."""
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -58,9 +59,28 @@ class Verdict(NamedTuple):
     is_matched: bool = True  # False: nobody holds the alias yet
 
 
+_SHORT = 256
+_EMPTY = sha256()  # copying it costs less than making another
+# An id that is a UUID of version 7 begins with the time it was made at.
+_timed = re.compile("[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-7").match
+
+
+def _digest(content: bytes) -> bytes:
+    hashed = _EMPTY.copy()
+    hashed.update(content)
+    return hashed.digest()
+
+
 def identity_bytes(source: str, id: str) -> bytes:
-    """Return the 128 bits that identify an event within its tenant for ever."""
-    return sha256(f"{len(source)}:{source}{id}".encode()).digest()[:16]
+    """Return the 128 bits that identify an event within its tenant for ever.
+
+    A hash of both; behind the 48 bits of its time for a UUID of version 7, so that new
+    identities sit together in the index.
+    """
+    hashed = _digest(f"{len(source)}:{source}{id}".encode())
+    if _timed(id):
+        return bytes.fromhex(id[:8] + id[9:13]) + hashed[:10]
+    return hashed[:16]
 
 
 def identity_hash(source: str, id: str) -> UUID:
@@ -70,8 +90,9 @@ def identity_hash(source: str, id: str) -> UUID:
 
 def data_json(data: Mapping[str, Value]) -> bytes:
     """Return the measurements as they are stored and hashed: keys sorted, numbers as text."""
-    stored = {key: value if type(value) is str else jsonable(value) for key, value in data.items()}
-    return orjson.dumps(stored, option=orjson.OPT_SORT_KEYS)
+    written = orjson.dumps(data, default=jsonable, option=orjson.OPT_SORT_KEYS)
+    # orjson leaves room for eight times the text behind what it wrote: a copy has none.
+    return written if len(written) <= _SHORT else memoryview(written).tobytes()
 
 
 def payload_bytes(event: UsageEvent, data: bytes) -> bytes:
@@ -80,9 +101,10 @@ def payload_bytes(event: UsageEvent, data: bytes) -> bytes:
     :param data: of ``data_json(event.data)``.
     """
     time = event.time if event.time.tzinfo is UTC else event.time.astimezone(UTC)
-    head = orjson.dumps((event.type, event.subject, time))
-    corrects = b"" if event.corrects is None else b"," + orjson.dumps(tuple(event.corrects))
-    return sha256(b"%b,%b%b]" % (head[:-1], data, corrects)).digest()
+    said: tuple[object, ...] = (event.type, event.subject, time, orjson.Fragment(data))
+    if event.corrects is not None:
+        said += (tuple(event.corrects),)
+    return _digest(orjson.dumps(said))
 
 
 def payload_hash(event: UsageEvent) -> bytes:

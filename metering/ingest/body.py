@@ -94,39 +94,42 @@ def read_body(request: HttpRequest) -> tuple[bytes, bool]:
     length = request.META.get("CONTENT_LENGTH") or ""
     if length.isdigit() and int(length) > MAX_BODY:
         raise BodyTooLarge
-    pieces = _pieces(request)
     if encoding == "identity":
-        body = _whole(pieces)
+        body = _whole(_pieces(request, int(length) if length.isdigit() else PIECE))
         if length.isdigit() and len(body) < int(length):
             raise BodyNotThere
     else:
         with closing(_decoder(encoding)) as decoder:
-            body = _whole(_decoded(pieces, decoder, encoding))
+            body = _whole(_decoded(_pieces(request, PIECE), decoder, encoding))
     if body.count(b",") + body.count(b":") > MAX_VALUES:
         raise BodyTooLarge(f"A body may have at most {MAX_VALUES:,} values; send smaller batches.")
     return body, media in NDJSON_TYPES
 
 
-def _pieces(request: HttpRequest) -> Iterator[bytes]:
-    """Read the body piece by piece, also when it is chunked and has no length."""
+def _pieces(request: HttpRequest, size: int) -> Iterator[bytes]:
+    """Read the body piece by piece, also when it is chunked and has no length.
+
+    :param size: of a piece at most; one whole piece saves a copy of the body.
+    """
     chunked = "chunked" in request.META.get("HTTP_TRANSFER_ENCODING", "").lower()
     source: Any = request
     if chunked and not request.META.get("CONTENT_LENGTH"):
         source = request.META["wsgi.input"]  # Django takes a body without a length for empty
     try:
-        while piece := source.read(PIECE):
+        while piece := source.read(size or PIECE):
             yield piece
     except OSError:
         raise BodyNotThere from None
 
 
 def _whole(pieces: Iterator[bytes]) -> bytes:
-    body = bytearray()
+    body, length = [], 0
     for piece in pieces:
-        body += piece
-        if len(body) > MAX_BODY:
+        body.append(piece)
+        length += len(piece)
+        if length > MAX_BODY:
             raise BodyTooLarge
-    return bytes(body)
+    return body[0] if len(body) == 1 else b"".join(body)
 
 
 def _decoded(pieces: Iterator[bytes], decoder: _Decoder, encoding: str) -> Iterator[bytes]:

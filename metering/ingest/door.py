@@ -11,11 +11,11 @@ from metering.domain.events import UsageEvent, Verdict
 from metering.ingest import quick
 from metering.ingest.parser import parse_batch, read_events
 from metering.services.recording import record
-from metering.stores.postgres import wait_briefly
 from monetization.interface.problems import Unprocessable
 
 MAX_BATCH = 10_000
 DEFAULT_SOURCE = "api"
+LOCK_WAIT = "10s"  # no lock keeps a batch waiting for longer than its sender would
 
 
 def read_batch(body: bytes, *, ndjson: bool) -> list[UsageEvent | Verdict]:
@@ -47,9 +47,8 @@ def take_in(body: bytes, *, ndjson: bool, now: datetime) -> list[Verdict]:
 
 def store(read: Sequence[UsageEvent | Verdict], *, now: datetime) -> list[Verdict]:
     """Store what could be read; return a verdict for each, in order."""
-    events = [item for item in read if isinstance(item, UsageEvent)]
-    wait_briefly()
-    found = record(events, now=now)
+    events = [item for item in read if type(item) is UsageEvent]
+    found = record(events, now=now, lock_wait=LOCK_WAIT)
     if len(events) == len(read):
         return found
     verdicts = iter(found)

@@ -6,8 +6,11 @@ is None and the strict parser reads it. What both take, they take alike (a prope
 """
 
 import re
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
+from itertools import repeat
+from operator import itemgetter
 from typing import Any
 
 import orjson
@@ -30,6 +33,10 @@ _STRANGE = (
 _DOUBTFUL = re.compile(rb"[:,\[\s]-?(?:[0-9.]{16}|[0-9.]+[eE])")
 # The usual spellings of a moment: seconds, with or without a fraction, and Z.
 _usual_moment = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z", re.ASCII).fullmatch
+_usual_moments = re.compile(
+    r"(?:\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z\n)+", re.ASCII
+).fullmatch
+_SIMPLE = frozenset((bool, type(None)))
 _new = tuple.__new__  # a tenth of the cost of calling the class
 _NOTHING: dict[str, Any] = {}
 _MAX_KNOWN = 10_000
@@ -53,7 +60,7 @@ def read_batch(
         raw = _lines(body) if ndjson else orjson.loads(body)
         if type(raw) is not list:
             raw = [raw]
-        return _read(raw, keys, body, default_source)
+        return _alike(raw, keys, body, default_source) or _read(raw, keys, body, default_source)
     except (orjson.JSONDecodeError, _Doubt, UnicodeEncodeError):
         return None
 
@@ -67,6 +74,95 @@ def _lines(body: bytes) -> Any:
     if len(raw) != len(lines):
         raise _Doubt
     return raw
+
+
+def _alike(
+    raw: list[Any], keys: int, body: bytes, default_source: str
+) -> list[UsageEvent | Verdict] | None:
+    """Read events that are alike, as those of one batch mostly are, column by column.
+
+    :returns: None if they are not, or if any of them needs a closer look; nothing is changed then.
+    """
+    if not raw or set(map(type, raw)) != {dict}:
+        return None
+    layouts = set(map(tuple, raw))
+    layout = next(iter(layouts))
+    subject_key = _subject_of(layout)
+    if len(layouts) > 1 or not subject_key or "data" not in layout:
+        return None
+    names, kinds, subjects, times, data = zip(
+        *map(itemgetter("id", "type", subject_key, "time", "data"), raw), strict=True
+    )
+    sources = [item["source"] for item in raw] if "source" in layout else [default_source]
+    if set(map(type, data)) != {dict} or keys != len(layout) * len(raw) + sum(map(len, data)):
+        return None
+    for column in (names, kinds, subjects, times, sources):
+        if set(map(type, column)) != {str}:
+            return None
+    for text in (names, set(subjects), set(sources)):
+        if max(map(len, text)) > parser.MAX_TEXT or any(map(_is_blank, text)):
+            return None
+    if not all(kind in _types or _is_type(kind) for kind in set(kinds)):
+        return None
+    if not _usual_moments("\n".join(times) + "\n"):
+        return None
+    try:
+        moments = list(map(datetime.fromisoformat, times))
+        _make_plain_columns(data, body)
+    except (ValueError, NotExact):
+        return None
+    if len(sources) < len(raw):
+        sources *= len(raw)
+    rows = zip(sources, names, kinds, subjects, moments, data, repeat(None), strict=False)
+    return list(map(_new, repeat(UsageEvent), rows))
+
+
+def _is_blank(text: str) -> bool:
+    return not text or text.isspace()
+
+
+def _make_plain_columns(data: Sequence[dict[str, Any]], body: bytes) -> None:
+    """Write the measurements' numbers as plain text, column by column.
+
+    :raises ValueError: or ``NotExact`` if a closer look is needed; nothing is changed then.
+    """
+    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for one in data:
+        groups.setdefault(tuple(one), []).append(one)
+    written: list[tuple[str, list[dict[str, Any]], list[Any]]] = []
+    for properties, alike in groups.items():
+        if len(properties) > parser.MAX_PROPERTIES:
+            raise ValueError
+        for name in properties:
+            if not name or len(name) > 100:
+                raise ValueError
+            column = [one[name] for one in alike]
+            kinds = set(map(type, column))
+            if kinds == {int}:
+                written.append((name, alike, list(map(str, column))))
+            elif kinds == {str}:
+                if max(map(len, column)) > 2000:
+                    raise ValueError
+            elif not _SIMPLE.issuperset(kinds):
+                if float in kinds and _DOUBTFUL.search(body):
+                    raise _Doubt
+                written.append((name, alike, list(map(_plain, column))))
+    for name, alike, column in written:
+        for one, value in zip(alike, column, strict=True):
+            one[name] = value
+
+
+def _plain(value: Any) -> Any:
+    kind = type(value)
+    if kind is float:
+        return plain(exact_decimal(repr(value)))
+    if kind is int:
+        return str(value)
+    if kind is dict or kind is list:
+        raise _Doubt
+    if kind is str and len(value) > 2000:
+        raise ValueError
+    return value
 
 
 def _read(
@@ -125,10 +221,7 @@ def _make_plain(data: dict[str, Any]) -> tuple[bool, bool]:
 
 def _event(item: dict[str, Any], data: dict[str, Any], default_source: str) -> UsageEvent | None:
     """Return the event if it is as most are; None if it needs a closer look."""
-    layout = tuple(item)
-    subject_key = _layouts.get(layout)
-    if subject_key is None:
-        subject_key = _layouts[layout] = _subject_key(layout)
+    subject_key = _subject_of(tuple(item))
     if not subject_key:
         return None
     source = item.get("source", default_source)
@@ -150,6 +243,13 @@ def _event(item: dict[str, Any], data: dict[str, Any], default_source: str) -> U
     except ValueError:
         return None
     return _new(UsageEvent, (source, name, kind, subject, moment, data, None))
+
+
+def _subject_of(layout: tuple[str, ...]) -> str:
+    found = _layouts.get(layout)
+    if found is None:
+        found = _layouts[layout] = _subject_key(layout)
+    return found
 
 
 def _subject_key(layout: tuple[str, ...]) -> str:

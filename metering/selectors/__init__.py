@@ -128,6 +128,14 @@ def _events_of(
         return [event_row(row) for row in cursor.fetchall()]
 
 
+# Whoever holds or held the alias has its events, or nobody: both are found by an index.
+_OF_ALIAS = (
+    "(e.subject = %b AND (e.customer_id IS NULL OR e.customer_id IN ("
+    "SELECT a.customer_id FROM customers_customeralias a"
+    " WHERE a.tenant_id = current_tenant_id() AND a.alias = %b)))"
+)
+
+
 def event_conditions(
     *,
     subject: str = "",
@@ -145,7 +153,7 @@ def event_conditions(
     """Return the SQL condition on events ``e`` of some filters, with its parameters."""
     conditions, parameters = ["e.tenant_id = current_tenant_id()"], []
     for condition, value in (
-        ("e.subject = %b", subject or None),
+        (_OF_ALIAS, subject or None),
         ("e.type = %b", type or None),
         ("e.customer_id = %b", customer_id),
         ("e.occurred_at >= %b", since),
@@ -156,7 +164,7 @@ def event_conditions(
     ):
         if value is not None:
             conditions.append(condition)
-            parameters.append(value)
+            parameters += [value] * condition.count("%b")
     if unmatched:
         conditions.append("e.customer_id IS NULL")
     if quarantined:

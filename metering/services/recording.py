@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import TypeVar
 from uuid import UUID
 
 from django.db import transaction
 
 from metering.domain.events import (
     VOIDS,
+    Correction,
     Outcome,
     UsageEvent,
     Verdict,
@@ -20,6 +22,7 @@ from metering.stores import postgres as store
 from metering.stores.postgres import EventColumns, Setting
 from monetization.kernel.ids import uuid7_block
 
+T = TypeVar("T")
 FUTURE_TOLERANCE = timedelta(hours=24)
 KNOWN_OTHERWISE = "this id is known with another content; the first is kept"
 _verdict = tuple.__new__  # a tenth of the cost of calling the class
@@ -39,12 +42,17 @@ def record_usage_events(events: Sequence[UsageEvent], *, now: datetime) -> list[
         return record(events, now=now)
 
 
-def record(events: Sequence[UsageEvent], *, now: datetime) -> list[Verdict]:
-    """Do the same in the caller's transaction, which must end if this raises."""
+def record(
+    events: Sequence[UsageEvent], *, now: datetime, lock_wait: str | None = None
+) -> list[Verdict]:
+    """Do the same in the caller's transaction, which must end if this raises.
+
+    :param lock_wait: how long a lock may keep the batch waiting, "10s"; None: as long as set.
+    """
     if not events:
         return []
     batch = _Batch(events)
-    batch.claim()
+    batch.claim(lock_wait)
     batch.judge_repeats()
     batch.store_new(now)
     return [verdict for verdict in batch.verdicts if verdict is not None]
@@ -56,29 +64,31 @@ class _Batch:
     def __init__(self, events: Sequence[UsageEvent]) -> None:
         self.events = events
         self.verdicts: list[Verdict | None] = [None] * len(events)
-        self.data = [data_json(event.data) for event in events]
-        self.keys = [identity_bytes(event.source, event.id) for event in events]
-        self.payloads = [
-            payload_bytes(event, data) for event, data in zip(events, self.data, strict=True)
-        ]
+        sources, names, _, _, _, data, _ = zip(*events, strict=True)
+        self.data = list(map(data_json, data))
+        self.keys = list(map(identity_bytes, sources, names))
+        self.payloads = list(map(payload_bytes, events, self.data))
         self.ids = uuid7_block(len(events))
-        self.new: list[int] = []
+        self.new: list[int] = []  # in the order of the events
         self.repeats: list[int] = []
         self.arrived_late: set[int] = set()  # what corrects them came before them
         self.known: dict[bytes, tuple[bytes, bytes]] = {}
 
-    def claim(self) -> None:
+    def claim(self, lock_wait: str | None) -> None:
         """Find out which events are new: the unique key says so."""
-        first: dict[bytes, int] = {}
-        for index, key in enumerate(self.keys):
-            if first.setdefault(key, index) != index:
-                self.repeats.append(index)
+        first = dict(zip(self.keys, range(len(self.keys)), strict=True))
+        if len(first) < len(self.keys):
+            first = {}
+            for index, key in enumerate(self.keys):
+                if first.setdefault(key, index) != index:
+                    self.repeats.append(index)
         # One order for every batch, so that two batches never wait for each other in a circle.
         order = sorted(first.values(), key=self.keys.__getitem__)
         claimed, self.known = store.claim_identities(
             [self.keys[i] for i in order],
             [self.payloads[i] for i in order],
             [self.ids[i] for i in order],
+            lock_wait=lock_wait,
         )
         if len(claimed) == len(first):
             self.new = list(first.values())
@@ -102,7 +112,7 @@ class _Batch:
         )
         self.known |= still
         self.arrived_late = {i for i in reserved if self.keys[i] in taken}
-        self.new += sorted(self.arrived_late)
+        self.new = sorted((*self.new, *self.arrived_late))
         return self.arrived_late
 
     def judge_repeats(self) -> None:
@@ -121,52 +131,61 @@ class _Batch:
     def store_new(self, now: datetime) -> None:
         if not self.new:
             return
-        events, new = self.events, self.new
-        setting = store.read_setting({events[index].subject for index in new})
-        customers = _holders(setting, [events[index] for index in new])
-        reasons = _quarantine_reasons([events[index].time for index in new], now, setting)
+        events, ids, data = self.events, self.ids, self.data
+        if len(self.new) < len(events):
+            events = [events[i] for i in self.new]
+            ids, data = [ids[i] for i in self.new], [data[i] for i in self.new]
+        sources, names, types, subjects, times, measured, corrects = zip(*events, strict=True)
+        setting = store.read_setting(set(subjects))
         columns = EventColumns(
-            ids=[self.ids[i] for i in new],
-            events=[events[i] for i in new],
-            customers=customers,
-            moments=[arrays.micros_of(events[i].time) for i in new],
-            data=[self.data[i] for i in new],
-            quarantine=reasons,
+            ids=ids,
+            sources=sources,
+            names=names,
+            types=types,
+            subjects=subjects,
+            customers=_holders(setting, subjects, times),
+            moments=arrays.micros_of_all(times),
+            data=data,
+            quarantine=_quarantine_reasons(times, now, setting),
         )
-        store.write_events(columns)
-        if self.arrived_late or any(events[index].corrects for index in new):
-            self._correct(columns, setting)
-        deltas.write_deltas(_counting(columns, self._uncounted(columns)), setting.meters)
+        if self.arrived_late or corrects.count(None) < len(corrects):
+            store.write_events(columns)
+            self._correct(columns, corrects, setting)
+            store.write_delta_rows(_deltas(columns, measured, self._uncounted(corrects), setting))
+        else:
+            store.write_events(columns, _deltas(columns, measured, set(), setting))
         self._say(columns, setting)
 
     def _say(self, columns: EventColumns, setting: Setting) -> None:
         """Write the verdicts on what was stored."""
-        verdicts, corrected = self.verdicts, self.arrived_late
-        created, quarantined = Outcome.CREATED, Outcome.QUARANTINED
-        for index, event, customer, reason in zip(
-            self.new, columns.events, columns.customers, columns.quarantine, strict=True
-        ):
-            outcome, field = created, ""
-            if reason:
-                outcome, field = quarantined, setting.fields.get(reason, "time")
-            elif index in corrected:
-                reason = CAME_CORRECTED
+        verdicts, created = self.verdicts, Outcome.CREATED
+        for index, name, customer in zip(self.new, columns.names, columns.customers, strict=True):
             verdicts[index] = _verdict(
-                Verdict, (index, event.id, outcome, field, reason, customer is not None)
+                Verdict, (index, name, created, "", "", customer is not None)
             )
+        if self.arrived_late:
+            for index in self.arrived_late:
+                verdicts[index] = _known(verdicts[index])._replace(reason=CAME_CORRECTED)
+        if any(columns.quarantine):
+            for index, reason in zip(self.new, columns.quarantine, strict=True):
+                if reason:
+                    verdicts[index] = _known(verdicts[index])._replace(
+                        outcome=Outcome.QUARANTINED,
+                        field=setting.fields.get(reason, "time"),
+                        reason=reason,
+                    )
 
-    def _uncounted(self, columns: EventColumns) -> set[int]:
+    def _uncounted(self, corrects: Sequence[Correction | None]) -> set[int]:
         """Return the places of events that never count: voids, and those corrected before."""
-        if not self.arrived_late and not any(event.corrects for event in columns.events):
-            return set()
         return {
             place
-            for place, index in enumerate(self.new)
-            if index in self.arrived_late
-            or ((given := self.events[index].corrects) is not None and given.kind == VOIDS)
+            for place, (index, given) in enumerate(zip(self.new, corrects, strict=True))
+            if index in self.arrived_late or (given is not None and given.kind == VOIDS)
         }
 
-    def _correct(self, columns: EventColumns, setting: Setting) -> None:
+    def _correct(
+        self, columns: EventColumns, corrects: Sequence[Correction | None], setting: Setting
+    ) -> None:
         """Let the corrections among the new events take effect, or into quarantine."""
         retired = corrections.retire_arrived([self.keys[i] for i in sorted(self.arrived_late)])
         self.arrived_late = {i for i in self.arrived_late if self.ids[i] in retired}
@@ -179,26 +198,46 @@ class _Batch:
             setting.meters,
         )
         asked = [
-            corrections.Asked(columns.ids[place], event.corrects, bool(columns.quarantine[place]))
-            for place, event in enumerate(columns.events)
-            if event.corrects is not None
+            corrections.Asked(columns.ids[place], given, bool(columns.quarantine[place]))
+            for place, given in enumerate(corrects)
+            if given is not None
         ]
         refused = corrections.apply(asked, setting.meters)
-        for place, event_id in enumerate(columns.ids):
+        for place, (event_id, given) in enumerate(zip(columns.ids, corrects, strict=True)):
             if event_id in refused:
                 columns.quarantine[place] = refused[event_id]
-                event = columns.events[place]
-                setting.fields[refused[event_id]] = event.corrects.kind if event.corrects else ""
+                setting.fields[refused[event_id]] = given.kind if given else ""
 
 
-def _counting(columns: EventColumns, uncounted: set[int]) -> list[deltas.Counting]:
-    return [
-        (customer, moment, event)
-        for place, (customer, moment, event, reason) in enumerate(
-            zip(columns.customers, columns.moments, columns.events, columns.quarantine, strict=True)
-        )
-        if customer is not None and not reason and place not in uncounted
-    ]
+def _known(verdict: Verdict | None) -> Verdict:
+    assert verdict is not None  # noqa: S101  (an event that was stored has one)
+    return verdict
+
+
+def _deltas(
+    columns: EventColumns, data: Sequence[deltas.Data], uncounted: set[int], setting: Setting
+) -> store.DeltaColumns:
+    """Return what the events add to the hourly sums, but for those that do not count."""
+    holders, reasons = columns.customers, columns.quarantine
+    if not uncounted and None not in holders and not any(reasons):
+        counts: Sequence[int] | None = None
+    else:
+        counts = [
+            place
+            for place, (customer, reason) in enumerate(zip(holders, reasons, strict=True))
+            if customer is not None and not reason and place not in uncounted
+        ]
+    return deltas.deltas_of(
+        _chosen(holders, counts),  # type: ignore[arg-type]  # none of these is None
+        _chosen(columns.moments, counts),
+        _chosen(columns.types, counts),
+        _chosen(data, counts),
+        setting.meters,
+    )
+
+
+def _chosen(column: Sequence[T], places: Sequence[int] | None) -> Sequence[T]:
+    return column if places is None else [column[place] for place in places]
 
 
 def _quarantine_reasons(times: Sequence[datetime], now: datetime, setting: Setting) -> list[str]:
@@ -217,7 +256,9 @@ def _quarantine_reason(time: datetime, latest: datetime, oldest: datetime | None
     return ""
 
 
-def _holders(setting: Setting, events: Sequence[UsageEvent]) -> list[bytes | None]:
+def _holders(
+    setting: Setting, subjects: Sequence[str], times: Sequence[datetime]
+) -> Sequence[bytes | None]:
     """Return who held each event's alias at its time; None if nobody did."""
     always = {
         alias: held[0][0]
@@ -225,15 +266,14 @@ def _holders(setting: Setting, events: Sequence[UsageEvent]) -> list[bytes | Non
         if len(held) == 1 and held[0][1] is None and held[0][2] is None
     }
     if len(always) == len(setting.holders):
-        return [always.get(event.subject) for event in events]
-    return [_holder_at(setting, event) for event in events]
+        return list(map(always.get, subjects))
+    return [
+        _holder_at(setting, subject, time) for subject, time in zip(subjects, times, strict=True)
+    ]
 
 
-def _holder_at(setting: Setting, event: UsageEvent) -> bytes | None:
-    held = setting.holders.get(event.subject)
-    if held is None:
-        return None
-    for customer_id, lower, upper in held:
-        if (lower is None or lower <= event.time) and (upper is None or event.time < upper):
+def _holder_at(setting: Setting, subject: str, time: datetime) -> bytes | None:
+    for customer_id, lower, upper in setting.holders.get(subject, ()):
+        if (lower is None or lower <= time) and (upper is None or time < upper):
             return customer_id
     return None

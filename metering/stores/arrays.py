@@ -4,8 +4,10 @@ psycopg's own list adaptation costs about as much as storing the row; these cost
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
-from itertools import chain
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import chain, repeat
+from operator import floordiv, sub
 from struct import Struct
 from typing import Any
 
@@ -22,23 +24,30 @@ _EIGHT = 8
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 
 
-class UuidArray(bytes):
+@dataclass(frozen=True, slots=True)
+class _Array:
+    """An array that is written already, without a copy of it on its way to Postgres."""
+
+    written: bytes
+
+
+class UuidArray(_Array):
     """Elements of 16 bytes."""
 
 
-class TextArray(bytes):
+class TextArray(_Array):
     """Elements of UTF-8."""
 
 
-class BytesArray(bytes):
+class BytesArray(_Array):
     """Elements of bytes."""
 
 
-class MomentArray(bytes):
+class MomentArray(_Array):
     """Elements of microseconds since 2000-01-01 UTC."""
 
 
-class BigintArray(bytes):
+class BigintArray(_Array):
     """Elements of 64-bit integers."""
 
 
@@ -47,7 +56,7 @@ def _dumper(oid: int) -> type[Dumper]:
         format = Format.BINARY
 
         def dump(self, obj: Any) -> bytes:
-            return bytes(obj)
+            return obj.written
 
     ArrayDumper.oid = oid
     return ArrayDumper
@@ -67,7 +76,7 @@ for _class, _oid in (
 def _array(element: int, parts: Iterable[bytes], count: int, *, nulls: bool = False) -> bytes:
     if not count:
         return Struct("!iiI").pack(0, 0, element)
-    return _HEAD.pack(1, int(nulls), element, count, 1) + b"".join(parts)
+    return b"".join((_HEAD.pack(1, int(nulls), element, count, 1), *parts))
 
 
 def micros_of(moment: datetime) -> int:
@@ -76,36 +85,54 @@ def micros_of(moment: datetime) -> int:
     return (passed.days * 86_400 + passed.seconds) * 1_000_000 + passed.microseconds
 
 
+_EPOCHS, _MICROS = repeat(_EPOCH), repeat(timedelta(microseconds=1))
+
+
+def micros_of_all(moments: Iterable[datetime]) -> list[int]:
+    """Return ``micros_of`` each, at half the cost."""
+    return list(map(floordiv, map(sub, moments, _EPOCHS), _MICROS))
+
+
 def uuids(values: Sequence[bytes | None]) -> UuidArray:
-    parts = [_SIXTEEN + value if value is not None else _NULL for value in values]
-    return UuidArray(_array(_UUID, parts, len(values), nulls=None in values))
+    if None in values:
+        parts = [_SIXTEEN + value if value is not None else _NULL for value in values]
+        return UuidArray(_array(_UUID, parts, len(values), nulls=True))
+    if not values:
+        return UuidArray(_array(_UUID, (), 0))
+    joined = _SIXTEEN + _SIXTEEN.join(values)  # type: ignore[arg-type]
+    return UuidArray(_array(_UUID, (joined,), len(values)))
 
 
 def texts(values: Sequence[str]) -> TextArray:
-    """Return an array of texts; those that repeat are encoded once."""
-    known: dict[str, bytes] = {}
-    parts = []
-    for value in values:
-        part = known.get(value)
-        if part is None:
-            encoded = value.encode()
-            part = known[value] = _LENGTH(len(encoded)) + encoded
-        parts.append(part)
-    return TextArray(_array(_TEXT, parts, len(values)))
+    """Return an array of texts, most of which repeat: each is encoded once."""
+    known = {}
+    for value in set(values):
+        encoded = value.encode()
+        known[value] = _LENGTH(len(encoded)) + encoded
+    return TextArray(_array(_TEXT, map(known.__getitem__, values), len(values)))
+
+
+def distinct_texts(values: Sequence[str]) -> TextArray:
+    """Return an array of texts that hardly repeat."""
+    return utf8(list(map(str.encode, values)))
 
 
 def utf8(values: Sequence[bytes]) -> TextArray:
     """Return an array of texts that are encoded already."""
-    return TextArray(_array(_TEXT, [_LENGTH(len(v)) + v for v in values], len(values)))
+    return TextArray(_array(_TEXT, _with_lengths(values), len(values)))
 
 
 def blobs(values: Sequence[bytes]) -> BytesArray:
-    return BytesArray(_array(_BYTEA, [_LENGTH(len(v)) + v for v in values], len(values)))
+    return BytesArray(_array(_BYTEA, _with_lengths(values), len(values)))
+
+
+def _with_lengths(values: Sequence[bytes]) -> Iterable[bytes]:
+    return chain.from_iterable(zip(map(_LENGTH, map(len, values)), values, strict=True))
 
 
 def _eights(values: Sequence[int]) -> list[bytes]:
     packed = Struct("!" + "iq" * len(values))
-    return [packed.pack(*chain.from_iterable((_EIGHT, value) for value in values))]
+    return [packed.pack(*chain.from_iterable(zip(repeat(_EIGHT), values, strict=False)))]
 
 
 def moments(values: Sequence[int]) -> MomentArray:

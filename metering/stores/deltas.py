@@ -1,74 +1,80 @@
 """What events add to the hourly sums: rows that commit with the events, folded later."""
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from itertools import compress
 from typing import Any
 from uuid import UUID
 
-from metering.domain.counting import Counter, MeterDefinition, counter
+from metering.domain.counting import MeterDefinition, values_of
 from metering.domain.events import UsageEvent
-from metering.stores import arrays
 from metering.stores.aggregates import counting_sql, value_parameters, value_sql
-from metering.stores.postgres import COUNTED_AS_OF, LIVE, bulk_cursor
+from metering.stores.postgres import (
+    COUNTED_AS_OF,
+    LIVE,
+    DeltaColumns,
+    bulk_cursor,
+    write_delta_rows,
+)
 
 HOUR_MICROS = 3_600_000_000
 Counting = tuple[bytes, int, UsageEvent]  # customer id, microseconds of its time, the event
-# Quantity and number of events by customer and hour.
-_Sums = dict[tuple[bytes, int], list[Any]]
+Data = Mapping[str, Any]
 
 
 def write_deltas(
-    counted: Iterable[Counting], meters: Sequence[MeterDefinition], *, sign: int = 1
+    counted: Sequence[Counting], meters: Sequence[MeterDefinition], *, sign: int = 1
 ) -> None:
     """Add what events of known customers count, summed per meter, customer and hour.
 
     :param sign: -1 takes away what was added before.
     """
-    by_type: dict[str, list[tuple[Counter, _Sums]]] = {}
-    found: list[tuple[bytes, _Sums]] = []
+    if counted:
+        customers, moments, events = zip(*counted, strict=True)
+        types, data = [event.type for event in events], [event.data for event in events]
+        write_delta_rows(deltas_of(customers, moments, types, data, meters, sign=sign))
+
+
+def deltas_of(
+    customers: Sequence[bytes],
+    moments: Sequence[int],
+    types: Sequence[str],
+    data: Sequence[Data],
+    meters: Sequence[MeterDefinition],
+    *,
+    sign: int = 1,
+) -> DeltaColumns:
+    """Return what events of known customers add to the sums of additive meters.
+
+    :param moments: of the events, in microseconds since 2000.
+    """
+    rows = DeltaColumns()
+    slots: defaultdict[tuple[bytes, int], int] = defaultdict()
+    slots.default_factory = slots.__len__  # every customer and hour gets the next number
+    hours = [moment // HOUR_MICROS for moment in moments]
+    slot = [slots[place] for place in zip(customers, hours, strict=True)]
+    places, kinds = list(slots), set(types)
     for meter in meters:
-        if meter.is_additive:
-            sums: _Sums = {}
-            found.append((meter.rollup.bytes, sums))
-            by_type.setdefault(meter.event_type, []).append((counter(meter), sums))
-    for customer_id, moment, event in counted:
-        counters = by_type.get(event.type)
-        if counters is None:
+        if not meter.is_additive or meter.event_type not in kinds:
             continue
-        place = (customer_id, moment // HOUR_MICROS)
-        for value_of, sums in counters:
-            value = value_of(event.data)
-            if value is None:
-                continue
-            known = sums.get(place)
-            if known is None:
-                sums[place] = [value, 1]
-            else:
-                known[0] += value
-                known[1] += 1
-    rows = [
-        (meter_id, customer_id, hour, quantity, events)
-        for meter_id, sums in found
-        for (customer_id, hour), (quantity, events) in sums.items()
-    ]
-    if not rows:
-        return
-    with bulk_cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO metering_usagedelta"
-            " (tenant_id, meter_id, customer_id, hour, quantity, events)"
-            " SELECT current_tenant_id(), u.meter, u.customer, u.hour, u.quantity::numeric,"
-            " u.events"
-            " FROM unnest(%b::uuid[], %b::uuid[], %b::timestamptz[], %b::text[], %b::bigint[])"
-            " AS u(meter, customer, hour, quantity, events)",
-            [
-                arrays.uuids([row[0] for row in rows]),
-                arrays.uuids([row[1] for row in rows]),
-                arrays.moments([row[2] * HOUR_MICROS for row in rows]),
-                arrays.texts([str(sign * row[3]) for row in rows]),
-                arrays.bigints([sign * row[4] for row in rows]),
-            ],
-        )
+        own, measured = slot, data
+        if len(kinds) > 1:
+            is_own = list(map(meter.event_type.__eq__, types))
+            own, measured = list(compress(slot, is_own)), list(compress(data, is_own))
+        quantities: list[Any] = [0] * len(places)
+        events = [0] * len(places)
+        for number, value in zip(own, values_of(meter, measured), strict=True):
+            if value is not None:
+                quantities[number] += value
+                events[number] += 1
+        counted = [number for number, count in enumerate(events) if count]
+        rows.meters += [meter.rollup.bytes] * len(counted)
+        rows.customers += [places[number][0] for number in counted]
+        rows.moments += [places[number][1] * HOUR_MICROS for number in counted]
+        rows.quantities += [str(sign * quantities[number]) for number in counted]
+        rows.events += [sign * events[number] for number in counted]
+    return rows
 
 
 def fold_deltas(limit: int = 200_000) -> int:
@@ -82,9 +88,10 @@ def fold_deltas(limit: int = 200_000) -> int:
         if not row or not row[0]:
             return 0
         cursor.execute(
-            "WITH gone AS (DELETE FROM metering_usagedelta WHERE (tenant_id, id) IN ("
-            "  SELECT tenant_id, id FROM metering_usagedelta"
-            "  WHERE tenant_id = current_tenant_id() ORDER BY id LIMIT %b) RETURNING *),"
+            "WITH gone AS (DELETE FROM metering_usagedelta WHERE ctid = ANY(ARRAY("
+            "  SELECT ctid FROM metering_usagedelta"
+            "  WHERE tenant_id = current_tenant_id() LIMIT %b))"
+            "  AND tenant_id = current_tenant_id() RETURNING *),"
             " folded AS (SELECT tenant_id, meter_id, customer_id, hour,"
             "  sum(quantity) AS quantity, sum(events)::bigint AS events FROM gone"
             "  GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4),"

@@ -1,7 +1,9 @@
 """Usage events in partitioned Postgres tables, written and read in sets.
 
 Row-level security forbids COPY into these tables, so batches go through binary arrays: one
-statement claims the identities, one stores the events, one adds the hourly deltas.
+statement claims the identities, one reads what decides about them, one stores the events and
+adds the hourly deltas. Each is prepared once per connection: planning them, with a policy and
+partitions, would cost as much as storing a hundred events.
 """
 
 from collections.abc import Sequence
@@ -48,12 +50,26 @@ COUNTED_AS_OF = (
 class EventColumns:
     """Rows to write, column by column; ``moments`` in microseconds since 2000."""
 
-    ids: list[bytes]
-    events: list[UsageEvent]
-    customers: list[bytes | None]
-    moments: list[int]
-    data: list[bytes]
+    ids: Sequence[bytes]
+    sources: Sequence[str]
+    names: Sequence[str]  # the senders' ids
+    types: Sequence[str]
+    subjects: Sequence[str]
+    customers: Sequence[bytes | None]
+    moments: Sequence[int]
+    data: Sequence[bytes]
     quarantine: list[str]
+
+
+@dataclass(slots=True)
+class DeltaColumns:
+    """What is added to hourly sums, column by column; ``moments`` as above, of full hours."""
+
+    meters: list[bytes] = field(default_factory=list)  # under which a meter's sums are kept
+    customers: list[bytes] = field(default_factory=list)
+    moments: list[int] = field(default_factory=list)
+    quantities: list[str] = field(default_factory=list)
+    events: list[int] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -87,12 +103,6 @@ def wait_for_batches() -> None:
         cursor.execute(f"SELECT pg_advisory_unlock({USAGE_LOCK})")
 
 
-def wait_briefly() -> None:
-    """Let no lock keep this transaction waiting for longer than its sender would."""
-    with bulk_cursor() as cursor:
-        cursor.execute("SELECT set_config('lock_timeout', '10s', true)")
-
-
 def keep_batches_waiting() -> None:
     """Let no batch in until this transaction ends."""
     with bulk_cursor() as cursor:
@@ -119,26 +129,39 @@ def span_of_type(event_type: str) -> tuple[datetime, datetime] | None:
         return (row[0], row[1]) if row and row[0] else None
 
 
+_CLAIM = (
+    "INSERT INTO metering_usagekey (tenant_id, key_hash, payload_hash, event_id)"
+    " SELECT current_tenant_id(), * FROM unnest(%b::uuid[], %b::bytea[], %b::uuid[])"
+    " WHERE (SELECT set_config('lock_timeout',"
+    "  COALESCE(%b::text, current_setting('lock_timeout')), true)) IS NOT NULL"
+    f" AND (SELECT pg_advisory_xact_lock_shared({USAGE_LOCK})::text) IS NOT NULL"
+    " ON CONFLICT DO NOTHING RETURNING uuid_send(key_hash)"
+)
+
+
 def claim_identities(
-    keys: Sequence[bytes], payloads: Sequence[bytes], ids: Sequence[bytes]
+    keys: Sequence[bytes],
+    payloads: Sequence[bytes],
+    ids: Sequence[bytes],
+    *,
+    lock_wait: str | None = None,
 ) -> tuple[set[bytes], dict[bytes, tuple[bytes, bytes]]]:
     """Claim keys, sorted, with payload hash and event id; the unique key decides who was first.
 
+    :param lock_wait: how long this transaction waits for any lock, "10s"; None: as long as set.
     :returns: the keys claimed now, and for the others what is known under them; an empty
         payload hash is a reservation by a correction.
     """
     with bulk_cursor() as cursor:
         cursor.execute(
-            "INSERT INTO metering_usagekey (tenant_id, key_hash, payload_hash, event_id)"
-            " SELECT current_tenant_id(), * FROM unnest(%b::uuid[], %b::bytea[], %b::uuid[])"
-            f" WHERE (SELECT pg_advisory_xact_lock_shared({USAGE_LOCK})::text) IS NOT NULL"
-            " ON CONFLICT DO NOTHING RETURNING uuid_send(key_hash)",
-            [arrays.uuids(keys), arrays.blobs(payloads), arrays.uuids(ids)],
+            _CLAIM,
+            [arrays.uuids(keys), arrays.blobs(payloads), arrays.uuids(ids), lock_wait],
             binary=True,
+            prepare=True,
         )
+        if cursor.rowcount == len(keys):
+            return set(keys), {}
         claimed = {row[0] for row in cursor.fetchall()}
-        if len(claimed) == len(keys):
-            return claimed, {}
     return claimed, known_identities([key for key in keys if key not in claimed])
 
 
@@ -154,42 +177,60 @@ def known_identities(keys: Sequence[bytes]) -> dict[bytes, tuple[bytes, bytes]]:
             " WHERE tenant_id = current_tenant_id() AND key_hash = u.key LIMIT 1) k",
             [arrays.uuids(keys)],
             binary=True,
+            prepare=True,
         )
         return {row[0]: (row[1], row[2]) for row in cursor.fetchall()}
+
+
+# Every definition that new events are counted by, those being built included.
+_METERS = (
+    "SELECT id, event_type, aggregation, value_property, filters, rollup_id, expression"
+    " FROM metering_meter WHERE tenant_id = current_tenant_id() AND NOT is_archived"
+    " UNION ALL"
+    " SELECT v.meter_id, v.event_type, v.aggregation, v.value_property, v.filters,"
+    " v.rollup_id, v.expression FROM metering_meterversion v"
+    " WHERE v.tenant_id = current_tenant_id() AND v.status = 'building'"
+)
+_SETTING = (
+    "SELECT (SELECT event_age_limit_days FROM tenancy_tenant WHERE id = current_tenant_id()),"
+    " (SELECT json_agg(json_build_array("
+    "  m.id, m.event_type, m.aggregation, m.value_property, m.filters, m.rollup_id,"
+    "  m.expression))::text"
+    f"  FROM ({_METERS}) m),"
+    " (SELECT json_agg(json_build_array("
+    "  a.alias, encode(uuid_send(a.customer_id), 'hex'), lower(a.valid), upper(a.valid)))::text"
+    "  FROM customers_customeralias a"
+    "  WHERE a.tenant_id = current_tenant_id() AND a.alias = ANY(%b::text[]))"
+)
 
 
 def read_setting(aliases: set[str]) -> Setting:
     """Read the tenant's limit, its meters, and who holds the aliases."""
     with bulk_cursor() as cursor:
-        cursor.execute(
-            "SELECT t.event_age_limit_days FROM tenancy_tenant t WHERE t.id = current_tenant_id()"
+        cursor.execute(_SETTING, [arrays.texts(list(aliases))], prepare=True)
+        limit, meters, held = cursor.fetchone() or (None, None, None)
+    holders: dict[str, list[tuple[bytes, datetime | None, datetime | None]]] = {}
+    for alias, customer_id, since, until in orjson.loads(held or "[]"):
+        holders.setdefault(alias, []).append(
+            (bytes.fromhex(customer_id), _moment(since), _moment(until))
         )
-        limit = cursor.fetchone()
-        meters = read_meters(cursor)
-        cursor.execute(
-            "SELECT alias, uuid_send(customer_id), lower(valid), upper(valid)"
-            " FROM customers_customeralias"
-            " WHERE tenant_id = current_tenant_id() AND alias = ANY(%b::text[])",
-            [arrays.texts(list(aliases))],
-            binary=True,
+    definitions = [
+        MeterDefinition(
+            UUID(id), kind, aggregation, name, filters, UUID(rollup) if rollup else None, expression
         )
-        holders: dict[str, list[tuple[bytes, datetime | None, datetime | None]]] = {}
-        for alias, *held in cursor.fetchall():
-            holders.setdefault(alias, []).append((held[0], held[1], held[2]))
-    return Setting(limit[0] if limit else None, meters, holders)
+        for id, kind, aggregation, name, filters, rollup, expression in orjson.loads(meters or "[]")
+    ]
+    return Setting(limit, definitions, holders)
+
+
+def _moment(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
 
 
 def read_meters(cursor: "psycopg.Cursor[Any] | None" = None) -> list[MeterDefinition]:
     """Return every definition that new events are counted by, those being built included."""
     cursor = cursor or bulk_cursor()
-    cursor.execute(
-        "SELECT id, event_type, aggregation, value_property, filters, rollup_id,"
-        " expression FROM metering_meter WHERE tenant_id = current_tenant_id() AND NOT is_archived"
-        " UNION ALL"
-        " SELECT v.meter_id, v.event_type, v.aggregation, v.value_property, v.filters,"
-        " v.rollup_id, v.expression FROM metering_meterversion v"
-        " WHERE v.tenant_id = current_tenant_id() AND v.status = 'building'"
-    )
+    cursor.execute(_METERS)
     return [
         MeterDefinition(id, type, aggregation, name, _loaded(filters), rollup_id, expression)
         for id, type, aggregation, name, filters, rollup_id, expression in cursor.fetchall()
@@ -200,28 +241,67 @@ def _loaded(value: Any) -> Any:
     return orjson.loads(value) if isinstance(value, (str, bytes)) else value
 
 
-def write_events(rows: EventColumns) -> None:
+_EVENTS = (
+    "INSERT INTO metering_usageevent (tenant_id, id, source, source_event_id, type,"
+    " subject, customer_id, occurred_at, data, quarantine)"
+    " SELECT current_tenant_id(), u.id, u.source, u.sid, u.type, u.subject, u.customer,"
+    " u.at, u.data::jsonb, u.quarantine"
+    " FROM unnest(%b::uuid[], %b::text[], %b::text[], %b::text[], %b::text[], %b::uuid[],"
+    " %b::timestamptz[], %b::text[], %b::text[])"
+    " AS u(id, source, sid, type, subject, customer, at, data, quarantine)"
+)
+_DELTAS = (
+    "INSERT INTO metering_usagedelta"
+    " (tenant_id, meter_id, customer_id, hour, quantity, events)"
+    " SELECT current_tenant_id(), u.meter, u.customer, u.hour, u.quantity::numeric, u.events"
+    " FROM unnest(%b::uuid[], %b::uuid[], %b::timestamptz[], %b::text[], %b::bigint[])"
+    " AS u(meter, customer, hour, quantity, events)"
+)
+
+
+SLICE = 2_000  # events of one statement: what is on its way to Postgres is held three times
+
+
+def write_events(rows: EventColumns, deltas: DeltaColumns | None = None) -> None:
+    """Store events, and with the first of them what they add to the hourly sums."""
     with bulk_cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO metering_usageevent (tenant_id, id, source, source_event_id, type,"
-            " subject, customer_id, occurred_at, data, quarantine)"
-            " SELECT current_tenant_id(), u.id, u.source, u.sid, u.type, u.subject, u.customer,"
-            " u.at, u.data::jsonb, u.quarantine"
-            " FROM unnest(%b::uuid[], %b::text[], %b::text[], %b::text[], %b::text[], %b::uuid[],"
-            " %b::timestamptz[], %b::text[], %b::text[])"
-            " AS u(id, source, sid, type, subject, customer, at, data, quarantine)",
-            [
-                arrays.uuids(rows.ids),
-                arrays.texts([event.source for event in rows.events]),
-                arrays.texts([event.id for event in rows.events]),
-                arrays.texts([event.type for event in rows.events]),
-                arrays.texts([event.subject for event in rows.events]),
-                arrays.uuids(rows.customers),
-                arrays.moments(rows.moments),
-                arrays.utf8(rows.data),
-                arrays.texts(rows.quarantine),
-            ],
-        )
+        for start in range(0, len(rows.ids), SLICE):
+            values = _event_values(rows, slice(start, start + SLICE))
+            if start or deltas is None or not deltas.meters:
+                cursor.execute(_EVENTS, values, prepare=True)
+            else:
+                both = f"WITH counted AS ({_DELTAS}) {_EVENTS}"
+                cursor.execute(both, [*_delta_values(deltas), *values], prepare=True)
+
+
+def _event_values(rows: EventColumns, part: slice) -> list[Any]:
+    return [
+        arrays.uuids(rows.ids[part]),
+        arrays.texts(rows.sources[part]),
+        arrays.distinct_texts(rows.names[part]),
+        arrays.texts(rows.types[part]),
+        arrays.texts(rows.subjects[part]),
+        arrays.uuids(rows.customers[part]),
+        arrays.moments(rows.moments[part]),
+        arrays.utf8(rows.data[part]),
+        arrays.texts(rows.quarantine[part]),
+    ]
+
+
+def write_delta_rows(rows: DeltaColumns) -> None:
+    if rows.meters:
+        with bulk_cursor() as cursor:
+            cursor.execute(_DELTAS, _delta_values(rows), prepare=True)
+
+
+def _delta_values(rows: DeltaColumns) -> list[Any]:
+    return [
+        arrays.uuids(rows.meters),
+        arrays.uuids(rows.customers),
+        arrays.moments(rows.moments),
+        arrays.texts(rows.quantities),
+        arrays.bigints(rows.events),
+    ]
 
 
 def write_conflicts(rows: Sequence[tuple[UUID, UsageEvent, bytes]]) -> None:

@@ -114,6 +114,9 @@ _database["OPTIONS"] = {
         "reconnect_timeout": 10,  # then the next request tries again
     },
     "application_name": "throughline",
+    # Nothing is prepared of itself; the statements of a batch of usage ask for it. Off behind a
+    # PgBouncer older than 1.21.
+    "prepare_threshold": 1_000_000_000 if env.bool("DATABASE_PREPARE", default=True) else None,
 }
 DATABASES = {"default": _database}
 DATABASE_OWNER_URL = env.str("DATABASE_OWNER_URL", default=env.str("DATABASE_URL", default=""))

@@ -3,6 +3,7 @@
 import os
 import threading
 import time
+from struct import Struct
 from uuid import UUID
 
 _lock = threading.Lock()
@@ -30,11 +31,11 @@ def uuid7_block(count: int) -> list[bytes]:
     with _lock:
         first = max((time.time_ns() // 1_000_000) << 12, _last + 1)
         _last = first + count - 1
-    random = os.urandom(8 * count)
-    found = []
-    for number in range(count):
-        stamp = first + number
-        head = ((stamp >> 12) << 16) | 0x7000 | (stamp & 0xFFF)
-        tail = random[8 * number : 8 * number + 8]
-        found.append(head.to_bytes(8, "big") + bytes((tail[0] & 0x3F | 0x80,)) + tail[1:])
-    return found
+    tails = int.from_bytes(os.urandom(8 * count), "big")
+    tails &= int.from_bytes(b"\x3f\xff\xff\xff\xff\xff\xff\xff" * count, "big")
+    tails |= int.from_bytes(b"\x80\x00\x00\x00\x00\x00\x00\x00" * count, "big")
+    right = tails.to_bytes(8 * count, "big")
+    left = Struct(f">{count}Q").pack(
+        *[((n >> 12) << 16) | 0x7000 | (n & 0xFFF) for n in range(first, first + count)]
+    )
+    return [left[at : at + 8] + right[at : at + 8] for at in range(0, 8 * count, 8)]

@@ -2,11 +2,10 @@
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
@@ -81,13 +80,36 @@ def _presented_key(request: HttpRequest) -> str | None:
     return None
 
 
+_KEY = (
+    "SELECT id, hashed_key, tenant_id, name, scopes, revoked, expiry_date, last_used_at"
+    " FROM users_apikey WHERE prefix = %s AND NOT revoked"
+)
+
+
 def principal_of_key(key: str) -> Principal | None:
-    """Return whom a key lets in; None if it is unknown, expired or revoked."""
-    try:
-        api_key: Any = ApiKey.objects.get_from_key(key)
-    except (ApiKey.DoesNotExist, ValueError):
+    """Return whom a key lets in; None if it is unknown, expired or revoked.
+
+    Every request of a machine begins here, so it asks without the ORM, which takes longer to
+    write the question than Postgres to answer it.
+    """
+    if not key.isascii() or "\x00" in key:
         return None
-    return principal_of(api_key)
+    with connection.cursor() as cursor:
+        cursor.execute(_KEY, [key.partition(".")[0]])
+        row = cursor.fetchone()
+    if row is None or not ApiKey.objects.key_generator.verify(key, row[1]):
+        return None
+    return principal_of(
+        ApiKey(
+            id=row[0],
+            tenant_id=row[2],
+            name=row[3],
+            scopes=row[4],
+            revoked=row[5],
+            expiry_date=row[6],
+            last_used_at=row[7],
+        )
+    )
 
 
 def principal_of(api_key: ApiKey) -> Principal | None:

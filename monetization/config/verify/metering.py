@@ -140,15 +140,20 @@ def _recount_readings(meter: MeterDefinition, version: int) -> tuple[int, list[s
 
 @check("I13.1", "Every event has one identity, and every identity one event")
 def identities_are_events(books: Books) -> Found:
-    # The identity is the hash of source and id, as metering.domain.events computes it.
+    # The identity as metering.domain.events computes it: a hash of source and id, behind the
+    # time that an id of version 7 begins with.
     hashed = """
-        encode(substring(sha256(convert_to(
-            length(e.source) || ':' || e.source || e.source_event_id, 'UTF8')) FOR 16), 'hex')::uuid
+        (CASE WHEN e.source_event_id ~ '^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-7'
+              THEN substr(e.source_event_id, 1, 8) || substr(e.source_event_id, 10, 4) ||
+                   substr(h.hash, 1, 20)
+              ELSE substr(h.hash, 1, 32) END)::uuid
     """
     return violations(
         f"""
         SELECT 'event ' || e.source || ' ' || e.source_event_id || ' has no identity of its own'
           FROM metering_usageevent e
+         CROSS JOIN LATERAL (SELECT encode(sha256(convert_to(length(e.source) || ':' ||
+                             e.source || e.source_event_id, 'UTF8')), 'hex')) AS h(hash)
           LEFT JOIN metering_usagekey k ON k.key_hash = {hashed} AND k.event_id = e.id
          WHERE k.event_id IS NULL
         UNION ALL

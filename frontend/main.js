@@ -27,7 +27,11 @@ Alpine.data("copy", () => ({
 Alpine.data("selection", () => ({
   picked: 0,
   whole: false,
-  count() { this.picked = this.$root.querySelectorAll("[data-row]:checked").length; },
+  count() {
+    const list = this.$root.querySelector("[data-picked]")?.value;
+    this.picked = list ? list.split(",").length : this.$root.querySelectorAll("[data-row]:checked").length;
+  },
+  inGrid(event) { this.whole = event.detail.whole; this.count(); },
   all(event) {
     this.$root.querySelectorAll("[data-row]").forEach((box) => { box.checked = event.target.checked; });
     this.whole = false;
@@ -37,6 +41,7 @@ Alpine.data("selection", () => ({
   onlyPicked() { this.whole = false; },
   get none() { return this.picked === 0; },
   get some() { return this.picked > 0; },
+  get partly() { return this.picked > 0 && !this.whole; },
   get scope() { return this.whole ? "view" : "selected"; },
 }));
 

@@ -181,6 +181,7 @@ class Invoice(TenantModel):
         indexes = [
             models.Index(fields=["tenant", "bill_on", "status"], name="invoice_by_date"),
             models.Index(fields=["tenant", "customer", "bill_on"], name="invoice_by_customer"),
+            models.Index(fields=["tenant", "currency", "bill_on"], name="invoice_by_currency"),
             models.Index(
                 fields=["tenant", "bill_on"],
                 condition=Q(failing_assertions__gt=0),

@@ -1,5 +1,6 @@
 """Read the month-end grid: its rows, their order, their sums."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -9,9 +10,11 @@ from uuid import UUID
 from django.db.models import Case, Count, Exists, F, OuterRef, Q, QuerySet, Subquery, Sum, When
 from django.db.models.functions import Coalesce
 
-from billing.models import AssertionFailure, Invoice
+from billing.models import AssertionFailure, Invoice, InvoiceLine
 from billing.selectors.receivables import overdue
+from monetization.customers.models import Customer
 from monetization.kernel.period import add_months
+from monetization.tenancy.bulk import bulk_cursor
 
 ZERO = Decimal(0)
 
@@ -56,14 +59,14 @@ SORTS = tuple(_SORTS)
 
 
 def invoices(wanted: InvoiceFilter, *, today: date) -> QuerySet[Invoice]:
-    """Return the grid's invoices, each with ``previous`` (last month's total) and ``change``."""
-    rows = Invoice.objects.select_related("customer", "legal_entity").annotate(
-        previous=Case(When(threshold_number__isnull=True, then=_previous_total()))
-    )
-    rows = rows.annotate(change=F("total_amount") - Coalesce(F("previous"), ZERO))
+    """Return the grid's invoices in their order. What is shown of them is read with ``shown``."""
+    rows = Invoice.objects.all()
+    if wanted.changed or wanted.sort.endswith("change"):
+        rows = _with_change(rows)
     if wanted.search:
         rows = rows.filter(
-            Q(customer__name__icontains=wanted.search) | Q(number__icontains=wanted.search)
+            Q(customer__in=Customer.objects.filter(name__icontains=wanted.search))
+            | Q(number__icontains=wanted.search)
         )
     if wanted.month:
         following = add_months(wanted.month, 1, anchor_day=1)
@@ -77,12 +80,39 @@ def invoices(wanted: InvoiceFilter, *, today: date) -> QuerySet[Invoice]:
         if value:
             rows = rows.filter(**{name: value})
     if wanted.flagged:
-        rows = rows.filter(lines__is_flagged=True).distinct()
+        rows = rows.filter(
+            Exists(InvoiceLine.objects.filter(invoice=OuterRef("pk"), is_flagged=True))
+        )
     rows = _by_delivery_and_payment(_by_assertions(rows, wanted), wanted, today)
     if wanted.changed:
         sign = {"up": Q(change__gt=0), "down": Q(change__lt=0), "same": Q(change=0)}
         rows = rows.filter(sign.get(wanted.changed, Q()))
     return rows.order_by(*_SORTS.get(wanted.sort, _SORTS["customer"]))
+
+
+def shown(rows: Any) -> Any:
+    """Return invoices with all a row of the grid shows: names, last month's total, the change."""
+    return _with_change(rows).select_related("customer", "legal_entity")
+
+
+def stretch(rows: QuerySet[Invoice], start: int, stop: int) -> list[Invoice]:
+    """Return a stretch of the grid as it is shown.
+
+    The order is settled on ids alone; what is shown is read of the stretch, not of all before it.
+    """
+    return in_order(list(rows.values_list("pk", flat=True)[start:stop]))
+
+
+def in_order(ids: Sequence[UUID]) -> list[Invoice]:
+    """Return invoices as they are shown, in the order of their ids; what is gone drops out."""
+    found = {row.id: row for row in shown(Invoice.objects.filter(pk__in=ids))}
+    return [found[each] for each in ids if each in found]
+
+
+def _with_change(rows: QuerySet[Invoice]) -> QuerySet[Invoice]:
+    """Add ``previous``, the total of the same contract's invoice before, and ``change``."""
+    rows = rows.annotate(previous=Case(When(threshold_number__isnull=True, then=_previous_total())))
+    return rows.annotate(change=F("total_amount") - Coalesce(F("previous"), ZERO))
 
 
 def _by_assertions(rows: Any, wanted: InvoiceFilter) -> Any:
@@ -128,27 +158,28 @@ class CurrencyTotal:
     currency: str
     count: int
     total: Decimal
-    previous: Decimal
+    previous: Decimal | None  # None: not compared
 
     @property
-    def change(self) -> Decimal:
-        return self.total - self.previous
+    def change(self) -> Decimal | None:
+        return None if self.previous is None else self.total - self.previous
 
 
-def totals(rows: QuerySet[Invoice]) -> list[CurrencyTotal]:
-    """Sum a grid per currency, this month and the one before."""
-    found = (
-        rows.order_by()
-        .values("currency")
-        .annotate(
-            count=Count("id"),
-            total=Sum("total_amount", default=ZERO),
-            before=Sum(Coalesce(F("previous"), ZERO), default=ZERO),
-        )
-    )
+def totals(rows: QuerySet[Invoice], *, is_compared: bool = True) -> list[CurrencyTotal]:
+    """Sum a grid per currency.
+
+    :param is_compared: also the invoices before them. Over several months that sums most of the
+        book twice and says nothing.
+    """
+    summed: dict[str, Any] = {"count": Count("id"), "total": Sum("total_amount", default=ZERO)}
+    rows = rows.order_by()
+    if is_compared:
+        rows = _with_change(rows)
+        summed["before"] = Sum(Coalesce(F("previous"), ZERO), default=ZERO)
+    found: Iterable[Any] = rows.values("currency").annotate(**summed)
     return [
-        CurrencyTotal(row["currency"], row["count"], row["total"], row["before"])
-        for row in sorted(found, key=lambda row: -row["count"])
+        CurrencyTotal(row["currency"], row["count"], row["total"], row.get("before"))
+        for row in sorted(found, key=lambda row: (-row["count"], row["currency"]))
     ]
 
 
@@ -175,14 +206,29 @@ GROUPS = {
 }
 
 
-def group_totals(rows: Any, group: str) -> Any:
-    """Sum a grid by customer or legal entity, and currency; ``GroupTotal(**row)`` of each.
+def group_count(rows: Any, group: str) -> int:
+    """Return how many groups a grid has by customer or legal entity, and currency."""
+    key, _ = GROUPS[group]
+    return int(rows.order_by().values("currency", key).distinct().count())
+
+
+def group_totals(
+    rows: Any, group: str, start: int = 0, stop: int | None = None
+) -> list[GroupTotal]:
+    """Sum a grid by customer or legal entity, and currency, in the order of their names.
 
     :param group: a key of ``GROUPS``.
+    :param stop: sum the groups from ``start`` to it alone; all by default.
     """
     key, name = GROUPS[group]
-    return (
-        rows.order_by()
+    rows = rows.order_by()
+    wanted: set[tuple[Any, str]] | None = None
+    if stop is not None:
+        listed = rows.values_list(key, name, "currency").distinct().order_by(name, "currency", key)
+        wanted = {(found[0], found[2]) for found in listed[start:stop]}
+        rows = rows.filter(**{f"{key}__in": {found[0] for found in wanted}})
+    found = (
+        _with_change(rows)
         .values("currency", key=F(key), name=F(name))
         .annotate(
             count=Count("pk"),
@@ -192,9 +238,43 @@ def group_totals(rows: Any, group: str) -> Any:
         )
         .order_by("name", "currency", "key")
     )
+    return [
+        GroupTotal(**row)
+        for row in found
+        if wanted is None or (row["key"], row["currency"]) in wanted
+    ]
+
+
+_MONTHS = """
+WITH RECURSIVE months AS (
+  SELECT date_trunc('month', max(bill_on))::date AS first FROM billing_invoice
+   WHERE tenant_id = current_tenant_id()
+  UNION ALL
+  SELECT (SELECT date_trunc('month', max(i.bill_on))::date FROM billing_invoice i
+           WHERE i.tenant_id = current_tenant_id() AND i.bill_on < months.first)
+    FROM months WHERE months.first IS NOT NULL)
+SELECT first FROM months WHERE first IS NOT NULL LIMIT %b
+"""
+_CURRENCIES = """
+WITH RECURSIVE known AS (
+  SELECT min(currency) AS currency FROM billing_invoice WHERE tenant_id = current_tenant_id()
+  UNION ALL
+  SELECT (SELECT min(i.currency) FROM billing_invoice i
+           WHERE i.tenant_id = current_tenant_id() AND i.currency > known.currency)
+    FROM known WHERE known.currency IS NOT NULL)
+SELECT currency FROM known WHERE currency IS NOT NULL
+"""
 
 
 def months_with_invoices(limit: int = 18) -> list[date]:
-    """Return the months in which something is billed, newest first."""
-    found = Invoice.objects.dates("bill_on", "month", order="DESC")
-    return list(found[:limit])
+    """Return the months in which something is billed, newest first: a look at an index each."""
+    with bulk_cursor() as cursor:
+        cursor.execute(_MONTHS, [limit])
+        return [row[0] for row in cursor]
+
+
+def currencies_billed() -> list[str]:
+    """Return the currencies of invoices in alphabetical order: a look at an index each."""
+    with bulk_cursor() as cursor:
+        cursor.execute(_CURRENCIES)
+        return [row[0] for row in cursor]

@@ -96,7 +96,7 @@ def bulk_action(request: HttpRequest) -> HttpResponse:
 
 
 def _act(request: HttpRequest, action: Action, query: QueryDict, back: str) -> HttpResponse:
-    chosen = list(filters.chosen_invoices(request))
+    chosen = list(filters.chosen_invoices(request).select_related("customer"))
     confirmed = request.POST.get("confirmed") == "yes"
     waives = action.name == "issue" and confirmed and request.POST.get("waive") == "on"
     rows = [row for row in chosen if _fits(row, action, waives=waives)]

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.core.paginator import Paginator
 from django.db import IntegrityError, transaction
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -17,6 +17,7 @@ from billing import selectors
 from billing.models import AssertionFailure, Invoice
 from billing.web import columns as cols
 from billing.web import filters
+from billing.web.orders import stretch_of
 from billing.web.spreadsheet import xlsx_response
 from monetization.interface.access import member_required
 from monetization.interface.exports import csv_response
@@ -24,9 +25,11 @@ from monetization.interface.htmx import done, page_or_partial, refused
 from monetization.interface.models import SavedView
 from monetization.jobs.models import Job
 from monetization.kernel.errors import Refusal
+from monetization.tenancy.context import current_tenant_id
 from monetization.tenancy.models import tenant_today
 
 PER_PAGE = 50
+SUMMED_AT_ONCE = 2000  # invoices; more are summed by a request of their own
 CHUNK = 500  # rows of an export compared at once
 
 
@@ -47,8 +50,10 @@ def invoice_list(request: HttpRequest) -> HttpResponse:
     rows = selectors.invoices(wanted, today=today)
     group = filters.read_group(request.GET)
     columns = cols.chosen(request.GET.get("cols", ""))
+    totals, count = _totals_at_once(rows, wanted)
     context = {
-        "totals": selectors.totals(rows),
+        "totals": totals,
+        "count": count,
         "wanted": wanted,
         "group": group,
         "columns": columns,
@@ -59,24 +64,80 @@ def invoice_list(request: HttpRequest) -> HttpResponse:
         "months": selectors.months_with_invoices(),
         "today": today,
         "job": _job(request),
-        **(_grouped(request, rows, group) if group else _plain(request, rows, columns)),
+        **(_grouped(request, rows, group) if group else _plain(request, rows, columns, count)),
         **filters.choices(),
     }
     partial = "billing/_invoice_groups.html" if group else "billing/_invoice_grid.html"
     return page_or_partial(request, "billing/invoice_list.html", partial, context)
 
 
-def _plain(request: HttpRequest, rows: Any, columns: Sequence[cols.Column]) -> dict[str, Any]:
-    page = Paginator(rows, PER_PAGE).get_page(request.GET.get("page"))
-    shown = rows_of(list(page), columns, tenant_today())
-    return {"page": page, "rows": [(row, cols.cells(row, columns)) for row in shown]}
+def _totals_at_once(rows: Any, wanted: selectors.InvoiceFilter) -> tuple[Any, int]:
+    """Return the sums of a view, if they do not keep the page waiting, and how many rows it has."""
+    count = int(rows.order_by().count())
+    if count > SUMMED_AT_ONCE:
+        return None, count
+    return selectors.totals(rows, is_compared=_is_compared(wanted, count)), count
+
+
+def _is_compared(wanted: selectors.InvoiceFilter, count: int) -> bool:
+    return wanted.month is not None or count <= SUMMED_AT_ONCE
+
+
+@member_required("invoices:read")
+def invoice_totals(request: HttpRequest) -> HttpResponse:
+    """Sum a view as a part of its page; a long one asks for it once it is there."""
+    today = tenant_today()
+    wanted = filters.read_filter(request.GET, today)
+    rows = selectors.invoices(wanted, today=today)
+    totals = selectors.totals(rows, is_compared=wanted.month is not None)
+    return render(request, "billing/_invoice_totals.html", {"totals": totals})
+
+
+def _plain(
+    request: HttpRequest, rows: Any, columns: Sequence[cols.Column], count: int
+) -> dict[str, Any]:
+    pages = Paginator(range(count), PER_PAGE)
+    page = pages.get_page(request.GET.get("page"))
+    start = max(0, page.start_index() - 1)
+    return {"page": page, "rows": _stretch(rows, start, start + PER_PAGE, columns)}
+
+
+def _stretch(rows: Any, start: int, stop: int, columns: Sequence[cols.Column]) -> list[Any]:
+    return _cells(selectors.stretch(rows, start, stop), columns)
+
+
+def _cells(found: Sequence[Invoice], columns: Sequence[cols.Column]) -> list[Any]:
+    return [(row, cols.cells(row, columns)) for row in rows_of(found, columns, tenant_today())]
+
+
+@member_required("invoices:read")
+def invoice_rows(request: HttpRequest) -> HttpResponse:
+    """Give the rows of a view from one on, as its table has them, for a grid that scrolls."""
+    today = tenant_today()
+    rows = selectors.invoices(filters.read_filter(request.GET, today), today=today)
+    start = _number(request.GET.get("start", ""))
+    since = _number(request.GET.get("since", ""))  # when the page was read
+    ids = stretch_of(
+        (current_tenant_id(), filters.query_of(request.GET), since, today),
+        lambda: rows.values_list("pk", flat=True),
+        start,
+        start + PER_PAGE,
+    )
+    columns = cols.chosen(request.GET.get("cols", ""))
+    found = _cells(selectors.in_order(ids), columns)
+    return render(request, "billing/_invoice_rows.html", {"rows": found})
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 15 else 0
 
 
 def _grouped(request: HttpRequest, rows: Any, group: str) -> dict[str, Any]:
-    page = Paginator(selectors.group_totals(rows, group), PER_PAGE).get_page(
-        request.GET.get("page")
-    )
-    return {"page": page, "groups": [selectors.GroupTotal(**row) for row in page]}
+    pages = Paginator(range(selectors.group_count(rows, group)), PER_PAGE)
+    page = pages.get_page(request.GET.get("page"))
+    start = max(0, page.start_index() - 1)
+    found = selectors.group_totals(rows, group, start, start + PER_PAGE)
+    return {"page": page, "groups": found[: len(page)]}
 
 
 def rows_of(
@@ -122,14 +183,14 @@ def invoice_export(request: HttpRequest, kind: str) -> HttpResponseBase:
         )  # fmt: skip
         lines: Iterator[Sequence[Any]] = (
             (one.name, one.currency, one.count, one.total, one.previous, one.change, one.failing)
-            for one in (selectors.GroupTotal(**row) for row in selectors.group_totals(rows, group))
+            for one in selectors.group_totals(rows, group)
         )
     else:
         columns = cols.exportable(cols.chosen(request.GET.get("cols", "")))
         header = cols.header(columns)
         lines = (
             cols.exported(row, columns)
-            for chunk in _chunks(rows.iterator(chunk_size=CHUNK))
+            for chunk in _chunks(selectors.shown(rows).iterator(chunk_size=CHUNK))
             for row in rows_of(chunk, columns, today)
         )
     write = csv_response if kind == "csv" else xlsx_response
@@ -147,7 +208,12 @@ def _chunks(rows: Iterable[Invoice]) -> Iterator[list[Invoice]]:
 def selection_totals(request: HttpRequest) -> HttpResponse:
     """Sum what is ticked, or the whole view, as a part of the page."""
     chosen = filters.chosen_invoices(request)
-    return render(request, "billing/_selection_totals.html", {"totals": selectors.totals(chosen)})
+    month = filters.read_month(
+        QueryDict(request.POST.get("query", "")[:2000]).get("month", ""), tenant_today()
+    )
+    is_compared = month is not None or request.POST.get("scope") != "view"
+    totals = selectors.totals(chosen, is_compared=is_compared)
+    return render(request, "billing/_selection_totals.html", {"totals": totals})
 
 
 @require_POST

@@ -11,6 +11,7 @@ from django.urls import reverse
 
 from billing.models import Invoice, Payment
 from billing.services.invoicing import issue_invoice
+from billing.web import grid
 from metering.domain.events import UsageEvent
 from metering.services import create_meter, record_usage_events
 from monetization.interface.models import SavedView
@@ -136,8 +137,8 @@ def test_bulk_issue_says_what_it_will_do_and_then_does_it_once(
     assert "Issue 2 invoices?" in confirm
     assert "$1,010.00" in confirm
     assert not Job.objects.exists()
-    ids = re.findall(r'name="ids" value="([^"]+)"', confirm)
-    sure = {"action": "issue", "confirmed": "yes", "ids": ids, "issued_on": "2026-02-28"}
+    ids = re.findall(r'name="id_list" value="([^"]+)"', confirm)
+    sure = {"action": "issue", "confirmed": "yes", "id_list": ids, "issued_on": "2026-02-28"}
     assert finance.post(url, sure).status_code == 302
     finance.post(url, sure)
     job = Job.objects.get()
@@ -152,6 +153,52 @@ def _run(job: Job) -> None:
     assert token is not None
     while run_next_batch(job_id=job.id, token=token, now=NOW):
         pass
+
+
+def test_a_long_view_gives_its_rows_where_one_looks(
+    finance: Client, books: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(grid, "PER_PAGE", 2)
+    view = "sort=-bill_on"
+    page = finance.get(f"{reverse('billing:invoice-list')}?{view}").content.decode()
+    count = int(re.findall(r'data-count="(\d+)"', page)[0])
+    assert count == Invoice.objects.count() > 4
+    seen: list[str] = []
+    for start in range(0, count, 2):
+        rows = finance.get(f"{reverse('billing:invoice-rows')}?{view}&since=1&start={start}")
+        seen += re.findall(r'name="ids" value="([^"]+)"', rows.content.decode())
+    in_order = Invoice.objects.order_by("-bill_on", "customer__name", "id")
+    assert seen == [str(row.id) for row in in_order]
+    beyond = finance.get(f"{reverse('billing:invoice-rows')}?{view}&since=1&start=99999")
+    assert "<tr" not in beyond.content.decode()
+    odd = finance.get(f"{reverse('billing:invoice-rows')}?{view}&since=x&start=-1'")
+    assert odd.status_code == 200
+
+
+def test_the_sums_of_a_long_view_are_asked_for_once_it_is_there(
+    finance: Client, books: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = f"{reverse('billing:invoice-list')}?month=2026-02"
+    at_once = finance.get(address).content.decode()
+    monkeypatch.setattr(grid, "SUMMED_AT_ONCE", 1)
+    later = finance.get(address).content.decode()
+    sums = finance.get(f"{reverse('billing:invoice-totals')}?month=2026-02").content.decode()
+    assert "$1,010.00" in at_once
+    assert "Adding up" in later
+    assert "$1,010.00" in sums
+    assert "last " in sums
+    every = finance.get(f"{reverse('billing:invoice-totals')}?sort=-bill_on").content.decode()
+    assert "last " not in every
+
+
+def test_many_are_chosen_in_one_field(finance: Client, books: dict[str, Any]) -> None:
+    ids = ",".join(str(row.id) for row in Invoice.objects.filter(status="draft"))
+    asked = {"action": "issue", "scope": "selected", "id_list": ids, "query": ""}
+    confirm = finance.post(reverse("billing:invoice-bulk"), asked).content.decode()
+    assert f"Issue {Invoice.objects.filter(status='draft').count()} invoices?" in confirm
+    asked["id_list"] = f"{ids},nonsense"
+    answer = finance.post(reverse("billing:invoice-bulk"), asked, follow=True)
+    assert "ids: must be invoices" in answer.content.decode()
 
 
 def test_bulk_issue_of_nothing_says_why(finance: Client, books: dict[str, Any]) -> None:

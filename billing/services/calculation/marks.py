@@ -27,26 +27,26 @@ from monetization.tenancy.bulk import bulk_cursor
 
 CODE = ("monetization.pricing", "monetization.kernel", "billing.domain")
 
+# Counted by invoice, one look at an index each: sets joined afterwards were read again for every
+# invoice of a batch, because the planner expects one row where there are hundreds.
 _MARKS = """
-WITH wanted AS (SELECT unnest(%b::uuid[]) AS id),
-periods AS (
-  SELECT p.invoice_id, md5(string_agg(p.id::text, ',' ORDER BY p.id)) AS all_of_them,
-         count(*) FILTER (WHERE p.starts_at <= %b) AS begun
-    FROM billing_billingperiod p JOIN wanted w ON w.id = p.invoice_id GROUP BY 1),
-lines AS (
-  SELECT l.invoice_id, count(*) AS n, sum(l.amount) AS net, sum(l.tax_amount) AS tax
-    FROM billing_invoiceline l JOIN wanted w ON w.id = l.invoice_id GROUP BY 1)
-SELECT i.id, md5(concat_ws('|', %b::text, i.status, s.terms_sha256, p.all_of_them, p.begun,
+SELECT i.id, w.place, md5(concat_ws('|', %b::text, i.status, s.terms_sha256, p.all_of_them, p.begun,
          l.n, l.net, l.tax, i.subtotal_amount, i.tax_amount, i.tax_treatment, i.tax_percent,
          i.tax_method, i.prices_include_tax,
          i.change_note, i.purchase_order, c.tax_percent, c.country, b.requires_purchase_order,
          before.id, before.total_amount, before.calculated_at, claimed.those)) AS mark
-  FROM wanted w JOIN billing_invoice i ON i.id = w.id
+  FROM unnest(%b::uuid[]) WITH ORDINALITY AS w(id, place)
+  JOIN billing_invoice i ON i.id = w.id
   JOIN customers_customer c ON c.id = i.customer_id
   LEFT JOIN billing_customerbilling b ON b.customer_id = i.customer_id
   LEFT JOIN billing_billingschedule s ON s.id = i.schedule_id
-  LEFT JOIN periods p ON p.invoice_id = i.id
-  LEFT JOIN lines l ON l.invoice_id = i.id
+  LEFT JOIN LATERAL (
+    SELECT md5(string_agg(p.id::text, ',' ORDER BY p.id)) AS all_of_them,
+           count(*) FILTER (WHERE p.starts_at <= %b) AS begun
+      FROM billing_billingperiod p WHERE p.invoice_id = i.id) p ON true
+  LEFT JOIN LATERAL (
+    SELECT count(*) AS n, sum(l.amount) AS net, sum(l.tax_amount) AS tax
+      FROM billing_invoiceline l WHERE l.invoice_id = i.id) l ON true
   LEFT JOIN LATERAL (
     SELECT h.id, h.total_amount, h.calculated_at FROM billing_invoice h
      WHERE h.schedule_id = i.schedule_id AND h.bill_on < i.bill_on AND h.status <> 'void'
@@ -60,8 +60,7 @@ SELECT i.id, md5(concat_ws('|', %b::text, i.status, s.terms_sha256, p.all_of_the
 
 _KEEP = f"""
 INSERT INTO billing_calculationmark AS k (id, tenant_id, invoice_id, mark)
-SELECT u.fresh, current_tenant_id(), m.id, m.mark FROM ({_MARKS}) m
-  JOIN unnest(%b::uuid[], %b::uuid[]) AS u(id, fresh) ON u.id = m.id
+SELECT (%b::uuid[])[m.place], current_tenant_id(), m.id, m.mark FROM ({_MARKS}) m
     ON CONFLICT (tenant_id, invoice_id) DO UPDATE SET mark = excluded.mark
  WHERE k.mark <> excluded.mark
 """  # noqa: S608
@@ -76,7 +75,7 @@ def outdated(invoice_ids: Sequence[UUID], *, now: datetime) -> list[UUID]:
     if not invoice_ids:
         return []
     with bulk_cursor() as cursor:
-        cursor.execute(_SAME, [list(invoice_ids), now, _of_everybody()])
+        cursor.execute(_SAME, [_of_everybody(), list(invoice_ids), now])
         same = [row[0] for row in cursor.fetchall()]
     current = set(same) - _with_newer_usage(same)
     return [invoice_id for invoice_id in invoice_ids if invoice_id not in current]
@@ -111,10 +110,7 @@ def set_marks(works: Sequence[Work], *, now: datetime) -> None:
     if not ids:
         return
     with bulk_cursor() as cursor:
-        cursor.execute(
-            _KEEP,
-            [ids, now, _of_everybody(), ids, [uuid7() for _ in ids]],
-        )
+        cursor.execute(_KEEP, [[uuid7() for _ in ids], _of_everybody(), ids, now])
 
 
 def _of_everybody() -> str:

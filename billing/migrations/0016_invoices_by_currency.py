@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("billing", "0014_wide_quantities"),
+        ("billing", "0015_tax_by_category"),
         ("customers", "0001_initial"),
         ("documents", "0002_templates"),
         ("tenancy", "0001_initial"),

@@ -97,10 +97,10 @@ class TestChanges:
         least: Decimal,
     ) -> None:
         changes = [
-            Change("percent", "Percent", percent_change(percent)),
-            Change("amount", "Amount", amount_change(off)),
-            Change("cap", "Cap", cap_change(cap)),
-            Change("minimum", "Minimum", minimum_change(least)),
+            Change("discount-1", "Percent", percent_change(percent)),
+            Change("discount-2", "Amount", amount_change(off)),
+            Change("cap-1", "Cap", cap_change(cap)),
+            Change("minimum-1", "Minimum", minimum_change(least)),
         ]
         amount, components, exact = pricer(model, currency)(quantity, changes)
 
@@ -126,10 +126,10 @@ class TestChanges:
     def test_that_do_nothing_are_not_shown(self, model: ChargeModel, quantity: Decimal) -> None:
         assume(not isinstance(model, Percentage) or quantity)
         idle = [
-            Change("percent", "Percent", percent_change(Decimal(0))),
-            Change("amount", "Amount", amount_change(Decimal(0))),
-            Change("cap", "Cap", cap_change(Decimal(10) ** 60)),
-            Change("minimum", "Minimum", minimum_change(Decimal(0))),
+            Change("discount-1", "Percent", percent_change(Decimal(0))),
+            Change("discount-2", "Amount", amount_change(Decimal(0))),
+            Change("cap-1", "Cap", cap_change(Decimal(10) ** 60)),
+            Change("minimum-1", "Minimum", minimum_change(Decimal(0))),
         ]
 
         assert _parts(pricer(model, "USD")(quantity, idle)[1]) == _parts(

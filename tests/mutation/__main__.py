@@ -3,6 +3,7 @@
     python -m tests.mutation                                   all of pricing and allocation
     python -m tests.mutation --sample 60                       as many, drawn evenly
     python -m tests.mutation monetization/pricing/rating.py    every change of one module
+    python -m tests.mutation --again OUTPUT                    what lived in an earlier run
 
 A change nobody notices is printed: read it, and write the test or say in ``equivalent.py`` why
 it changes nothing. No file is touched and no database is needed. Exit status 1 if 15 % or more
@@ -26,7 +27,7 @@ MODULES = (
         "quantities", "rating", "rating_events", "recurrence", "seats", "timeline", "usage",
     )),
     *(f"monetization/pricing/estimate/{name}.py" for name in (
-        "computing", "items", "lines", "once", "periods", "whole",
+        "compiled", "computing", "items", "lines", "once", "periods", "progress", "whole",
     )),
 )  # fmt: skip
 SUITES = (
@@ -34,10 +35,11 @@ SUITES = (
     "monetization/kernel",
     *(f"tests/unit/pricing/test_{name}.py" for name in (
         "conformance", "contract_modifiers", "credits_and_documents", "documented_examples",
-        "edges", "estimate", "exactness", "rhythms_and_zones",
+        "conformance_rules", "edges", "estimate", "exactness", "rhythms_and_zones", "small_print",
     )),
     *(f"tests/properties/test_{name}.py" for name in (
-        "contracts", "money", "pricing_documents", "pricing_models", "pricing_time", "rating",
+        "compiled_prices", "contracts", "money", "pricing_documents", "pricing_models",
+        "pricing_time", "rating",
     )),
 )  # fmt: skip
 MOST_ALIVE = 15  # per cent
@@ -60,6 +62,11 @@ def main() -> int:
         _say("The tests fail without any change; repair them first:", *failed)
         return 2
     return tally.told()
+
+
+def _told(module: str, number: int) -> str:
+    site = sites(module, parsed(module))[number]
+    return f"alive: {module}:{site.lines.start}: {site.function}: {site.changed()}"
 
 
 class Tally:

@@ -93,6 +93,10 @@ def _nodes(
             yield from _nodes(node, name, inside)
 
 
+def _is_none(value: ast.expr | None) -> bool:
+    return value is None or (isinstance(value, ast.Constant) and value.value is None)
+
+
 def _last_line(statement: ast.stmt) -> int:
     body: list[ast.stmt] = getattr(statement, "body", [])
     if body:
@@ -121,5 +125,5 @@ def _changes(node: ast.AST) -> Iterator[Callable[[], None]]:
             yield put("operand", ast.UnaryOp(ast.Not(), operand))
         case ast.IfExp(test=test):
             yield put("test", ast.UnaryOp(ast.Not(), test))
-        case ast.Return(value=value) if value is not None:
+        case ast.Return(value=value) if not _is_none(value):
             yield put("value", ast.Constant(None))

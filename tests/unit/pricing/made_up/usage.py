@@ -90,7 +90,7 @@ def rounding(draw: random.Random) -> Case:
     mode, places = draw.choice(["round", "ceil", "floor"]), draw.randint(-3, 4)
     scaled = value * Fraction(10) ** places
     by_mode = {"round": money(scaled, 0), "ceil": ceil(scaled), "floor": floor(scaled)}
-    whole = Fraction(by_mode[mode])
+    whole = Fraction(int(by_mode[mode]))
     given = {"value": text(value), "mode": mode, "precision": places}
     return given, {"value": text(whole / Fraction(10) ** places)}
 

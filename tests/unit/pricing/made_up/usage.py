@@ -89,8 +89,8 @@ def rounding(draw: random.Random) -> Case:
     value = some(draw, 10**4, 4) * draw.choice([1, -1])
     mode, places = draw.choice(["round", "ceil", "floor"]), draw.randint(-3, 4)
     scaled = value * Fraction(10) ** places
-    by_mode = {"round": money(scaled, 0), "ceil": ceil(scaled), "floor": floor(scaled)}
-    whole = Fraction(int(by_mode[mode]))
+    halves = money(scaled, 0)
+    whole = halves if mode == "round" else Fraction((ceil if mode == "ceil" else floor)(scaled))
     given = {"value": text(value), "mode": mode, "precision": places}
     return given, {"value": text(whole / Fraction(10) ** places)}
 

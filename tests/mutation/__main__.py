@@ -51,8 +51,12 @@ def main() -> int:
     parser.add_argument("modules", nargs="*", default=list(MODULES))
     parser.add_argument("--sample", type=int, help="as many changes, drawn evenly; default all")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--again", type=Path, help="output of a run: only what lived in it")
     options = parser.parse_args()
     places = [(name, site.number) for name in options.modules for site in sites(name, parsed(name))]
+    if options.again:
+        lived = options.again.read_text("utf-8")
+        places = [place for place in places if _told(*place) in lived]
     if options.sample is not None and options.sample < len(places):
         draw = random.Random(options.seed)  # noqa: S311 -- which, not whether
         places = sorted(draw.sample(places, options.sample))

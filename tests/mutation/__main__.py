@@ -14,6 +14,7 @@ import argparse
 import random
 import sys
 from collections import Counter
+from pathlib import Path
 
 from tests.mutation.changes import parsed, sites
 from tests.mutation.equivalent import EQUIVALENT
@@ -35,7 +36,8 @@ SUITES = (
     "monetization/kernel",
     *(f"tests/unit/pricing/test_{name}.py" for name in (
         "conformance", "contract_modifiers", "credits_and_documents", "documented_examples",
-        "conformance_rules", "edges", "estimate", "exactness", "rhythms_and_zones", "small_print",
+        "conformance_rules", "edges", "estimate", "exactness", "progress", "rhythms_and_zones",
+        "small_print",
     )),
     *(f"tests/properties/test_{name}.py" for name in (
         "compiled_prices", "contracts", "money", "pricing_documents", "pricing_models",

@@ -130,6 +130,15 @@ by_event: st.SearchStrategy[ChargeModel] = st.one_of(
 )
 seats = st.builds(Seat, st.builds(PerUnit, prices) | tiered, st.sampled_from(SEAT_MODES), numbers)
 percents_of = st.builds(PercentOf, prices, st.none() | st.just(("a", "b")))
+straight: st.SearchStrategy[ChargeModel] = st.one_of(
+    st.builds(PerUnit, prices),
+    st.builds(Dynamic, prices),
+    st.builds(CostPlus, prices),
+    st.builds(Percentage, prices),
+    matrices(),
+    times_of_use(),
+    percents_of,
+)
 models: st.SearchStrategy[ChargeModel] = by_quantity | by_event | seats | percents_of
 parts = st.builds(
     UsagePart,

@@ -11,7 +11,8 @@ from monetization.kernel.money import Money
 from monetization.pricing.arithmetic import fraction
 from monetization.pricing.codec import price_from_data, price_to_data
 from monetization.pricing.estimate import Component, pricer
-from monetization.pricing.estimate.lines import components_of
+from monetization.pricing.estimate.compiled import changed
+from monetization.pricing.estimate.lines import components_of, exact_of
 from monetization.pricing.modifiers import (
     Change,
     amount_change,
@@ -112,6 +113,23 @@ class TestChanges:
         assert sum((part.amount for part in components), Decimal(0)) == amount.amount
         named = {part.key: part for part in components}
         assert all(named[key].exact for key in named.keys() & {change.key for change in changes})
+
+    @given(models, numbers, currencies, percents, numbers)
+    @example(THIRDS, Decimal(3), "USD", Decimal(50), Decimal(1))
+    def test_show_the_parts_of_the_longer_way(
+        self, model: ChargeModel, quantity: Decimal, currency: str, percent: Decimal, off: Decimal
+    ) -> None:
+        changes = [
+            Change("discount-1", "Percent", percent_change(percent)),
+            Change("discount-2", "Amount", amount_change(off)),
+        ]
+        parts = rate(model, quantity)
+        exact, shown = changed(exact_of(parts), parts, changes)
+
+        amount, components, _ = pricer(model, currency)(quantity, changes)
+
+        assert amount == Money.rounded(exact, currency)
+        assert components == components_of(shown, amount)
 
     @given(models, numbers, st.fractions(0, 100, max_denominator=97))
     def test_a_share_that_is_no_decimal_stays_a_fraction(

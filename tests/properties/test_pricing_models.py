@@ -44,12 +44,21 @@ from tests.properties.model_strategies import (
     packages,
     percentages,
     prices,
+    straight,
     tiers,
     times_of_use,
 )
 
 
 class TestEveryModel:
+    @given(straight, numbers, numbers)
+    def test_without_tiers_and_fees_two_quantities_cost_what_they_cost_together(
+        self, model: ChargeModel, one: Decimal, other: Decimal
+    ) -> None:
+        apart = rated_amount(model, one) + rated_amount(model, other)
+
+        assert rated_amount(model, one + other) == apart
+
     @given(models, numbers)
     def test_costs_a_plain_amount_that_is_not_negative(
         self, model: ChargeModel, quantity: Decimal

@@ -36,7 +36,7 @@ SUITES = (
     "monetization/kernel",
     *(f"tests/unit/pricing/test_{name}.py" for name in (
         "conformance", "contract_modifiers", "credits_and_documents", "documented_examples",
-        "conformance_rules", "edges", "estimate", "exactness", "progress", "rhythms_and_zones",
+        "conformance_rules", "edges", "estimate", "exactness", "parts_of_lines", "progress", "rhythms_and_zones",
         "small_print",
     )),
     *(f"tests/properties/test_{name}.py" for name in (

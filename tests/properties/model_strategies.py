@@ -147,3 +147,16 @@ parts = st.builds(
     st.integers(0, 10079),
 )
 events = st.lists(parts, max_size=12).map(tuple)
+kinds: dict[str, st.SearchStrategy[ChargeModel]] = {
+    "flat": st.builds(Flat, prices),
+    "per_unit": st.builds(PerUnit, prices),
+    "graduated": st.builds(Graduated, tiers(), st.booleans()),
+    "graduated in blocks": st.builds(Graduated, stepped(), st.booleans()),
+    "volume": st.builds(Volume, tiers(), st.booleans()),
+    "volume in blocks": st.builds(Volume, stepped(), st.booleans()),
+    "stair_step": st.builds(StairStep, tiers(per_unit=False), st.booleans()),
+    "package": packages,
+    "graduated_percentage": st.builds(GraduatedPercentage, percent_tiers(), st.booleans()),
+    "seat": seats,
+    "other": by_event | percents_of,
+}

@@ -4,7 +4,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 import pytest
-from hypothesis import assume, example, given
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from monetization.kernel.money import Money
@@ -23,7 +23,7 @@ from monetization.pricing.modifiers import (
 from monetization.pricing.prices import ChargeModel, Graduated, Percentage, PerUnit, Tier
 from monetization.pricing.rating import rate, rated_amount
 from tests.properties.by_fractions import PLACES, cost, rounded
-from tests.properties.model_strategies import long_numbers, models, numbers
+from tests.properties.model_strategies import kinds, long_numbers, models, numbers
 
 currencies = st.sampled_from(sorted(PLACES))
 percents = st.decimals(0, 100, places=3, allow_nan=False)
@@ -37,8 +37,14 @@ def _parts(components: tuple[Component, ...]) -> list[tuple[object, ...]]:
 
 
 class TestAnyPrice:
-    @given(models, numbers)
-    def test_costs_what_its_definition_says(self, model: ChargeModel, quantity: Decimal) -> None:
+    @pytest.mark.parametrize("kind", sorted(kinds))
+    @settings(max_examples=50, deadline=None)
+    @given(data=st.data(), quantity=numbers)
+    def test_costs_what_its_definition_says(
+        self, kind: str, data: st.DataObject, quantity: Decimal
+    ) -> None:
+        model = data.draw(kinds[kind])
+
         assert fraction(rated_amount(model, quantity)) == cost(model, quantity)
 
     @given(models, numbers, currencies)

@@ -79,8 +79,6 @@ def steps_until(anchor: date, day: date, cadence: Cadence) -> int:
     number = months // cadence.months
     while nth_date(anchor, cadence, number) > day:
         number -= 1
-    while nth_date(anchor, cadence, number + 1) <= day:
-        number += 1
     return number
 
 

@@ -1,3 +1,56 @@
 """Changes that live because they change nothing anybody could see, each with the reason."""
 
-EQUIVALENT: dict[tuple[str, str, str], str] = {}
+SIGN = "adding and taking off nothing come to the same"
+SLOWER = "the longer way comes to the same"
+NOTHING = "nothing either way"
+ONE_ROUND = "one more round, in which nothing is left to yield"
+
+# (module, function, change): reason
+EQUIVALENT: dict[tuple[str, str, str], str] = {
+    (
+        "kernel/money.py",
+        "Money.rounded",
+        "(whole if numerator >= 0 else -whole) * unit + ZERO"
+        " -> (whole if numerator >= 0 else -whole) * unit - ZERO",
+    ): SIGN,
+    ("kernel/money.py", "Money.rounded", "numerator >= 0 -> numerator > 0"): NOTHING,
+    ("kernel/money.py", "Money.rounded", "0 -> 1"): "a numerator is whole",
+    ("kernel/period.py", "_first_boundary_after", "1 -> 2"): ONE_ROUND,
+    (
+        "pricing/arithmetic.py",
+        "fraction",
+        "Fraction(value) if isinstance(value, (Decimal, Fraction, int)) else Fraction(str(value))"
+        " -> Fraction(value) if not isinstance(value, (Decimal, Fraction, int))"
+        " else Fraction(str(value))",
+    ): "text is read alike both ways",
+    ("pricing/modifiers.py", "true_up", "amount < minimum -> amount <= minimum"): NOTHING,
+    ("pricing/modifiers.py", "amount_change", "left > ZERO -> left >= ZERO"): NOTHING,
+    ("pricing/rating.py", "_reach_package.find", "billable > ZERO -> billable >= ZERO"): NOTHING,
+    ("pricing/rating.py", "rate_capacity", "1 -> 2"): "the last tier holds everything",
+    ("pricing/recurrence.py", "calendar_anchor", "12 -> 13"): "a month is at most the twelfth",
+    ("pricing/recurrence.py", "billing_spans", "first < last -> first <= last"): ONE_ROUND,
+    ("pricing/recurrence.py", "billing_spans", "full.end >= end -> full.end > end"): ONE_ROUND,
+    ("pricing/seats.py", "_segments", "True -> False"): "both are as long",
+    (
+        "pricing/timeline.py",
+        "contract_window",
+        "max(0, day.year - terms.start_on.year - 1) -> min(0, day.year - terms.start_on.year - 1)",
+    ): ONE_ROUND,
+    ("pricing/timeline.py", "contract_window", "1 -> 2"): ONE_ROUND,
+    (
+        "pricing/estimate/compiled.py",
+        "_heads",
+        "_rounded(exact, unit) + ZERO -> _rounded(exact, unit) - ZERO",
+    ): SIGN,
+    **{
+        ("pricing/estimate/computing.py", "is_whole", change): SLOWER
+        for change in (
+            "return False -> return None",
+            "return True -> return None",
+            "True -> False",
+            "return bool(numerator == denominator) -> return None",
+            "explanation['is_usage'] or isinstance(model, PercentOf)"
+            " -> explanation['is_usage'] and isinstance(model, PercentOf)",
+        )
+    },
+}

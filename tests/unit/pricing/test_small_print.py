@@ -118,6 +118,13 @@ class TestEvents:
             ("event-maximum", "Down to the maximum per event", "-2.00"),
         ]
 
+    def test_what_is_left_of_a_free_amount_serves_the_next_event(self) -> None:
+        model = Percentage(D(10), free_amount=D(50))
+
+        assert shown(model, UsagePart(D("49.5")), UsagePart(D(10))) == [
+            ("percentage", "Percentage", "0.950")
+        ]
+
     def test_nothing_used_is_no_event(self) -> None:
         assert [c.amount for c in rate(Percentage(D(10), D(2)), D(0))] == [0, 0]
         assert [c.amount for c in rate(Percentage(D(10), D(2)), D(5))] == [D("0.5"), 2]
@@ -157,6 +164,10 @@ class TestRefusals:
     def test_tiers_that_do_not_rise_to_an_open_end(self, bounds: tuple[int | None, ...]) -> None:
         with pytest.raises(PriceError, match="tiers"):
             Graduated(tuple(Tier(None if up_to is None else D(up_to)) for up_to in bounds))
+
+    def test_the_tier_that_should_be_open_is_named(self) -> None:
+        with pytest.raises(PriceError, match=r"tiers\[1\].up_to: the last tier must be unbounded"):
+            Graduated((Tier(D(5)), Tier(D(9))))
 
     def test_a_minimum_the_phase_does_not_have(self) -> None:
         terms = order(
@@ -225,7 +236,11 @@ class TestTime:
     def test_an_open_contract_that_begins_when_looking_ends_has_no_periods_yet(self) -> None:
         terms = order(replace(PHASE, end_on=None))
 
+        once = replace(FEE, key="once", frequency=Frequency.ONE_TIME)
+
         assert charge_periods(terms, until=START) == ()
+        with_fee = order(replace(PHASE, items=(FEE, once), end_on=None))
+        assert charge_periods(with_fee, until=START) == ()
         assert len(charge_periods(terms, until=START + timedelta(days=1))) == 1
 
     @pytest.mark.parametrize(("timing", "day"), [("in_advance", 1), ("in_arrears", 1)])

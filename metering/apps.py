@@ -8,6 +8,7 @@ class MeteringConfig(AppConfig):
         from metering import handlers
         from metering.imports.services import IMPORT
         from metering.services import meters
+        from metering.services.moving import MOVE
         from metering.services.settling import SETTLE
         from monetization.events.schemas import register_event_type
         from monetization.events.services import subscribe
@@ -32,4 +33,8 @@ class MeteringConfig(AppConfig):
         register_job_kind(IMPORT)
         register_job_kind(meters.KIND)
         register_job_kind(SETTLE)
+        register_job_kind(MOVE)
+        register_event_type(
+            "usage.store_changed", "Raw usage is read from another store", required=("store",)
+        )
         subscribe("alias.mapped", "metering.attribute_alias", handlers.on_alias_mapped)

@@ -135,3 +135,21 @@ class UsageReading(TenantModel):
 
     def __str__(self) -> str:
         return f"{self.quantity} {self.meter_id} for {self.customer_id}"
+
+
+class UsageStore(TenantModel):
+    """Where a company's raw events are read from. None: Postgres."""
+
+    class Kind(models.TextChoices):
+        POSTGRES = "postgres", "Postgres"
+        CLICKHOUSE = "clickhouse", "ClickHouse"
+
+    reads_from = models.CharField(max_length=10, choices=Kind, default=Kind.POSTGRES)
+    snapshot = models.TextField(blank=True)  # what ClickHouse is known to have
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["tenant"], name="one_usage_store")]
+        triggers = [audited()]
+
+    def __str__(self) -> str:
+        return str(self.reads_from)

@@ -1,10 +1,27 @@
 """Background upkeep of the roll-ups."""
 
+import logging
+
 from celery import shared_task
+from django.conf import settings
 
 from metering import services
+from metering.services.moving import follow
 from monetization.tenancy.context import tenant_context
 from monetization.tenancy.models import Tenant
+
+logger = logging.getLogger(__name__)
+
+
+@shared_task
+def follow_usage(**_future: object) -> None:
+    """Send ClickHouse what came to the companies that moved there."""
+    for tenant_id in Tenant.objects.values_list("id", flat=True) if settings.CLICKHOUSE_URL else ():
+        try:
+            with tenant_context(tenant_id):
+                follow()
+        except Exception:  # one company must not stop the others
+            logger.exception("raw usage of company %s was not sent on", tenant_id)
 
 
 @shared_task

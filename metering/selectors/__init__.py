@@ -1,12 +1,9 @@
 """Quantities of meters over any window, exact at every moment; and the events behind them."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
-
-import orjson
 
 from metering.models import UsageReading
 from metering.selectors.days import days_of_reading, usage_by_day
@@ -19,8 +16,10 @@ from metering.selectors.measuring import (
     meter_definition,
     read_usage,
 )
-from metering.stores.aggregates import counting_sql
-from metering.stores.postgres import COUNTED_AS_OF, LIVE, as_of, bulk_cursor
+from metering.stores.port import EventRow, event_row
+from metering.stores.postgres import bulk_cursor
+from metering.stores.postgres_events import EVENT_COLUMNS
+from metering.stores.routing import raw_events
 
 __all__ = (
     "EVENT_COLUMNS",
@@ -47,44 +46,11 @@ __all__ = (
 MAX_PAGE = 200
 
 
-@dataclass(frozen=True, slots=True)
-class EventRow:
-    """A stored usage event as people and the API read it."""
-
-    id: UUID
-    source: str
-    source_event_id: str
-    type: str
-    subject: str
-    customer_id: UUID | None
-    occurred_at: datetime
-    recorded_at: datetime
-    data: dict[str, Any]
-    quarantine: str
-    is_retired: bool = False  # corrected by another event, or discarded: it does not count
-    retired_by: UUID | None = None  # the event that corrects it
-    change: str = ""  # of a late one: "added", or "removed" since the reading
-
-
-def event_row(row: Sequence[Any]) -> EventRow:
-    """Return an event from ``EVENT_COLUMNS``."""
-    values: list[Any] = list(row)
-    values[8] = orjson.loads(values[8])
-    return EventRow(*values)
-
-
-EVENT_COLUMNS = (
-    "e.id, e.source, e.source_event_id, e.type, e.subject, e.customer_id,"
-    " e.occurred_at, e.recorded_at, e.data, e.quarantine,"
-    " e.retired_xact IS NOT NULL, e.retired_by"
-)
-
-
 def events_in_reading(
     reading: UsageReading, *, after: UUID | None = None, limit: int = 50
 ) -> list[EventRow]:
     """Page through exactly the events a reading counted, by id."""
-    return _events_of(reading, COUNTED_AS_OF, 2, after=after, limit=limit)
+    return _events_of(reading, changed=False, after=after, limit=limit)
 
 
 def late_events(
@@ -94,38 +60,22 @@ def late_events(
 
     ``change`` says of each event whether it was added or, being corrected, removed.
     """
-    return _events_of(
-        reading, f"({LIVE}) IS DISTINCT FROM {COUNTED_AS_OF}", 2, after=after, limit=limit
-    )
+    return _events_of(reading, changed=True, after=after, limit=limit)
 
 
 def _events_of(
-    reading: UsageReading, condition: str, snapshots: int, *, after: UUID | None, limit: int
+    reading: UsageReading, *, changed: bool, after: UUID | None, limit: int
 ) -> list[EventRow]:
     meter = definition_of_reading(reading)
-    where, parameters = counting_sql(meter)
-    since = None if meter.carries_over else reading.window_start
-    with bulk_cursor() as cursor:
-        cursor.execute(
-            f"SELECT {EVENT_COLUMNS}, CASE WHEN NOT ({LIVE}) THEN 'removed'"
-            f" WHEN {as_of('e.xact_id')} THEN '' ELSE 'added' END"
-            " FROM metering_usageevent e WHERE e.customer_id = %b"
-            " AND e.occurred_at >= COALESCE(%b::timestamptz, '-infinity') AND e.occurred_at < %b"
-            f" AND {where} AND {condition} AND (%b::uuid IS NULL OR e.id > %b::uuid)"
-            " ORDER BY e.id LIMIT %b",
-            [
-                reading.snapshot,
-                reading.customer_id,
-                since,
-                reading.window_end,
-                *parameters,
-                *[reading.snapshot] * snapshots,
-                after,
-                after,
-                min(limit, MAX_PAGE),
-            ],
-        )
-        return [event_row(row) for row in cursor.fetchall()]
+    start, end = reading.window_start, reading.window_end
+    return raw_events(meter).page(
+        meter,
+        (0, reading.meter_id, reading.customer_id, start, end, reading.time_zone),
+        snapshot=reading.snapshot,
+        changed=changed,
+        after=after,
+        limit=min(limit, MAX_PAGE),
+    )
 
 
 # Whoever holds or held the alias has its events, or nobody: both are found by an index.

@@ -11,6 +11,7 @@ from metering.models import Meter, UsageReading
 from metering.selectors.measuring import definition_of_reading, meter_definition
 from metering.stores.aggregates import Span, aggregate_sql, counting_sql, reach_sql
 from metering.stores.postgres import COUNTED_AS_OF, LIVE, bulk_cursor
+from metering.stores.routing import raw_events
 from monetization.kernel.period import local_day, start_instant
 
 Days = list[tuple[date, Decimal]]
@@ -25,7 +26,7 @@ def usage_by_day(
     The days of a level weighted by time are what each adds to the whole window.
     """
     meter = meter_definition(Meter.objects.get(id=meter_id))
-    return _days(meter, customer_id, window_start, window_end, zone, LIVE, ())
+    return _days(meter, customer_id, window_start, window_end, zone, None)
 
 
 def days_of_reading(reading: UsageReading, *, zone: str) -> Days:
@@ -36,8 +37,7 @@ def days_of_reading(reading: UsageReading, *, zone: str) -> Days:
         reading.window_start,
         reading.window_end,
         zone,
-        COUNTED_AS_OF,
-        (reading.snapshot, reading.snapshot),
+        reading.snapshot,
     )
 
 
@@ -47,22 +47,13 @@ def _days(
     start: datetime,
     end: datetime,
     zone: str,
-    condition: str,
-    bound: Sequence[Any],
+    snapshot: str | None,
 ) -> Days:
     if meter.is_weighted:
+        condition, bound = (LIVE, ()) if snapshot is None else (COUNTED_AS_OF, (snapshot,) * 2)
         return _weighted_days(meter, customer_id, start, end, zone, condition, bound)
-    value, value_parameters = aggregate_sql(meter)
-    where, parameters = counting_sql(meter)
-    with bulk_cursor() as cursor:
-        cursor.execute(
-            f"SELECT (e.occurred_at AT TIME ZONE %b)::date AS day, {value}"
-            " FROM metering_usageevent e WHERE e.customer_id = %b AND e.occurred_at >= %b"
-            f" AND e.occurred_at < %b AND {condition} AND {where}"
-            " GROUP BY day ORDER BY day",
-            [zone, *value_parameters, customer_id, start, end, *bound, *parameters],
-        )
-        return [(day, quantity) for day, quantity in cursor.fetchall()]
+    window = (0, meter.id, customer_id, start, end, zone)
+    return raw_events(meter).days(meter, window, snapshot=snapshot)
 
 
 def _weighted_days(

@@ -12,8 +12,9 @@ from uuid import UUID
 from metering.domain.counting import MeterDefinition
 from metering.domain.numbers import at_twelve_places
 from metering.models import Meter, MeterVersion, UsageReading
-from metering.stores.aggregates import aggregate_sql, counting_sql, partial_sql, reach_sql
-from metering.stores.postgres import COUNTED_AS_OF, HOUR, bulk_cursor
+from metering.stores.port import Window
+from metering.stores.postgres import HOUR, bulk_cursor
+from metering.stores.routing import raw_events
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,26 +76,28 @@ def measure(requests: Sequence[ReadingRequest]) -> tuple[list[UsageQuantity], st
     hours, raw = _plan(requests, meters)
     with bulk_cursor() as cursor:
         snapshot = _read_hours(cursor, hours, sums)
-        for meter_id, windows in raw.items():
-            _read_raw(cursor, meters[meter_id], windows, snapshot, sums)
+    for meter_id, windows in raw.items():
+        meter = meters[meter_id]
+        for index, (found, events) in raw_events(meter).measure(meter, windows, snapshot).items():
+            sums[index][0] += found
+            sums[index][1] += events
     quantities = []
     for index, request in enumerate(requests):
-        quantity, events = Decimal(sums[index][0]), int(sums[index][1])
-        if meters[request.meter_id].aggregation == "average" and events:
-            quantity = at_twelve_places(Fraction(quantity) / events)
-        quantities.append(UsageQuantity(quantity, events))
+        quantity, count = Decimal(sums[index][0]), int(sums[index][1])
+        if meters[request.meter_id].aggregation == "average" and count:
+            quantity = at_twelve_places(Fraction(quantity) / count)
+        quantities.append(UsageQuantity(quantity, count))
     return quantities, snapshot
 
 
 _Window = tuple[int, UUID, UUID, datetime, datetime]
-_RawWindow = tuple[int, UUID, UUID, datetime, datetime, str]
 
 
 def _plan(
     requests: Sequence[ReadingRequest], meters: dict[UUID, MeterDefinition]
-) -> tuple[list[_Window], dict[UUID, list[_RawWindow]]]:
+) -> tuple[list[_Window], dict[UUID, list[Window]]]:
     hours: list[_Window] = []
-    raw: dict[UUID, list[_RawWindow]] = defaultdict(list)
+    raw: dict[UUID, list[Window]] = defaultdict(list)
     for index, request in enumerate(requests):
         start, end, zone = request.window_start, request.window_end, request.time_zone
         key = (index, request.meter_id, request.customer_id)
@@ -116,7 +119,7 @@ def _hour(moment: datetime) -> datetime:
     return moment.replace(minute=0, second=0, microsecond=0)
 
 
-def _columns(windows: Sequence[_Window] | Sequence[_RawWindow]) -> list[list[Any]]:
+def _columns(windows: Sequence[_Window]) -> list[list[Any]]:
     return [list(column) for column in zip(*windows, strict=True)] or [[], [], [], [], []]
 
 
@@ -146,29 +149,6 @@ def _read_hours(
             sums[index][0] += quantity
             sums[index][1] += events
     return snapshot
-
-
-def _read_raw(
-    cursor: Any,
-    meter: MeterDefinition,
-    windows: Sequence[_RawWindow],
-    snapshot: str,
-    sums: dict[int, list[Decimal | int]],
-) -> None:
-    value, value_parameters = partial_sql(meter) if meter.is_additive else aggregate_sql(meter)
-    where, parameters = counting_sql(meter)
-    index, _, customers, los, his, zones = _columns(windows)
-    cursor.execute(
-        f"SELECT w.i, {value}, count(*) FROM unnest(%b::int[], %b::uuid[],"
-        " %b::timestamptz[], %b::timestamptz[], %b::text[]) AS w(i, customer_id, lo, hi, zone)"
-        " JOIN metering_usageevent e ON e.customer_id = w.customer_id"
-        f" AND {reach_sql(meter)}"
-        f" WHERE {where} AND {COUNTED_AS_OF} GROUP BY w.i",
-        [*value_parameters, index, customers, los, his, zones, *parameters, snapshot, snapshot],
-    )
-    for place, quantity, events in cursor.fetchall():
-        sums[place][0] += quantity
-        sums[place][1] += events
 
 
 def definition_of_reading(reading: UsageReading) -> MeterDefinition:

@@ -123,6 +123,8 @@ DATABASE_OWNER_URL = env.str("DATABASE_OWNER_URL", default=env.str("DATABASE_URL
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Background work ------------------------------------------------------------------------
+# Where companies that moved keep their raw usage: http://user:password@host:8123/database
+CLICKHOUSE_URL = env.str("CLICKHOUSE_URL", default="")
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default=env.str("REDIS_URL", default="memory://"))
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
@@ -142,6 +144,7 @@ CELERY_BEAT_SCHEDULE = {
         "task": "monetization.webhooks.tasks.send_due_webhooks",
         "schedule": 10.0,
     },
+    "follow-usage": {"task": "metering.tasks.follow_usage", "schedule": 5.0},
     "fold-usage": {"task": "metering.tasks.fold_usage", "schedule": 15.0},
     "watch-arrivals": {"task": "alerts.tasks.watch_arrivals", "schedule": 10.0},
     "watch-everybody": {"task": "alerts.tasks.watch_everybody", "schedule": 600.0},

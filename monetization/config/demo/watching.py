@@ -50,7 +50,9 @@ def create_rules(now: datetime) -> None:
 def bill_ahead(now: datetime) -> None:
     """Bill the usage of the contract with most of it ahead of the month's end, at a threshold."""
     running = BillingSchedule.objects.filter(
-        status=BillingSchedule.Status.ACTIVE, invoices__lines__reading__isnull=False
+        status=BillingSchedule.Status.ACTIVE,
+        currency="USD",
+        invoices__lines__reading__isnull=False,
     ).distinct()
     used: dict[UUID, Decimal] = defaultdict(Decimal)
     for bill in accrued_of_schedules(schedule_ids=[row.id for row in running], now=now):

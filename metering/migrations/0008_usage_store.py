@@ -12,7 +12,7 @@ from monetization.tenancy.operations import IsolateTables
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("metering", "0006_every_aggregation"),
+        ("metering", "0007_lean_batches"),
         ("tenancy", "0001_initial"),
     ]
 

@@ -144,7 +144,6 @@ CELERY_BEAT_SCHEDULE = {
         "task": "monetization.webhooks.tasks.send_due_webhooks",
         "schedule": 10.0,
     },
-    "follow-usage": {"task": "metering.tasks.follow_usage", "schedule": 5.0},
     "fold-usage": {"task": "metering.tasks.fold_usage", "schedule": 15.0},
     "watch-arrivals": {"task": "alerts.tasks.watch_arrivals", "schedule": 10.0},
     "watch-everybody": {"task": "alerts.tasks.watch_everybody", "schedule": 600.0},
@@ -160,6 +159,7 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 20.0,
     },
     "push-due": {"task": "integrations.tasks.push_due", "schedule": 20.0},
+    "follow-usage": {"task": "metering.tasks.follow_usage", "schedule": 5.0},
 }
 
 # --- People ---------------------------------------------------------------------------------

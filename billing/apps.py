@@ -126,6 +126,11 @@ def _register_endings() -> None:
         required=("schedule_id", "automatic"),
     )
     register_event_type(
+        "schedule.estimate_changed",
+        "How usage is estimated changed",
+        required=("schedule_id", "item_key", "basis", "quantity"),
+    )
+    register_event_type(
         "schedule.threshold_changed",
         "Threshold of a contract changed",
         required=("schedule_id", "amount"),

@@ -6,6 +6,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from billing.models import BillingSchedule
+from billing.services import estimates
 from billing.services.automatic import advance_automatically, due_automatically
 from billing.services.invoicing import advance_schedule, recalculate_invoices
 from billing.services.reminders import due_reminders, send_reminder
@@ -69,6 +70,20 @@ def bill_thresholds(**_future: object) -> None:
                     bill_threshold(schedule_id=schedule_id, now=timezone.now())
             except Exception:  # one contract must not stop the others
                 logger.exception("the threshold of schedule %s was not billed", schedule_id)
+
+
+@shared_task
+def true_up_estimates(**_future: object) -> None:
+    """Carry differences to billed estimates onto drafts, for every tenant; each once."""
+    for tenant_id in Tenant.objects.values_list("id", flat=True):
+        with tenant_context(tenant_id):
+            due = estimates.due_true_ups()
+        for schedule_id in due:
+            try:
+                with tenant_context(tenant_id):
+                    estimates.true_up_estimates(schedule_id=schedule_id, now=timezone.now())
+            except Exception:  # one contract must not stop the others
+                logger.exception("the estimates of schedule %s were not trued up", schedule_id)
 
 
 @shared_task

@@ -12,10 +12,11 @@ from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from billing.models import BillingPeriod, BillingSchedule, Phase, SeatBalance
+from billing.models import BillingPeriod, BillingSchedule, Phase, SeatBalance, UsageEstimate
 from billing.selectors.drift import drift_of
 from billing.services import schedules as services
 from billing.services.amendments import end_schedule
+from billing.services.estimates import set_estimate
 from billing.services.seats import record_seats
 from billing.services.thresholds import set_threshold
 from monetization.interface.fields import AmountField, DayField, ExactField, InputSerializer
@@ -71,12 +72,28 @@ class BillingPeriodSerializer(serializers.Serializer[Any]):
     invoice = serializers.UUIDField(source="invoice_id", allow_null=True)
 
 
+class UsageEstimateSerializer(InputSerializer):
+    """How a usage line is estimated once its period is over, until the actuals come."""
+
+    item_key = serializers.CharField(max_length=100, help_text="Of the usage line in the terms.")
+    basis = serializers.ChoiceField(
+        choices=[("", "Not estimated"), *UsageEstimate.Basis.choices], allow_blank=True
+    )
+    quantity = ExactField(
+        allow_null=True, default=None, help_text="Of a full period, for the basis `fixed`."
+    )
+    is_always = serializers.BooleanField(
+        default=False, help_text="Also where something was measured by then."
+    )
+
+
 class ScheduleDetailSerializer(ScheduleSerializer):
     """A schedule with the signed terms, its phases and its billing periods."""
 
     terms = serializers.DictField()
     terms_sha256 = serializers.CharField(help_text="Of the terms as signed.")
     phases = SchedulePhaseSerializer(many=True)
+    estimates = UsageEstimateSerializer(many=True)
     periods = BillingPeriodSerializer(many=True)
 
 
@@ -217,6 +234,19 @@ class ScheduleViewSet(mixins.ListModelMixin, ApiViewSet):
         schedule = self.get_object()
         body = self.read(ThresholdSerializer)
         set_threshold(schedule_id=schedule.id, amount=body["amount"], now=timezone.now())
+        return self._answer(schedule)
+
+    @extend_schema(
+        operation_id="schedules_estimate",
+        request=UsageEstimateSerializer,
+        responses={200: ScheduleDetailSerializer},
+    )
+    @action(detail=True, methods=["put"], filter_backends=[])
+    def estimate(self, request: Request, pk: str) -> Response:
+        """Bill an estimate of a usage line, and the difference with the next invoice."""
+        schedule = self.get_object()
+        body = self.read(UsageEstimateSerializer)
+        set_estimate(schedule_id=schedule.id, now=timezone.now(), **body)
         return self._answer(schedule)
 
     @extend_schema(operation_id="schedules_drift", responses={200: DriftSerializer(many=True)})

@@ -19,6 +19,7 @@ from billing.models.documents import (
     Payment,
     PaymentAllocation,
 )
+from billing.models.estimates import UsageEstimate
 from billing.models.invoices import BillingPeriod, Invoice, InvoiceLine, Recalculation
 from billing.models.late import LateUsageDecision
 from billing.models.paper import DocumentFile, DocumentRecipient, MailText
@@ -56,4 +57,5 @@ __all__ = [
     "TaxRate",
     "TaxSetting",
     "UnusedTime",
+    "UsageEstimate",
 ]

@@ -12,7 +12,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Q, Sum
+from django.db.models import Q, QuerySet, Sum
 from django.utils import timezone
 
 from billing.domain.manual_lines import ManualEntry
@@ -59,6 +59,7 @@ class LateLine:
     quantity_billed: Decimal | None
     quantity_now: Decimal | None
     owed: Money  # net; what more it comes to, less what was decided before
+    is_estimated: bool = False  # the invoice billed an estimate
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +94,17 @@ def late_invoices(*, since: date, until: date, now: datetime) -> list[LateInvoic
     ).values_list("reading_id", "invoice_id")
     places = {reading: invoice for reading, invoice in rows if reading is not None}
     stale = {places[reading] for reading in stale_readings(list(places))}
+    stale |= set(
+        estimated_invoices().filter(id__in=set(places.values())).values_list("id", flat=True)
+    )
     invoices = Invoice.objects.filter(id__in=stale).select_related("schedule", "customer")
     return _late(list(invoices.order_by("bill_on", "number")), now)
+
+
+def estimated_invoices() -> QuerySet[Invoice]:
+    """Return the issued invoices that billed an estimate."""
+    lines = InvoiceLine.objects.filter(is_manual=False, explanation__has_key="estimate")
+    return Invoice.objects.filter(status=Invoice.Status.ISSUED, id__in=lines.values("invoice_id"))
 
 
 def _late(invoices: Sequence[Invoice], now: datetime) -> list[LateInvoice]:
@@ -139,6 +149,7 @@ def _line(
         quantity_billed=billed.quantity if billed else None,
         quantity_now=fresh.quantity if fresh else None,
         owed=Money(owed, invoice.currency),
+        is_estimated=billed is not None and "estimate" in billed.explanation,
     )
 
 
@@ -155,12 +166,13 @@ def _decided(invoices: Iterable[Invoice]) -> dict[tuple[UUID, str], Decimal]:
 
 @transaction.atomic
 def route_late_usage(
-    *, invoice_id: UUID, action: str, reason: str, now: datetime
+    *, invoice_id: UUID, action: str, reason: str, now: datetime, estimates_only: bool = False
 ) -> list[LateUsageDecision]:
     """Bill what is late on the contract's next invoice, credit it, or leave it, for good.
 
     A line on the next invoice keeps its service period and the terms it was billed under.
 
+    :param estimates_only: leave lines alone that billed what was measured then.
     :raises NothingLate: if nothing is late, or somebody was faster.
     :raises NoOpenInvoice: if there is no invoice to put it on.
     :raises LateUsageOwed: if a credit would give less than nothing.
@@ -174,6 +186,11 @@ def route_late_usage(
     if not found:
         raise NothingLate(f"nothing of {invoice.number or 'the invoice'} is late any more")
     late = found[0]
+    if estimates_only:
+        lines = [one for one in late.lines if one.is_estimated or not _is_measured(one)]
+        if not any(one.is_estimated for one in lines):
+            raise NothingLate(f"no estimate on {invoice.number} is to be trued up")
+        late = LateInvoice(late.invoice, tuple(lines))
     note: CreditNote | None = None
     targets: dict[str, InvoiceLine] = {}
     if action == Action.CREDIT_NOTE:
@@ -196,6 +213,10 @@ def route_late_usage(
         )
         for line in late.lines
     )
+
+
+def _is_measured(line: LateLine) -> bool:
+    return line.line is not None and line.line.reading_id is not None
 
 
 def _credit(late: LateInvoice, reason: str, now: datetime) -> CreditNote:
@@ -238,7 +259,7 @@ def _bill(late: LateInvoice, now: datetime) -> dict[str, InvoiceLine]:
         line.key: add_manual_line(
             invoice_id=target.id,
             entry=ManualEntry(
-                description=f"{line.description}, late usage of {late.invoice.number}",
+                description=_described(line, late.invoice),
                 amount=line.owed.amount,
                 product_code=line.product_code if line.product_code in codes else "",
                 service=line.service,
@@ -250,9 +271,18 @@ def _bill(late: LateInvoice, now: datetime) -> dict[str, InvoiceLine]:
     }
 
 
+def _described(line: LateLine, invoice: Invoice) -> str:
+    if line.is_estimated:
+        name = line.description.removesuffix(" (estimated)")
+        return f"{name}, actual usage less the estimate on {invoice.number}"
+    return f"{line.description}, late usage of {invoice.number}"
+
+
 def _quantities(line: LateLine) -> str:
     if line.quantity_billed is None or line.quantity_now is None:
         return ""
+    if line.is_estimated:
+        return f"{plain(line.quantity_now)} measured, {plain(line.quantity_billed)} estimated"
     return f"{plain(line.quantity_now)} used, {plain(line.quantity_billed)} billed"
 
 

@@ -15,8 +15,9 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from billing import selectors
-from billing.models import BillingSchedule
+from billing.models import BillingSchedule, UsageEstimate
 from billing.services.automatic import set_automatic
+from billing.services.estimates import EstimateInvalid, set_estimate, usage_items
 from billing.services.invoicing import advance_schedule, recalculate_invoices
 from billing.services.schedules import activate_schedule, change_status, create_schedule
 from billing.services.seats import record_seats
@@ -79,6 +80,9 @@ def _page(
             "schedule": schedule,
             "terms": terms,
             "has_usage": any(item.kind == "usage" for one in terms.phases for item in one.items),
+            "estimates": schedule.estimates.order_by("item_key"),
+            "estimable": usage_items(schedule),
+            "bases": UsageEstimate.Basis.choices,
             "threshold": plain(schedule.threshold_amount) if schedule.threshold_amount else "",
             "phases": _phases(schedule, terms, tenant_today()),
             "as_signed": terms_hash(terms) == schedule.terms_sha256,
@@ -157,6 +161,9 @@ def schedule_action(request: HttpRequest, schedule_id: UUID) -> HttpResponse:
             elif action == "threshold":
                 set_threshold(schedule_id=schedule.id, amount=_threshold(request), now=now)
                 return done(request, "Saved.", to)
+            elif action == "estimate":
+                _set_estimate(request, schedule)
+                return done(request, "Saved. Drafts follow when they are computed again.", to)
             elif action in ("suspend", "resume", "cancel"):
                 change_status(schedule_id=schedule.id, action=action, now=now)
             elif action != "advance":
@@ -173,6 +180,22 @@ def schedule_action(request: HttpRequest, schedule_id: UUID) -> HttpResponse:
         "advance": "Up to date.",
     }[action]
     return done(request, f"{words} {len(opened)} invoices opened." if opened else words, to)
+
+
+def _set_estimate(request: HttpRequest, schedule: BillingSchedule) -> None:
+    written = request.POST.get("estimate_quantity", "").strip()
+    try:
+        quantity = exact_decimal(written) if written else None
+    except NotExact as problem:
+        raise EstimateInvalid(f"quantity: {problem}") from None
+    set_estimate(
+        schedule_id=schedule.id,
+        item_key=request.POST.get("item_key", ""),
+        basis=request.POST.get("basis", ""),
+        quantity=quantity,
+        is_always=request.POST.get("is_always") == "on",
+        now=timezone.now(),
+    )
 
 
 def _threshold(request: HttpRequest) -> Decimal | None:

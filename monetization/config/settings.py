@@ -149,6 +149,7 @@ CELERY_BEAT_SCHEDULE = {
     "watch-everybody": {"task": "alerts.tasks.watch_everybody", "schedule": 600.0},
     "advance-billing": {"task": "billing.tasks.advance_billing", "schedule": 300.0},
     "bill-thresholds": {"task": "billing.tasks.bill_thresholds", "schedule": 120.0},
+    "true-up-estimates": {"task": "billing.tasks.true_up_estimates", "schedule": 300.0},
     "issue-automatically": {"task": "billing.tasks.issue_automatically", "schedule": 900.0},
     "send-reminders": {"task": "billing.tasks.send_reminders", "schedule": 3600.0},
     "expire-quotes": {"task": "quotes.tasks.expire_quotes", "schedule": 3600.0},

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from billing.models import BillingPeriod, Invoice, InvoiceLine
 from billing.services.assertions import check
+from billing.services.calculation.estimating import assume
 from billing.services.calculation.loading import load, measure_usage
 from billing.services.calculation.marks import outdated, set_marks
 from billing.services.calculation.outcomes import InvoiceChange, outcomes_of, sums
@@ -34,6 +35,7 @@ def calculate(invoices: Sequence[Invoice], *, now: datetime) -> list[InvoiceChan
         return []
     works = load(invoices)
     measure_usage(works, now)
+    assume(works, now)
     outcomes = outcomes_of(works)
     write(outcomes, now)
     check(invoices, now=now)
@@ -45,6 +47,7 @@ def preview(invoices: Sequence[Invoice], *, now: datetime) -> list[InvoiceChange
     """Say what ``calculate`` would change, by the same computation. Writes nothing."""
     works = load(invoices)
     measure_usage(works, now, keep=False)
+    assume(works, now)
     return [outcome.change() for outcome in outcomes_of(works) if outcome.changes]
 
 
@@ -69,6 +72,7 @@ def compute(
     """
     works = load(invoices, waiting)
     measure_usage(works, now, keep=False)
+    assume(works, now)
     return [
         ComputedInvoice(
             outcome.work.invoice,

@@ -38,6 +38,8 @@ class Work:
     readings: dict[tuple[str, date], UsageReading] = field(default_factory=dict)
     measured: dict[tuple[str, date], Measured] = field(default_factory=dict)
     claimed: list[ClaimedLine] = field(default_factory=list)
+    assumed: dict[tuple[str, date], dict[str, str]] = field(default_factory=dict)  # estimates
+    is_estimating: bool = False  # a line has a rule, whether it holds now or not
 
 
 def load(invoices: Sequence[Invoice], waiting: Sequence[BillingPeriod] = ()) -> list[Work]:

@@ -105,7 +105,7 @@ def set_marks(works: Sequence[Work], *, now: datetime) -> None:
     ids = [
         work.invoice.id
         for work in works
-        if not looks_back(work.terms) and not looks_at_events(work.terms)
+        if not work.is_estimating and not looks_back(work.terms) and not looks_at_events(work.terms)
     ]
     if not ids:
         return

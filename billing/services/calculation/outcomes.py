@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -182,6 +182,7 @@ def _outcome(
     quantities = {**measured_before(work.terms, earlier), **work.measured}
     priced = price_periods(work.terms, work.charges, quantities, earlier)
     memory.remember(invoice, priced)
+    priced = tuple(_as_estimated(work, line) for line in priced)
     fresh = _taxed(work, priced, manual, rates)
     before = {line.key: _stored(line) for line in existing}
     after = {key: _computed(line) for key, line in fresh.items()}
@@ -202,6 +203,15 @@ def _outcome(
         (subtotal + total(amounts, invoice.currency)).amount,
         (taxes_by_hand + total(taxes, invoice.currency)).amount,
     )
+
+
+def _as_estimated(work: Work, line: PricedLine) -> PricedLine:
+    """Say of a line that its quantity is an estimate, where it is one."""
+    assumed = work.assumed.get((line.item_key, line.service.start))
+    if assumed is None or line.kind != "item":
+        return line
+    explanation = {**line.explanation, "estimate": assumed}
+    return replace(line, label=f"{line.label} (estimated)", explanation=explanation)
 
 
 def _taxed(

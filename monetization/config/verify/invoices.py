@@ -227,7 +227,10 @@ def usage_is_reading(books: Books) -> Found:
         if not line["explanation"].get("is_usage"):
             continue
         count += 1
-        read = line["reading__quantity"] or Decimal(0)
+        estimate = line["explanation"].get("estimate")
+        read = (
+            Decimal(estimate["quantity"]) if estimate else line["reading__quantity"] or Decimal(0)
+        )
         billed = Decimal(line["explanation"]["quantity"])
         if billed != max(read, Decimal(0)) or line["quantity"] != billed:
             found.append(f"{_name(line)}: bills {plain(billed)}, its reading says {plain(read)}")

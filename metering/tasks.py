@@ -1,12 +1,15 @@
 """Background upkeep of the roll-ups."""
 
 import logging
+from datetime import timedelta
 
 from celery import shared_task
 from django.conf import settings
+from django.utils import timezone
 
 from metering import services
 from metering.services.moving import follow
+from metering.stores import partitions
 from monetization.tenancy.context import tenant_context
 from monetization.tenancy.models import Tenant
 
@@ -32,3 +35,9 @@ def fold_usage(**_future: object) -> None:
         while folded:
             with tenant_context(tenant_id):
                 folded = services.fold_usage()
+
+
+@shared_task
+def lay_partitions(**_future: object) -> None:
+    """Lay the partitions of usage events for the next two years, where they are missing."""
+    partitions.lay(until=timezone.now().date() + timedelta(days=731))

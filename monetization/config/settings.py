@@ -145,6 +145,7 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 10.0,
     },
     "fold-usage": {"task": "metering.tasks.fold_usage", "schedule": 15.0},
+    "lay-usage-partitions": {"task": "metering.tasks.lay_partitions", "schedule": 86_400.0},
     "watch-arrivals": {"task": "alerts.tasks.watch_arrivals", "schedule": 10.0},
     "watch-everybody": {"task": "alerts.tasks.watch_everybody", "schedule": 600.0},
     "advance-billing": {"task": "billing.tasks.advance_billing", "schedule": 300.0},

@@ -132,9 +132,7 @@ def span_of_type(event_type: str) -> tuple[datetime, datetime] | None:
 _CLAIM = (
     "INSERT INTO metering_usagekey (tenant_id, key_hash, payload_hash, event_id)"
     " SELECT current_tenant_id(), * FROM unnest(%b::uuid[], %b::bytea[], %b::uuid[])"
-    " WHERE (SELECT set_config('lock_timeout',"
-    "  COALESCE(%b::text, current_setting('lock_timeout')), true)) IS NOT NULL"
-    f" AND (SELECT pg_advisory_xact_lock_shared({USAGE_LOCK})::text) IS NOT NULL"
+    f" WHERE (SELECT pg_advisory_xact_lock_shared({USAGE_LOCK})::text) IS NOT NULL"
     " ON CONFLICT DO NOTHING RETURNING uuid_send(key_hash)"
 )
 
@@ -153,9 +151,11 @@ def claim_identities(
         payload hash is a reservation by a correction.
     """
     with bulk_cursor() as cursor:
+        if lock_wait is not None:  # before: a statement locks its tables before it does anything
+            cursor.execute("SELECT set_config('lock_timeout', %b, true)", [lock_wait], prepare=True)
         cursor.execute(
             _CLAIM,
-            [arrays.uuids(keys), arrays.blobs(payloads), arrays.uuids(ids), lock_wait],
+            [arrays.uuids(keys), arrays.blobs(payloads), arrays.uuids(ids)],
             binary=True,
             prepare=True,
         )

@@ -24,6 +24,11 @@ class QuotesConfig(AppConfig):
             required=("quote_id", "version_id", "by", "evidence_sha256"),
         )
         register_event_type(
+            "quote.chosen",
+            "The customer chose optional items",
+            required=("quote_id", "version_id", "by"),
+        )
+        register_event_type(
             "quote.follows",
             "A contract is amended or renewed",
             required=("quote_id", "version_id", "order_form_id", "kind"),

@@ -1,5 +1,6 @@
 """Read quotes: the terms of a draft, lists, numbers."""
 
+from collections.abc import Collection
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -28,9 +29,10 @@ def terms_of(version: QuoteVersion) -> OrderTerms:
     return terms_from_data(version.terms) if version.terms else terms_of_draft(version)
 
 
-def terms_of_draft(version: QuoteVersion) -> OrderTerms:
+def terms_of_draft(version: QuoteVersion, *, chosen: Collection[str] | None = None) -> OrderTerms:
     """Assemble the terms of what the builder holds.
 
+    :param chosen: keys of the optional items to take in, by default those chosen as it stands.
     :raises PriceError: naming the field.
     """
     phases = version.phases.order_by("position").prefetch_related(
@@ -53,7 +55,8 @@ def terms_of_draft(version: QuoteVersion) -> OrderTerms:
                 kind=phase.kind,
                 months=phase.months,
                 lines=[
-                    _line(line) for line in sorted(phase.lines.all(), key=lambda li: li.position)
+                    _line(line, chosen)
+                    for line in sorted(phase.lines.all(), key=lambda li: li.position)
                 ],
                 minimum_amount=phase.minimum_amount,
                 minimum_frequency=phase.minimum_frequency,
@@ -65,7 +68,8 @@ def terms_of_draft(version: QuoteVersion) -> OrderTerms:
     )
 
 
-def _line(line: QuoteLine) -> DraftLine:
+def _line(line: QuoteLine, chosen: Collection[str] | None) -> DraftLine:
+    is_chosen = line.is_chosen if chosen is None else line.item_key in chosen
     return DraftLine(
         item_key=line.item_key,
         product=ProductFacts(
@@ -86,7 +90,33 @@ def _line(line: QuoteLine) -> DraftLine:
         discount_percent=line.discount_percent,
         price_version_id=str(line.price_version_id) if line.price_version_id else None,
         modifiers=line.modifiers,
+        is_left_out=line.is_optional and not is_chosen,
     )
+
+
+def optional_groups(version: QuoteVersion) -> dict[str, str]:
+    """Return the optional items of a version in their order, each with its alternatives' name."""
+    rows = QuoteLine.objects.filter(phase__version=version, is_optional=True)
+    found: dict[str, str] = {}
+    for key, group in rows.order_by("phase__position", "position").values_list(
+        "item_key", "choice_group"
+    ):
+        found.setdefault(key, group)
+    return found
+
+
+def possible_choices(version: QuoteVersion) -> list[set[str]]:
+    """Return choices the customer may make: each option alone, all together, every alternative."""
+    groups = optional_groups(version)
+    free = {key for key, group in groups.items() if not group}
+    rivals: dict[str, list[str]] = {}
+    for key, group in groups.items():
+        if group:
+            rivals.setdefault(group, []).append(key)
+    firsts = {keys[0] for keys in rivals.values()}
+    most = max((len(keys) for keys in rivals.values()), default=1)
+    picks = [{keys[min(n, len(keys) - 1)] for keys in rivals.values()} for n in range(most)]
+    return [firsts, *({key} | firsts for key in free), *(free | pick for pick in picks), *picks]
 
 
 def latest_versions() -> QuerySet[Any]:
@@ -129,17 +159,23 @@ def margin_of(terms: OrderTerms) -> Decimal | None:
 
 
 def facts_of(version: QuoteVersion, terms: OrderTerms) -> QuoteFacts:
-    """Return what approval rules look at."""
-    totals = totals_of(terms)
+    """Return what approval rules look at: of what the customer may choose, the furthest."""
+    offers = [terms]
+    if optional_groups(version):
+        offers += [terms_of_draft(version, chosen=one) for one in possible_choices(version)]
+    totals = [totals_of(one) for one in offers]
+    discounts = [one.below_list for one in totals if one.below_list is not None]
+    margins = [margin_of(one) for one in offers]
+    known = [margin for margin in margins if margin is not None]
     texts = (version.introduction.strip(), version.special_terms.strip())
     return QuoteFacts(
-        value=totals.priced.total_contract_value,
-        discount=totals.below_list,
-        margin=margin_of(terms),
+        value=max(one.priced.total_contract_value for one in totals),
+        discount=max(discounts, default=None),
+        margin=min(known) if len(known) == len(margins) else None,
         months=months_of(terms),
         payment_days=terms.payment_terms_days,
         products=tuple(
-            sorted({item.product_code for phase in terms.phases for item in phase.items})
+            sorted({i.product_code for one in offers for p in one.phases for i in p.items})
         ),
         custom_text="\n\n".join(text for text in texts if text),
     )

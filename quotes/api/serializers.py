@@ -51,6 +51,15 @@ class QuoteLineSerializer(InputSerializer):
     timing = serializers.ChoiceField(choices=Price.Timing.choices, required=False)
     proration = serializers.ChoiceField(choices=METHODS, required=False)
     discount_percent = ExactField(places=6, at_most=100, required=False)
+    is_optional = serializers.BooleanField(
+        required=False, help_text="The customer chooses it on the signing page."
+    )
+    is_chosen = serializers.BooleanField(
+        required=False, help_text="An optional item that is in the offer as it stands."
+    )
+    choice_group = serializers.CharField(
+        max_length=60, help_text="Items of the same are alternatives: one is chosen.", **_TEXT
+    )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Return the line as the builder's payload spells it."""

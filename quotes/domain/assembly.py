@@ -52,6 +52,7 @@ class DraftLine:
     discount_percent: Decimal = Decimal(0)
     price_version_id: str | None = None
     modifiers: Any = None  # data; monetization.pricing.terms.modifiers
+    is_left_out: bool = False  # optional and not chosen: read like any other, not agreed
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +123,13 @@ def assemble(header: DraftHeader, phases: Sequence[DraftPhase]) -> OrderTerms:
 
 
 def _phase(phase: DraftPhase, key: str, start: date, end: date | None, path: str) -> PhaseTerms:
-    lines = [_line(line, f"{path}.items[{position}]") for position, line in enumerate(phase.lines)]
+    read = [_line(line, f"{path}.items[{position}]") for position, line in enumerate(phase.lines)]
+    agreed = [line for line in phase.lines if not line.is_left_out]
+    lines = [one for one, line in zip(read, phase.lines, strict=True) if not line.is_left_out]
     discounts = [discount for line in lines for discount in line.discounts]
     discounts += [
         DiscountTerms(line.discount_percent, "Discount", (line.item_key,))
-        for line in phase.lines
+        for line in agreed
         if line.discount_percent
     ]
     if phase.discount_percent:

@@ -199,6 +199,7 @@ class QuoteLine(TenantModel):
     # An optional line is offered beside the price; the customer chooses it on the signing page.
     is_optional = models.BooleanField(default=False)
     is_chosen = models.BooleanField(default=False)
+    choice_group = models.CharField(max_length=60, blank=True)  # alternatives: one is chosen
 
     class Meta:
         constraints = [

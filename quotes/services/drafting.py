@@ -98,6 +98,7 @@ def save_draft(*, version_id: UUID, payload: dict[str, Any]) -> QuoteVersion:
         version.phases.all().delete()
         for position, row in enumerate(payload["phases"]):
             _save_phase(version, position, row)
+        _settle_choices(version)
     keep_value(version)
     return version
 
@@ -168,7 +169,34 @@ def _save_line(
         timing=str(row.get("timing") or (price.timing if price else "in_advance")),
         proration=str(row.get("proration") or (price.proration if price else "daily")),
         discount_percent=percent or 0,
+        is_optional=bool(row.get("is_optional")) or bool(row.get("choice_group")),
+        is_chosen=bool(row.get("is_chosen")),
+        choice_group=" ".join(str(row.get("choice_group") or "").split())[:60],
     )
+
+
+def _settle_choices(version: QuoteVersion) -> None:
+    """Choose an item in all phases alike, and one of each group of alternatives.
+
+    :raises PriceError: naming the second alternative that was chosen.
+    """
+    lines = QuoteLine.objects.filter(phase__version=version, is_optional=True)
+    rows = list(lines.select_related("phase").order_by("phase__position", "position"))
+    chosen = {row.item_key for row in rows if row.is_chosen}
+    taken: dict[str, str] = {}
+    for row in rows:
+        if not row.choice_group or row.item_key not in chosen:
+            continue
+        other = taken.setdefault(row.choice_group, row.item_key)
+        if other != row.item_key:
+            path = f"phases[{row.phase.position - 1}].lines[{row.position - 1}]"
+            raise PriceError(
+                f"{path}.choice_group: {other} is chosen already; one alternative is in the offer"
+            )
+    for row in rows:
+        if row.choice_group:
+            chosen.add(taken.setdefault(row.choice_group, row.item_key))
+    lines.filter(item_key__in=chosen).update(is_chosen=True)
 
 
 def _modifiers(row: dict[str, Any], listed: PriceVersion | None, path: str) -> dict[str, Any]:

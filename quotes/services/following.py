@@ -93,7 +93,8 @@ def draft_amendment(
     )
     version.counted_from = terms.phases[first].start_on
     version.save()
-    _copy_phases(form.version, version, skip=first, begun=version.counted_from < day)
+    begun = version.counted_from < day
+    _copy_phases(form.version, version, skip=first, begun=begun, signed=True)
     keep_value(version)
     return quote
 
@@ -130,7 +131,7 @@ def draft_renewal(*, order_form_id: UUID, now: datetime) -> Quote:
         form, Quote.Kind.RENEWAL, terms.end_on, now, f"{terms.title}, renewal"[:200]
     )
     last = form.version.phases.order_by("-position").first()
-    _copy_phases(form.version, version, skip=last.position - 1, begun=True)
+    _copy_phases(form.version, version, skip=last.position - 1, begun=True, signed=True)
     phase = version.phases.get()
     phase.months, phase.kind, phase.name = version.renewal_months, "standard", "Renewed term"
     phase.save()
@@ -187,16 +188,27 @@ def _follow(
 
 
 def _copy_phases(
-    source: QuoteVersion, target: QuoteVersion, *, skip: int = 0, begun: bool = False
+    source: QuoteVersion,
+    target: QuoteVersion,
+    *,
+    skip: int = 0,
+    begun: bool = False,
+    signed: bool = False,
 ) -> None:
     """Copy phases with their lines.
 
     :param begun: the first one copied has begun: what is billed once was billed.
+    :param signed: what was optional is agreed if it was chosen, and gone if not.
     """
     for number, phase in enumerate(source.phases.order_by("position")[skip:]):
         lines: list[Any] = list(phase.lines.order_by("position"))
         if begun and number == 0:
             lines = [line for line in lines if line.frequency != "one_time"]
+        if signed:
+            lines = [line for line in lines if line.is_chosen or not line.is_optional]
+        agreed: dict[str, Any] = {}
+        if signed:
+            agreed = {"is_optional": False, "is_chosen": False, "choice_group": ""}
         copied: QuotePhase = copy_row(phase, version=target, position=number + 1)
         for line in lines:
-            copy_row(line, phase=copied)
+            copy_row(line, phase=copied, **agreed)

@@ -37,14 +37,7 @@ def send_version(*, version_id: UUID, now: datetime, signature_method: str = OWN
     method = _available_method(signature_method, version)
     terms = _complete_terms(version, now)
     refuse_unapproved(version, terms, now)
-    priced = estimate(terms)
-    digest = terms_hash(terms)
-    context = {"version": version, "quote": version.quote, "terms": terms, "priced": priced}
-    paper = letterhead(version.quote.legal_entity_id)
-    printed = {**context, "paper": paper, "terms_sha256": digest}
-    pdf = render_pdf("documents/order_form.html", printed)
-    document = store_document(filename=f"{version.quote.number}-v{version.number}.pdf", content=pdf)
-    freeze(version, terms, document)
+    make_document(version, terms)
     version.status = lifecycle.next_state(version.status, "send")
     version.sent_at, version.signature_method = now, method.key
     version.save()
@@ -52,6 +45,21 @@ def send_version(*, version_id: UUID, now: datetime, signature_method: str = OWN
     address = "" if method.invites_signer else invite(version, first, now)
     announce(version.quote, version, "quote.sent", now)
     return address
+
+
+def make_document(version: QuoteVersion, terms: OrderTerms) -> None:
+    """Store the document of a version and freeze its terms; the version is not saved yet."""
+    printed = {
+        "version": version,
+        "quote": version.quote,
+        "terms": terms,
+        "priced": estimate(terms),
+        "paper": letterhead(version.quote.legal_entity_id),
+        "terms_sha256": terms_hash(terms),
+    }
+    pdf = render_pdf("documents/order_form.html", printed)
+    document = store_document(filename=f"{version.quote.number}-v{version.number}.pdf", content=pdf)
+    freeze(version, terms, document)
 
 
 def _available_method(key: str, version: QuoteVersion) -> SignatureMethod:

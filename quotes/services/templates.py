@@ -32,6 +32,9 @@ _LINE = (
     "frequency",
     "timing",
     "proration",
+    "is_optional",
+    "is_chosen",
+    "choice_group",
 )
 
 

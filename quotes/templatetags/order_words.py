@@ -23,6 +23,7 @@ _EVENTS = {
     "quote.viewed": "Opened by the signer",
     "quote.follows": "Follows a signed contract",
     "quote.signed": "Signed by one of the signers",
+    "quote.chosen": "Customer chose optional items",
     "quote.reassigned": "Somebody else signs",
     "quote.asked": "The customer asked",
     "quote.answered": "Written to the customer",

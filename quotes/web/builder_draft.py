@@ -201,6 +201,9 @@ def _line_payload(line: LineBlock) -> dict[str, Any]:
         "frequency": clean["frequency"],
         "timing": "in_arrears" if usage else clean["timing"],
         "discount_percent": clean.get("discount_percent"),
+        "is_optional": bool(clean.get("choice")),
+        "is_chosen": clean.get("choice") == "chosen",
+        "choice_group": clean.get("choice_group") or "",
     }
     return row
 
@@ -293,8 +296,16 @@ def _line_state(line: QuoteLine) -> LineState:
         "frequency": line.frequency,
         "timing": line.timing,
         "discount_percent": _number(line.discount_percent or None),
+        "choice": _choice(line),
+        "choice_group": line.choice_group,
     }
     return state
+
+
+def _choice(line: QuoteLine) -> str:
+    if not line.is_optional:
+        return ""
+    return "chosen" if line.is_chosen else "offered"
 
 
 def model_state(model: Any, modifiers: Any = None) -> LineState:

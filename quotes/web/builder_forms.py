@@ -193,6 +193,13 @@ def spec_field(spec: Spec) -> forms.Field:
             return ExactField(whole=15, **common)
 
 
+CHOICES = (
+    ("", "Part of the offer"),
+    ("offered", "Optional, not chosen"),
+    ("chosen", "Optional, chosen"),
+)
+
+
 class LineForm(forms.Form):
     """A product at an agreed price; it has the fields its kind and charge model need."""
 
@@ -210,6 +217,10 @@ class LineForm(forms.Form):
     frequency = _select(Price.Frequency.choices, label="Billed")
     timing = _select(Price.Timing.choices, label="When")
     discount_percent = ExactField(places=6, at_most=100, required=False, label="Discount %")
+    choice = _select(CHOICES, required=False, label="In the offer")
+    choice_group = forms.CharField(
+        max_length=60, required=False, label="Alternatives called", widget=text_input()
+    )
 
     def __init__(self, *args: Any, kind: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -41,6 +41,7 @@ _LINE = frozenset(
     {
         *("product", "price_version", "item_key", "meter_key", "proration", "description"),
         *("model", "raw", "shown", "quantity", "expected_quantity", "frequency", "timing"),
+        *("choice", "choice_group"),
         *("discount_percent", *charging.LINE_NAMES),
     }
 )

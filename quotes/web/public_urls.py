@@ -8,6 +8,7 @@ app_name = "signing"
 urlpatterns = [
     path("renewal/<str:token>", renewals.customers_page, name="renewal"),
     path("<str:token>", signing.page, name="page"),
+    path("<str:token>/choose", signing_more.choose, name="choose"),
     path("<str:token>/decline", signing.decline, name="decline"),
     path("<str:token>/ask", signing_more.ask, name="ask"),
     path("<str:token>/reassign", signing_more.reassign, name="reassign"),

@@ -27,6 +27,7 @@ from monetization.users.models import Membership
 from quotes import selectors, services
 from quotes.models import OrderForm, QuoteVersion, Signer, SigningLink
 from quotes.ports import signature_method
+from quotes.services.options import may_choose, options_of
 from quotes.web.forms import DeclineForm, QuestionForm, ReassignForm, SignForm
 
 CODE_HOLDS = 3600  # seconds
@@ -217,12 +218,24 @@ def show_page(
         "question": QuestionForm(),
         "reassign": ReassignForm(),
         "comments": selectors.shared_comments(link.version.quote_id),
+        "options": _choices(link),
         **extra,
     }
     method = signature_method(link.version.signature_method)
     if method is not None and method.page_name:
         context |= {"method": method, "signs_at": reverse(method.page_name, args=[token])}
     return render(request, "quotes/sign/page.html", context, status=status)
+
+
+def _choices(link: SigningLink) -> list[dict[str, Any]]:
+    """Return what may be chosen, alternatives together, each other option by itself."""
+    if not may_choose(link):
+        return []
+    found: dict[str, dict[str, Any]] = {}
+    for option in options_of(link.version):
+        group = found.setdefault(option.group, {"name": option.group, "options": []})
+        group["options"].append(option)
+    return list(found.values())
 
 
 def _shown(link: SigningLink) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from quotes import services
 from quotes.models import SigningLink
 from quotes.services.comments import ask_question
 from quotes.services.email_codes import is_code_right, send_code
+from quotes.services.options import OptionsNotOpen, choose_options
 from quotes.web.forms import QuestionForm, ReassignForm
 from quotes.web.signing import (
     CODE_HOLDS,
@@ -21,6 +22,19 @@ from quotes.web.signing import (
     show_page,
     signer_page,
 )
+
+
+@signer_page
+@require_POST
+def choose(request: HttpRequest, token: str, link: SigningLink) -> HttpResponse:
+    """Put what the customer chose into the order form, at the same address."""
+    chosen = set(request.POST.getlist("option"))
+    chosen |= {str(key) for name, key in request.POST.items() if name.startswith("alternative-")}
+    try:
+        choose_options(token=token, chosen=chosen, now=timezone.now())
+    except OptionsNotOpen as refusal:
+        return show_page(request, token, link, status=409, not_chosen=str(refusal))
+    return redirect(reverse("signing:page", args=[token]))
 
 
 @signer_page

@@ -23,7 +23,7 @@ from monetization.interface.viewsets import (
 )
 from quotes import services
 from quotes.api import details
-from quotes.api.agreeing import AgreeingActions
+from quotes.api.expectation import ExpectationActions
 from quotes.api.serializers import (
     OrderFormDetailSerializer,
     QuoteCopySerializer,
@@ -56,7 +56,7 @@ class QuoteFilters(django_filters.FilterSet):
     )
 
 
-class QuoteViewSet(mixins.ListModelMixin, AgreeingActions):
+class QuoteViewSet(mixins.ListModelMixin, ExpectationActions):
     """Quotes and their versions. Signing is a public page, not part of the API."""
 
     model = Quote

@@ -98,6 +98,12 @@ def _register_events() -> None:
         "Credit note issued",
         required=("credit_note_id", "invoice_id", "number"),
     )
+    moves = (("split", "Draft split"), ("merged", "Drafts merged"))
+    undone = (("split_undone", "Split taken back"), ("merge_undone", "Merge taken back"))
+    for name, description in (*moves, *undone):
+        register_event_type(
+            f"invoice.{name}", description, required=("invoice_id", "change_id", "lines")
+        )
     register_event_type("tax.changed", "Tax rates changed", required=("legal_entity_id", "what"))
     register_event_type(
         "payment.recorded", "Payment recorded", required=("payment_id", "customer_id")

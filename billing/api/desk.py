@@ -144,6 +144,20 @@ class CustomerBillingView(DeskView):
         return Response(shapes.CustomerBillingSerializer(row).data)
 
 
+class AgingView(DeskView):
+    """What is owed, by how late it is."""
+
+    serializer_class = shapes.AgingSerializer
+
+    @extend_schema(
+        operation_id="receivables_aging", responses={200: shapes.AgingSerializer(many=True)}
+    )
+    def get(self, request: Request) -> Response:
+        """List the open receivables of every currency as of today."""
+        rows = selectors.aging(today=tenant_today())
+        return Response({"results": shapes.AgingSerializer(rows, many=True).data})
+
+
 class StatementView(DeskView):
     """A customer's account."""
 

@@ -18,7 +18,7 @@ from monetization.interface.fields import (
     ReferenceField,
 )
 from monetization.kernel.period import Period
-from monetization.tenancy.models import tenant_today
+from monetization.tenancy.models import LegalEntity, tenant_today
 
 
 class ManualLineSerializer(InputSerializer):
@@ -108,6 +108,38 @@ class FailureSerializer(serializers.Serializer[Any]):
     waive_reason = serializers.CharField()
 
 
+class SplitSerializer(InputSerializer):
+    """Lines that go on a draft of their own."""
+
+    lines = serializers.ListField(child=serializers.UUIDField(), allow_empty=False, max_length=1000)
+    purchase_order = serializers.CharField(
+        max_length=60, required=False, allow_blank=True, help_text="The same one by default."
+    )
+    legal_entity = ReferenceField(
+        LegalEntity, required=False, help_text="Who invoices it; decides number and tax."
+    )
+
+
+class MergeSerializer(InputSerializer):
+    """Drafts that are put onto this one, and let go."""
+
+    invoices = serializers.ListField(
+        child=ReferenceField(Invoice), allow_empty=False, max_length=50
+    )
+
+
+class DraftChangeSerializer(serializers.Serializer[Any]):
+    """A split or a merge, and whether it was taken back."""
+
+    id = serializers.UUIDField()
+    kind = serializers.CharField(help_text="split or merge")
+    origin = serializers.UUIDField(source="origin_id", allow_null=True)
+    target = serializers.UUIDField(source="target_id", allow_null=True)
+    actor = serializers.CharField()
+    at = serializers.DateTimeField()
+    undone_at = serializers.DateTimeField(allow_null=True)
+
+
 class WaiveSerializer(InputSerializer):
     reason = serializers.CharField(max_length=300)
     rule = serializers.ChoiceField(
@@ -191,6 +223,17 @@ class ApplySerializer(InputSerializer):
         max_length=1000,
         help_text="Every invoice that would change by default.",
     )
+
+
+class AgingSerializer(serializers.Serializer[Any]):
+    """Open receivables of one currency by how late they are."""
+
+    currency = serializers.CharField()
+    current = AmountField(help_text="Not due yet.")
+    to_30 = AmountField(help_text="1 to 30 days late.")
+    to_60 = AmountField(help_text="31 to 60 days late.")
+    over_60 = AmountField()
+    total = AmountField()
 
 
 class StatementQuerySerializer(InputSerializer):

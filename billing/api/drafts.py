@@ -14,7 +14,7 @@ from rest_framework.response import Response
 from billing.api import desk_serializers as shapes
 from billing.api.serializers import InvoiceDetailSerializer, InvoiceLineSerializer, ReasonSerializer
 from billing.models import AssertionFailure, InvoiceComment, InvoiceLine
-from billing.services import drafts
+from billing.services import drafts, splitting
 from billing.services.assertions import waive_assertions
 from billing.services.bad_debt import reinstate_invoice, write_off_invoice
 from billing.services.comments import add_comment, correct_comment
@@ -195,6 +195,74 @@ class DraftActions:
         draft = void_and_reissue(invoice_id=invoice.id, **body, now=timezone.now())
         answer: Response = self._answer(draft)
         answer.status_code = status.HTTP_201_CREATED
+        return answer
+
+    @extend_schema(
+        operation_id="invoices_split",
+        request=shapes.SplitSerializer,
+        responses={201: InvoiceDetailSerializer},
+    )
+    @action(detail=True, methods=["post"], filter_backends=[])
+    def split(self, request: Request, pk: str) -> Response:
+        """Put some lines of a draft on a draft of their own, with another order or entity."""
+        invoice = self.get_object()
+        body = self.read(shapes.SplitSerializer)
+        draft = splitting.split_draft(
+            invoice_id=invoice.id,
+            line_ids=body["lines"],
+            purchase_order=body.get("purchase_order"),
+            legal_entity_id=body.get("legal_entity"),
+            now=timezone.now(),
+        )
+        answer: Response = self._answer(draft)
+        answer.status_code = status.HTTP_201_CREATED
+        return answer
+
+    @extend_schema(
+        operation_id="invoices_merge",
+        request=shapes.MergeSerializer,
+        responses={200: InvoiceDetailSerializer},
+    )
+    @action(detail=True, methods=["post"], filter_backends=[])
+    def merge(self, request: Request, pk: str) -> Response:
+        """Put everything on other drafts onto this one; they are gone then."""
+        invoice = self.get_object()
+        body = self.read(shapes.MergeSerializer)
+        draft = splitting.merge_drafts(
+            into_id=invoice.id, invoice_ids=body["invoices"], now=timezone.now()
+        )
+        answer: Response = self._answer(draft)
+        return answer
+
+    @extend_schema(
+        operation_id="invoices_changes_list",
+        responses={200: shapes.DraftChangeSerializer(many=True)},
+    )
+    @action(detail=True, filter_backends=[])
+    def changes(self, request: Request, pk: str) -> Response:
+        """List the splits and merges of an open draft that can be taken back."""
+        rows = splitting.changes_of(self.get_object())
+        return Response({"results": shapes.DraftChangeSerializer(rows, many=True).data})
+
+    @extend_schema(
+        operation_id="invoices_changes_undo",
+        request=None,
+        responses={200: InvoiceDetailSerializer},
+    )
+    @action(
+        detail=True,
+        methods=["post"],
+        url_path="changes/(?P<change>[0-9a-fA-F-]{36})/undo",
+        filter_backends=[],
+    )
+    def undo(self, request: Request, pk: str, change: str) -> Response:
+        """Take a split or a merge back; answers with the draft that has the lines again."""
+        invoice = self.get_object()
+        known = {str(each.id): each.id for each in splitting.changes_of(invoice)}
+        if change.lower() not in known:
+            raise Http404
+        draft = splitting.undo_change(change_id=known[change.lower()], now=timezone.now())
+        answer: Response = self._answer(draft)
         return answer
 
     @extend_schema(

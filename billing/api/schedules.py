@@ -16,6 +16,7 @@ from billing.models import BillingPeriod, BillingSchedule, Phase, SeatBalance, U
 from billing.selectors.drift import drift_of
 from billing.services import schedules as services
 from billing.services.amendments import end_schedule
+from billing.services.automatic import set_automatic
 from billing.services.estimates import set_estimate
 from billing.services.seats import record_seats
 from billing.services.thresholds import set_threshold
@@ -49,6 +50,8 @@ class ScheduleSerializer(serializers.Serializer[Any]):
     )
     activated_at = serializers.DateTimeField(allow_null=True)
     created_at = serializers.DateTimeField()
+    auto_issue = serializers.BooleanField(help_text="Drafts are issued by themselves.")
+    auto_send = serializers.BooleanField(help_text="Invoices are sent by themselves.")
 
 
 class SchedulePhaseSerializer(serializers.Serializer[Any]):
@@ -105,6 +108,13 @@ class ThresholdSerializer(InputSerializer):
     amount = ExactField(
         allow_null=True, help_text="Net, in the contract's currency; null takes it off."
     )
+
+
+class AutomaticSerializer(InputSerializer):
+    """What goes out by itself when nothing speaks against it."""
+
+    issue = serializers.BooleanField(help_text="Drafts that pass every test are issued.")
+    send = serializers.BooleanField(help_text="Issued invoices are mailed.")
 
 
 class DriftSerializer(serializers.Serializer[Any]):
@@ -221,6 +231,19 @@ class ScheduleViewSet(mixins.ListModelMixin, ApiViewSet):
         """End the contract before its term: nothing is billed from that day on."""
         schedule = self.get_object()
         end_schedule(schedule_id=schedule.id, now=timezone.now(), **self.read(EndSerializer))
+        return self._answer(schedule)
+
+    @extend_schema(
+        operation_id="schedules_automatic",
+        request=AutomaticSerializer,
+        responses={200: ScheduleDetailSerializer},
+    )
+    @action(detail=True, methods=["put"], filter_backends=[])
+    def automatic(self, request: Request, pk: str) -> Response:
+        """Say whether drafts are issued, and issued invoices sent, by themselves."""
+        schedule = self.get_object()
+        body = self.read(AutomaticSerializer)
+        set_automatic(schedule_id=schedule.id, now=timezone.now(), **body)
         return self._answer(schedule)
 
     @extend_schema(

@@ -36,6 +36,7 @@ urlpatterns = [
         name="invoice-review-apply",
     ),
     path("tax-settings/<str:pk>", tax.TaxSettingView.as_view(), name="tax-setting"),
+    path("receivables/aging", desk.AgingView.as_view(), name="receivables-aging"),
     path("reminder-plan", desk.ReminderPlanView.as_view(), name="reminder-plan"),
     path("customers/<str:pk>/billing", desk.CustomerBillingView.as_view(), name="customer-billing"),
     path(

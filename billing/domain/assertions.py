@@ -11,6 +11,7 @@ from monetization.kernel.money import Money
 
 DETAIL_LENGTH = 500
 SECOND_PERSON = "second_person"  # kind of the rule that issuing asks too
+ELECTRONIC = "electronic_complete"  # kind of the rule that reads the electronic form
 SECOND_PERSON_CREDITS = "second_person_credits"  # asked when a credit note is issued
 RHYTHM_DAYS = 45  # a line that serves longer is not billed every month
 
@@ -50,6 +51,7 @@ class InvoiceFacts:
     customer_tax_percent: Decimal = Decimal(0)
     customer_country: str = ""
     is_approved: bool = False  # by a person, as it is now
+    electronic_missing: Sequence[str] = ()  # of the electronic form its entity sends
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +211,12 @@ def _no_purchase_order(facts: InvoiceFacts, set_: Mapping[str, Any]) -> str:
     return ""
 
 
+def _incomplete(facts: InvoiceFacts, set_: Mapping[str, Any]) -> str:
+    if not facts.electronic_missing:
+        return ""
+    return f"The electronic invoice lacks {', '.join(facts.electronic_missing)}"
+
+
 def _money(amount: Decimal, facts: InvoiceFacts) -> str:
     return f"{Money(amount, facts.currency).amount:,} {facts.currency}"
 
@@ -274,6 +282,11 @@ KINDS: dict[str, Kind] = {
         "A purchase order where one is required",
         "For customers whose billing settings ask for one.",
         _no_purchase_order,
+    ),
+    ELECTRONIC: Kind(
+        "The electronic invoice is complete",
+        "Where the legal entity sends one: what its form must say is known before it is issued.",
+        _incomplete,
     ),
     "nothing_flagged": Kind(
         "Nothing is flagged",

@@ -25,6 +25,7 @@ from billing.models.late import LateUsageDecision
 from billing.models.paper import DocumentFile, DocumentRecipient, MailText
 from billing.models.schedules import BillingSchedule, Phase, UnusedTime
 from billing.models.seats import SeatBalance
+from billing.models.splits import DraftChange
 from billing.models.tax import TaxRate, TaxSetting
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "DocumentFile",
     "DocumentRecipient",
     "DocumentSequence",
+    "DraftChange",
     "Invoice",
     "InvoiceApproval",
     "InvoiceComment",

@@ -20,6 +20,7 @@ _FROZEN = (
     "number",
     "currency",
     "bill_on",
+    "part",
     "period_start",
     "period_end",
     "subtotal_amount",
@@ -109,6 +110,7 @@ class Invoice(TenantModel):
     number = models.CharField(max_length=40, blank=True)  # at issue; gapless per entity and series
     currency = models.CharField(max_length=3)  # ISO 4217; every amount below is in it
     bill_on = models.DateField()  # when the contract says it is billed
+    part = models.PositiveSmallIntegerField(default=0, db_default=0)  # of a split; 0 is the rest
     period_start = models.DateField()  # earliest service day on it
     period_end = models.DateField()  # exclusive
     subtotal_amount = models.DecimalField(max_digits=19, decimal_places=4, default=0)
@@ -163,7 +165,7 @@ class Invoice(TenantModel):
                 name="invoice_number_once_per_entity",
             ),
             models.UniqueConstraint(
-                fields=["tenant", "schedule", "bill_on"],
+                fields=["tenant", "schedule", "bill_on", "part"],
                 condition=Q(schedule__isnull=False, threshold_number__isnull=True)
                 & ~Q(status="void"),
                 name="invoice_once_per_schedule_and_date",

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
@@ -9,8 +10,18 @@ from uuid import UUID
 from django.db import transaction
 
 from billing import selectors
-from billing.domain.assertions import KINDS, Finding, Rule, default_rules, evaluate, read_parameters
+from billing.domain.assertions import (
+    ELECTRONIC,
+    KINDS,
+    Finding,
+    Rule,
+    default_rules,
+    evaluate,
+    read_parameters,
+)
 from billing.models import AssertionFailure, AssertionRule, Invoice
+from billing.services.electronic import missing_of
+from monetization.documents.models import DocumentTemplate
 from monetization.events.services import append_event
 from monetization.kernel.errors import Refusal
 from monetization.kernel.ids import uuid7
@@ -110,12 +121,26 @@ def check(invoices: Sequence[Invoice], *, now: datetime) -> None:
     rules = enabled_rules()
     drafts = [row for row in invoices if row.status == Invoice.Status.DRAFT]
     tested = selectors.to_be_tested(drafts)
-    found = {row.id: evaluate(rules, tested[row.id].facts) for row in drafts}
+    facts = {row.id: tested[row.id].facts for row in drafts}
+    if any(rule.kind == ELECTRONIC for rule in rules):
+        for row_id, missing in _electronic_missing(drafts).items():
+            facts[row_id] = replace(facts[row_id], electronic_missing=missing)
+    found = {row.id: evaluate(rules, facts[row.id]) for row in drafts}
     stored: dict[UUID, dict[str, AssertionFailure]] = defaultdict(dict)
     for failure in AssertionFailure.objects.filter(invoice__in=[row.id for row in invoices]):
         stored[failure.invoice_id][failure.kind] = failure
     _write(invoices, found, stored, now)
     _keep_comparisons({row.id: tested[row.id].unexplained for row in drafts})
+
+
+def _electronic_missing(drafts: Sequence[Invoice]) -> dict[UUID, list[str]]:
+    """Say what drafts lack for their electronic form, where their legal entity sends one."""
+    sends = set(
+        DocumentTemplate.objects.exclude(
+            electronic_format=DocumentTemplate.Electronic.NONE
+        ).values_list("legal_entity_id", flat=True)
+    )
+    return {row.id: missing_of(row) for row in drafts if row.legal_entity_id in sends}
 
 
 _KEEP_COMPARISONS = """

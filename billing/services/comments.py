@@ -1,16 +1,21 @@
 """Remarks on invoices, for colleagues. They stay; a correction is a new one in their place."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from django.conf import settings
 from django.db import transaction
 
 from billing.models import Invoice, InvoiceComment
 from monetization.kernel.errors import Refusal
+from monetization.mail.services import queue_mail
 from monetization.tenancy.context import current_actor
+from monetization.users.services import members_who_may
 
 LONGEST = 4000
+_MENTION = re.compile(r"(?<![\w@])@([\w.+-]+(?:@[\w.-]+)?)")
 
 
 class CommentEmpty(Refusal):
@@ -31,12 +36,12 @@ def add_comment(*, invoice_id: UUID, text: str, now: datetime) -> InvoiceComment
 
     :raises CommentEmpty: without text.
     """
-    return InvoiceComment.objects.create(
-        invoice=Invoice.objects.get(id=invoice_id),
-        author=current_actor(),
-        text=_text(text),
-        at=now,
+    invoice = Invoice.objects.select_related("customer").get(id=invoice_id)
+    comment: InvoiceComment = InvoiceComment.objects.create(
+        invoice=invoice, author=current_actor(), text=_text(text), at=now
     )
+    _tell_mentioned(invoice, comment, set(), now)
+    return comment
 
 
 @transaction.atomic
@@ -57,9 +62,42 @@ def correct_comment(
         raise CommentReplaced("this comment was corrected meanwhile; correct the newer one")
     if old.text == _text(text):
         return old
-    return InvoiceComment.objects.create(
+    comment: InvoiceComment = InvoiceComment.objects.create(
         invoice=old.invoice, author=old.author, text=_text(text), at=now, replaces=old
     )
+    _tell_mentioned(old.invoice, comment, mentioned_in(old.text), now)
+    return comment
+
+
+def mentioned_in(text: str) -> set[str]:
+    """Return the members a remark names: ``@`` and their address, or what is before its ``@``.
+
+    A short name that fits two members names both; nobody else who reads an address is told.
+    """
+    wanted = {name.lower().rstrip(".,;:!?") for name in _MENTION.findall(text)}
+    if not wanted:
+        return set()
+    found = members_who_may("invoices:read")
+    return {each for each in found if {each.lower(), each.lower().partition("@")[0]} & wanted}
+
+
+def _tell_mentioned(
+    invoice: Invoice, comment: InvoiceComment, before: set[str], now: datetime
+) -> None:
+    """Mail those a remark names, once each; who was named before its correction knows already."""
+    what = invoice.number or f"the draft of {invoice.bill_on:%d %b %Y}"
+    for address in sorted(mentioned_in(comment.text) - before - {comment.author}):
+        queue_mail(
+            dedupe_key=f"invoice-comment/{comment.id}/{address}",
+            to=address,
+            subject=f"{comment.author} mentions you on {what} for {invoice.customer.name}",
+            text=(
+                f"{comment.author} writes about {what} for {invoice.customer.name}:\n\n"
+                f"{comment.text}\n\n{settings.PUBLIC_BASE_URL}/billing/invoices/{invoice.id}/#comments\n"
+            ),
+            subject_ref=f"invoice/{invoice.id}",
+            now=now,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -180,7 +180,7 @@ def create_one_off(
         line.position = FIRST_POSITION + number
         lines.append(line)
     InvoiceLine.objects.bulk_create(lines)
-    _total(invoice, now)
+    total_draft(invoice, now)
     return invoice
 
 
@@ -231,9 +231,15 @@ def _as_written(line: InvoiceLine) -> Decimal:
 
 def copy_manual_lines(old: Invoice, new: Invoice, now: datetime) -> None:
     """Write the manual lines of one invoice on another."""
-    InvoiceLine.objects.bulk_create(
-        _copied(line, new, now) for line in old.lines.filter(is_manual=True).order_by("position")
-    )
+    copy_lines(list(old.lines.filter(is_manual=True).order_by("position")), new, now)
+
+
+def copy_lines(lines: Sequence[InvoiceLine], new: Invoice, now: datetime) -> None:
+    """Write manual lines on another invoice, as they were written, taxed as it is."""
+    copies = [_copied(line, new, now) for line in lines]
+    for copy, line in zip(copies, lines, strict=True):
+        copy.edited_by, copy.edited_at = line.edited_by, line.edited_at
+    InvoiceLine.objects.bulk_create(copies)
 
 
 def _copied(line: InvoiceLine, invoice: Invoice, now: datetime) -> InvoiceLine:
@@ -248,7 +254,7 @@ def _build(invoice: Invoice, entry: ManualEntry, now: datetime) -> InvoiceLine:
         raise EntryInvalid(f"product_code: there is no product {entry.product_code!r}")
     service = entry.service or Period(invoice.period_start, invoice.period_end)
     rate = Rates.load().of(invoice, entry.product_code)
-    # A category's tax is shared out once all lines are known, see ``_total``.
+    # A category's tax is shared out once all lines are known, see ``total_draft``.
     taxed = tax_lines(
         [("", priced.amount, rate.percent)],
         currency=invoice.currency,
@@ -282,7 +288,7 @@ def _build(invoice: Invoice, entry: ManualEntry, now: datetime) -> InvoiceLine:
 
 def _after(invoice: Invoice, line: InvoiceLine, fact: str, now: datetime) -> None:
     """Bring the totals and the assertions up to date, and put the edit on the stream."""
-    _total(invoice, now)
+    total_draft(invoice, now)
     data = {
         "invoice_id": str(invoice.id),
         "line": line.key,
@@ -292,7 +298,8 @@ def _after(invoice: Invoice, line: InvoiceLine, fact: str, now: datetime) -> Non
     append_event(type=fact, subject=f"invoice/{invoice.id}", data=data, occurred_at=now)
 
 
-def _total(invoice: Invoice, now: datetime) -> None:
+def total_draft(invoice: Invoice, now: datetime) -> None:
+    """Add an open invoice up from its lines, and test it again."""
     lines = list(invoice.lines.order_by("position", "key"))
     if invoice.tax_method == "per_category":
         InvoiceLine.objects.bulk_update(share_tax(invoice, lines), ["tax_amount"])

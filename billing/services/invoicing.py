@@ -111,6 +111,7 @@ def _open_invoice(
         schedule=schedule,
         bill_on=bill_on,
         threshold_number=None,
+        part=0,
         defaults={
             "customer": customer,
             "legal_entity_id": schedule.legal_entity_id,

@@ -48,6 +48,7 @@ def void_and_reissue(*, invoice_id: UUID, reason: str, now: datetime) -> Invoice
         status=Invoice.Status.DRAFT,
         currency=old.currency,
         bill_on=old.bill_on,
+        part=old.part,
         period_start=old.period_start,
         period_end=old.period_end,
         **tax_fields_of(customer, old.legal_entity_id),

@@ -6,11 +6,12 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from django.db import transaction
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
-from django.views.decorators.http import require_POST
+from django.utils.text import slugify
+from django.views.decorators.http import require_POST, require_safe
 
 from billing import selectors
 from billing.domain.assertions import KINDS
@@ -28,12 +29,15 @@ from billing.services.drafts import discard_one_off
 from billing.services.invoicing import OPEN_STATES, issue_invoice, recalculate_invoices
 from billing.services.paper import tax_rows
 from billing.services.reissue import void_and_reissue
+from billing.services.splitting import changes_of
 from billing.web.columns import payment_of
 from billing.web.crediting import said
 from billing.web.fields import read_day, read_reason
+from billing.web.filters import read_uuid
 from metering.selectors import events_in_reading, late_events, usage_by_day
 from monetization.events.models import Event
 from monetization.interface.access import member_required
+from monetization.interface.exports import csv_response
 from monetization.interface.htmx import done, page_or_partial, refused
 from monetization.kernel.errors import Refusal
 from monetization.kernel.money import Money
@@ -75,6 +79,7 @@ def invoice_detail(request: HttpRequest, invoice_id: UUID) -> HttpResponse:
             "comments": threads_of(invoice),
             "open_amount": open_amount(invoice),
             "recalculations": invoice.recalculations.order_by("-at")[:5],
+            "moves": changes_of(invoice) if invoice.status in OPEN_STATES else [],
             "credit_requests": invoice.credit_requests.order_by("requested_at"),
             "credit_notes": invoice.credit_notes.order_by("number"),
             "allocations": invoice.allocations.select_related("payment").order_by("id"),
@@ -233,10 +238,68 @@ def explain_line(request: HttpRequest, invoice_id: UUID, line_id: UUID) -> HttpR
                 "labels": [f"{day:%d %b}" for day, _ in days],
                 "series": [{"name": reading.meter.unit, "values": [str(q) for _, q in days]}],
             },
-            "events": events_in_reading(reading, limit=50),
+            "events": (events := events_in_reading(reading, limit=EVENTS_PER_PAGE)),
+            "next": events[-1].id if len(events) == EVENTS_PER_PAGE else None,
             "late": late_events(reading, limit=20),
         }
     return page_or_partial(request, "billing/explain.html", "billing/_explain.html", context)
+
+
+EVENTS_PER_PAGE = 50
+MOST_EVENTS = 100_000  # in one file; more are asked for over the API
+
+
+def _line_with_reading(invoice_id: UUID, line_id: UUID) -> InvoiceLine:
+    line: InvoiceLine = get_object_or_404(
+        InvoiceLine.objects.select_related("invoice__schedule", "reading__meter"),
+        id=line_id,
+        invoice=invoice_id,
+        reading__isnull=False,
+    )
+    return line
+
+
+@require_safe
+@member_required("invoices:read")
+def line_events(request: HttpRequest, invoice_id: UUID, line_id: UUID) -> HttpResponse:
+    """Show the next events a line was measured from, after one of them."""
+    line = _line_with_reading(invoice_id, line_id)
+    assert line.reading is not None  # noqa: S101 - selected so
+    after = read_uuid(request.GET.get("after", ""))
+    found = events_in_reading(line.reading, after=after, limit=EVENTS_PER_PAGE)
+    schedule = line.invoice.schedule
+    context = {
+        "line": line,
+        "invoice": line.invoice,
+        "events": found,
+        "zone": schedule.time_zone if schedule else "UTC",
+        "next": found[-1].id if len(found) == EVENTS_PER_PAGE else None,
+    }
+    return page_or_partial(
+        request, "billing/line_events.html", "billing/_line_events.html", context
+    )
+
+
+@require_safe
+@member_required("invoices:read")
+def line_events_file(
+    request: HttpRequest, invoice_id: UUID, line_id: UUID
+) -> StreamingHttpResponse:
+    """Download every event a line was measured from, exactly those."""
+    line = _line_with_reading(invoice_id, line_id)
+    assert line.reading is not None  # noqa: S101 - selected so
+    rows = events_in_reading(line.reading, limit=MOST_EVENTS)
+    names = sorted({name for row in rows for name in row.data})
+    name = line.invoice.number or "draft"
+    return csv_response(
+        f"{name}-{slugify(line.description) or 'events'}.csv",
+        ["Happened (UTC)", "Source", "Event", "Type", "Alias", *names],
+        (
+            [row.occurred_at.isoformat(), row.source, row.source_event_id, row.type, row.subject,
+             *(row.data.get(each) for each in names)]
+            for row in rows
+        ),
+    )  # fmt: skip
 
 
 @member_required("invoices:read")

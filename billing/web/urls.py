@@ -16,6 +16,7 @@ from billing.web import (
     payments,
     reviews,
     schedules,
+    splitting,
     tax,
     usage_lines,
 )
@@ -42,6 +43,9 @@ urlpatterns = [
     path("invoices/<uuid:invoice_id>/words", drafts.words_edit, name="invoice-words"),
     path("invoices/<uuid:invoice_id>/comments", drafts.comment_save, name="invoice-comment"),
     path("invoices/<uuid:invoice_id>/credit", crediting.credit, name="invoice-credit"),
+    path("invoices/<uuid:invoice_id>/split", splitting.split, name="invoice-split"),
+    path("invoices/<uuid:invoice_id>/merge", splitting.merge, name="invoice-merge"),
+    path("invoices/changes/<uuid:change_id>/undo", splitting.undo, name="invoice-undo"),
     path("invoices/<uuid:invoice_id>/remind", accounts.remind_now, name="invoice-remind"),
     path("invoices/<uuid:invoice_id>/lines/new", drafts.line_add, name="line-add"),
     path(
@@ -52,6 +56,16 @@ urlpatterns = [
         "invoices/<uuid:invoice_id>/lines/<uuid:line_id>",
         invoices.explain_line,
         name="invoice-explain",
+    ),
+    path(
+        "invoices/<uuid:invoice_id>/lines/<uuid:line_id>/events",
+        invoices.line_events,
+        name="invoice-line-events",
+    ),
+    path(
+        "invoices/<uuid:invoice_id>/lines/<uuid:line_id>/events.csv",
+        invoices.line_events_file,
+        name="invoice-line-events-file",
     ),
     path("credit-notes/", documents.credit_note_list, name="credit-note-list"),
     path("credit-requests/<uuid:request_id>/answer", crediting.answer, name="credit-answer"),

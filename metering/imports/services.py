@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -337,7 +337,7 @@ def finish(job: Job) -> None:
         occurred_at=job.finished_at or job.created_at,
     )
     if not job.failed:  # otherwise the failed parts can be tried again
-        transaction.on_commit(partial((folder / DATA).unlink, missing_ok=True), robust=True)
+        transaction.on_commit(lambda: (folder / DATA).unlink(missing_ok=True), robust=True)
 
 
 def _gather_rejects(job: Job, folder: Path) -> None:

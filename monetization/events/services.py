@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -119,8 +118,13 @@ def append_events(facts: Sequence[NewEvent], *, occurred_at: datetime) -> list[E
     together = RUNG_TOGETHER if len(events) > 1 else 1  # handlers of one event run side by side
     for start in range(0, len(deliveries), together):
         ids = [delivery.id for delivery in deliveries[start : start + together]]
-        transaction.on_commit(partial(_ring, tenant_id, ids), robust=True)
+        _ring_on_commit(tenant_id, ids)
     return events
+
+
+def _ring_on_commit(tenant_id: UUID, delivery_ids: list[UUID]) -> None:
+    # Not a partial: Django names what failed by its __qualname__, which a partial has not.
+    transaction.on_commit(lambda: _ring(tenant_id, delivery_ids), robust=True)
 
 
 def _ring(tenant_id: UUID, delivery_ids: Sequence[UUID]) -> None:

@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db import IntegrityError, transaction
-from django.db.models import F, Q
+from django.db import IntegrityError, OperationalError, transaction
+from django.db.models import F, Max, Q
+from psycopg.errors import LockNotAvailable
 
 from monetization.jobs.models import Job, JobItem
 from monetization.kernel.errors import Refusal
@@ -17,6 +18,8 @@ from monetization.tenancy.bulk import bulk_cursor, insert_rows
 from monetization.tenancy.context import current_actor, current_tenant_id
 
 LEASE = timedelta(seconds=20)
+LOCK_WAIT = timedelta(seconds=5)  # for a row another transaction holds
+MOST_WAITS = 3  # then the item fails, and a person retries it
 
 logger = logging.getLogger(__name__)
 
@@ -143,9 +146,12 @@ def _ring_on_commit(job_id: UUID) -> None:
 
 @transaction.atomic
 def claim_job(*, job_id: UUID, now: datetime) -> int | None:
-    """Take the lease of a job nobody holds; return the fencing token, else None."""
+    """Take the lease of a job nobody holds; return the fencing token, else None.
+
+    A kind of job this release does not know is left for a worker that does.
+    """
     claimed = (
-        Job.objects.filter(id=job_id)
+        Job.objects.filter(id=job_id, kind__in=list(_kinds))
         .filter(Q(status=Job.Status.QUEUED) | Q(status=Job.Status.RUNNING))
         .filter(Q(lease_until__isnull=True) | Q(lease_until__lt=now))
         .update(
@@ -169,6 +175,8 @@ def run_next_batch(*, job_id: UUID, token: int, now: datetime) -> bool:
 
     :raises LeaseLost: if another worker has claimed the job since, or it was cancelled.
     """
+    with bulk_cursor() as cursor:  # no row of somebody else's is waited for longer than the lease
+        cursor.execute(f"SET LOCAL lock_timeout = {int(LOCK_WAIT.total_seconds() * 1000)}")
     job = Job.objects.select_for_update(of=("self",)).get(id=job_id)
     if job.fencing_token != token or job.status != Job.Status.RUNNING:
         raise LeaseLost(f"job {job_id} moved on")
@@ -200,10 +208,30 @@ def _run_items(kind: JobKind, job: Job, items: Sequence[JobItem], now: datetime)
                 outcomes = kind.run_batch(job, items)
         except Exception:  # one bad item must not stop the others: they run one by one
             logger.info("a batch of %s runs one by one", job.id, exc_info=True)
+    waiting: list[JobItem] = []
     for item in items:
         outcome = outcomes.get(item.key, {}) if outcomes is not None else _run_item(kind, job, item)
+        if _is_held(outcome) and item.attempts < MOST_WAITS:
+            waiting.append(item)
+            continue
         _mark(item, outcome)
     _save_marks(items)
+    _put_last(job, waiting)
+
+
+def _is_held(outcome: Outcome | Exception) -> bool:
+    """Say whether an item met a row that another transaction holds."""
+    cause = outcome.__cause__ if isinstance(outcome, OperationalError) else None
+    return isinstance(cause, LockNotAvailable)
+
+
+def _put_last(job: Job, items: Sequence[JobItem]) -> None:
+    """Let items that had to wait come again after all the others."""
+    if not items:
+        return
+    last = job.items.aggregate(last=Max("position"))["last"]
+    for position, item in enumerate(items, start=last + 1):
+        JobItem.objects.filter(id=item.id).update(position=position, attempts=item.attempts)
 
 
 def _run_item(kind: JobKind, job: Job, item: JobItem) -> Outcome | Exception:
@@ -222,6 +250,8 @@ def _mark(item: JobItem, outcome: Outcome | Exception) -> None:
             item.status, item.error = JobItem.Status.FAILED, str(outcome)
         case Exception():
             kept = f"{type(outcome).__name__}: {outcome}"[:2000]
+            if _is_held(outcome):
+                kept = "Somebody else is working on it; retry it in a moment."
             item.status, item.error = JobItem.Status.FAILED, kept
         case _:
             item.status, item.result, item.error = JobItem.Status.DONE, outcome, ""

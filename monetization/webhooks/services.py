@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -188,7 +187,7 @@ def _ring(delivery_id: UUID) -> None:
 
     tenant_id = str(current_tenant_id())
     transaction.on_commit(
-        partial(send_webhook.delay, tenant_id=tenant_id, delivery_id=str(delivery_id)), robust=True
+        lambda: send_webhook.delay(tenant_id=tenant_id, delivery_id=str(delivery_id)), robust=True
     )
 
 

@@ -22,8 +22,10 @@ from billing.services.measuring import looks_at_events
 from billing.services.taxing import Rates
 from metering.models import Meter
 from metering.selectors.staleness import stale_readings
+from monetization.documents.models import DocumentTemplate
 from monetization.kernel.ids import uuid7
 from monetization.tenancy.bulk import bulk_cursor
+from monetization.tenancy.models import LegalEntity
 
 CODE = ("monetization.pricing", "monetization.kernel", "billing.domain")
 
@@ -33,12 +35,15 @@ _MARKS = """
 SELECT i.id, w.place, md5(concat_ws('|', %b::text, i.status, s.terms_sha256, p.all_of_them, p.begun,
          l.n, l.net, l.tax, i.subtotal_amount, i.tax_amount, i.tax_treatment, i.tax_percent,
          i.tax_method, i.prices_include_tax,
-         i.change_note, i.purchase_order, c.tax_percent, c.country, b.requires_purchase_order,
+         i.change_note, i.purchase_order, c.tax_percent, c.country,
+         b.requires_purchase_order,
+         md5(concat_ws('|', c.legal_name, c.name, c.address, c.tax_id)), md5(r::text),
          before.id, before.total_amount, before.calculated_at, claimed.those)) AS mark
   FROM unnest(%b::uuid[]) WITH ORDINALITY AS w(id, place)
   JOIN billing_invoice i ON i.id = w.id
   JOIN customers_customer c ON c.id = i.customer_id
   LEFT JOIN billing_customerbilling b ON b.customer_id = i.customer_id
+  LEFT JOIN billing_documentrecipient r ON r.customer_id = i.customer_id
   LEFT JOIN billing_billingschedule s ON s.id = i.schedule_id
   LEFT JOIN LATERAL (
     SELECT md5(string_agg(p.id::text, ',' ORDER BY p.id)) AS all_of_them,
@@ -117,7 +122,16 @@ def _of_everybody() -> str:
     """Hash what all invoices depend on: the code, the company's rules, its meters."""
     rules = [[rule.kind, dict(rule.parameters)] for rule in enabled_rules()]
     meters = [[key, str(id)] for key, id in Meter.objects.order_by("key").values_list("key", "id")]
-    known = json.dumps([_code(), rules, meters, Rates.load().known()], sort_keys=True)
+    papers = list(
+        DocumentTemplate.objects.exclude(electronic_format="none")
+        .order_by("legal_entity_id")
+        .values()
+    )
+    entities = list(
+        LegalEntity.objects.order_by("id").values_list("id", "name", "country", "tax_id", "email")
+    )
+    parts = [_code(), rules, meters, Rates.load().known(), papers, entities]
+    known = json.dumps(parts, sort_keys=True, default=str)
     return hashlib.md5(known.encode(), usedforsecurity=False).hexdigest()
 
 

@@ -363,6 +363,10 @@ def desk_calls(api: Api, customer: str, draft: str) -> dict[str, Any]:
     }
     made = api.made("invoices", one_off)
     by_hand = api.made(f"invoices/{draft}/lines", line)
+    of_draft = api.get(f"invoices/{draft}").json()["schedule"]
+    apart = api.made(f"invoices/{draft}/lines", line)
+    api.made(f"invoices/{draft}/split", {"lines": [apart["id"]]})
+    change = api.get(f"invoices/{draft}/changes").json()["results"][0]["id"]
     said = api.made(f"invoices/{draft}/comments", {"text": "x"})
     billed_once = f"invoices/{api.made('invoices', one_off)['id']}"
     api.made(f"{billed_once}/issue", {"issued_on": "2026-02-02"}, status=200)
@@ -416,6 +420,14 @@ def desk_calls(api: Api, customer: str, draft: str) -> dict[str, Any]:
             "invoice_numbers": {"prefix": "R-", "digits": 4},
         },
         f"post credit-notes/{note['id']}/send": {},
+        f"post invoices/{draft}/split": {
+            "lines": [by_hand["id"]],
+            "purchase_order": "PO",
+            "legal_entity": entities[0]["legal_entity"],
+        },
+        f"post invoices/{draft}/merge": {"invoices": [made["id"]]},
+        f"post invoices/{draft}/changes/{change}/undo": {},
+        f"put schedules/{of_draft}/automatic": {"issue": True, "send": True},
         "post credit-requests": wish,
         f"post {asked}/approve": {},
         f"post {asked}/decline": {"answer": "a"},

@@ -15,6 +15,7 @@ class BillingConfig(AppConfig):
         from monetization.jobs.services import JobKind, register_job_kind
 
         _register_events()
+        _register_moves()
         _register_credit_requests()
         _register_endings()
         _register_seats()
@@ -98,6 +99,14 @@ def _register_events() -> None:
         "Credit note issued",
         required=("credit_note_id", "invoice_id", "number"),
     )
+    register_event_type(
+        "payment.recorded", "Payment recorded", required=("payment_id", "customer_id")
+    )
+
+
+def _register_moves() -> None:
+    from monetization.events.schemas import register_event_type
+
     moves = (("split", "Draft split"), ("merged", "Drafts merged"))
     undone = (("split_undone", "Split taken back"), ("merge_undone", "Merge taken back"))
     for name, description in (*moves, *undone):
@@ -105,9 +114,6 @@ def _register_events() -> None:
             f"invoice.{name}", description, required=("invoice_id", "change_id", "lines")
         )
     register_event_type("tax.changed", "Tax rates changed", required=("legal_entity_id", "what"))
-    register_event_type(
-        "payment.recorded", "Payment recorded", required=("payment_id", "customer_id")
-    )
 
 
 def _register_credit_requests() -> None:

@@ -8,6 +8,7 @@ from metering.web import (
     meter_versions,
     meters,
     queues,
+    slashes,
     unmatched,
 )
 
@@ -38,4 +39,5 @@ urlpatterns = [
     path("import/<uuid:upload_id>", imports.import_map, name="import-map"),
     path("imports/<uuid:job_id>/result", imports.import_result, name="import-result"),
     path("imports/<uuid:job_id>/rejects.csv", imports.import_rejects, name="import-rejects"),
+    path("<path:rest>/", slashes.without_slash),
 ]

@@ -124,3 +124,14 @@ class TestVersions:
         page = signed_in(company).get(f"/usage/meters/{made.id}")
 
         assert [(one.group, one.quantity) for one in page.context["groups"]] == [(("eu-1",), 5)]
+
+
+@pytest.mark.django_db
+def test_usage_pages_are_found_with_a_slash_at_the_end_too(company: Any, path: str) -> None:
+    browser = signed_in(company)
+
+    for page in ("/usage/unmatched", "/usage/meters", "/usage/health", path):
+        answer = browser.get(f"{page}/?a=b")
+        assert (answer.status_code, answer["Location"]) == (308, f"{page}?a=b")
+    assert browser.get("/usage/nothing/here/").status_code == 404
+    assert browser.get("/usage/").status_code == 200

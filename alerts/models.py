@@ -21,6 +21,7 @@ class AlertRule(TenantModel):
     class Metric(models.TextChoices):
         USAGE = "usage", "Usage of a meter"
         SPEND = "spend", "Accrued amount"
+        CREDITS = "credits", "Balance of credits"
 
     class Basis(models.TextChoices):
         AMOUNT = "amount", "An amount"
@@ -35,9 +36,10 @@ class AlertRule(TenantModel):
     meter = TenantForeignKey(Meter, null=True, blank=True, related_name="+")  # of usage
     customer = TenantForeignKey(Customer, null=True, blank=True, related_name="+")  # null: all
     basis = models.CharField(max_length=7, choices=Basis, default=Basis.AMOUNT)
-    # Units, currency or percent. A percentage is of the units included, or of the commitment.
+    # Units, currency or percent: of the units included, the commitment, the credits granted.
     threshold = models.DecimalField(max_digits=60, decimal_places=12)
     currency = models.CharField(max_length=3, blank=True)  # of an amount of money
+    credit_unit = models.CharField(max_length=60, blank=True)  # of credits: empty is any
     direction = models.CharField(max_length=4, choices=Direction, default=Direction.UP)
     emails = models.JSONField(default=list)
     revision = models.PositiveIntegerField(default=1)

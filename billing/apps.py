@@ -19,6 +19,7 @@ class BillingConfig(AppConfig):
         _register_credit_requests()
         _register_endings()
         _register_seats()
+        _register_credits()
         subscribe("schedule.activated", "billing.open_invoices", handlers.on_schedule_activated)
         subscribe("order_form.signed", "billing.apply_amendment", handlers.on_order_form_signed)
         for name, one, many in (
@@ -164,6 +165,22 @@ def _register_endings() -> None:
         "Schedule ended before its term",
         required=("schedule_id", "customer_id", "ended_on"),
         optional=("order_form_id",),
+    )
+
+
+def _register_credits() -> None:
+    from monetization.events.schemas import register_event_type
+
+    register_event_type(
+        "credits.granted",
+        "Credits granted",
+        required=("grant_id", "customer_id", "name", "amount", "unit"),
+    )
+    register_event_type("credits.voided", "Credits voided", required=("grant_id", "name", "reason"))
+    register_event_type(
+        "credits.expired",
+        "Credits expired",
+        required=("grant_id", "customer_id", "name", "units"),
     )
 
 

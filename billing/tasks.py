@@ -1,13 +1,21 @@
 """The clock of billing: idempotent, one transaction per schedule."""
 
 import logging
+from collections.abc import Callable
+from uuid import UUID
 
 from celery import shared_task
 from django.utils import timezone
 
-from billing.models import BillingSchedule
+from billing.models import BillingSchedule, CreditPlan, CreditTopUp
 from billing.services import estimates
 from billing.services.automatic import advance_automatically, due_automatically
+from billing.services.credits.clock import (
+    due_to_expire,
+    expire_grant,
+    grant_by_plan,
+    top_up,
+)
 from billing.services.invoicing import advance_schedule, recalculate_invoices
 from billing.services.reminders import due_reminders, send_reminder
 from billing.services.thresholds import bill_threshold, due_thresholds
@@ -37,6 +45,30 @@ def advance_billing(**_future: object) -> None:
                     recalculate_invoices(invoice_ids=touched, now=now)
             except Exception:  # one schedule must not stop the others
                 logger.exception("schedule %s was not advanced", schedule_id)
+
+
+@shared_task
+def advance_credits(**_future: object) -> None:
+    """Grant by plan, end what is over, top up what runs low: for every tenant, each once."""
+    for tenant_id in Tenant.objects.values_list("id", flat=True):
+        now = timezone.now()
+        with tenant_context(tenant_id):
+            plans = CreditPlan.objects.filter(stopped_at=None).values_list("id", flat=True)
+            over = due_to_expire(now=now)
+            rules = CreditTopUp.objects.filter(stopped_at=None).values_list("id", flat=True)
+            work: list[tuple[Callable[..., object], str, UUID]] = [
+                *((grant_by_plan, "plan_id", key) for key in plans),
+                *((expire_grant, "grant_id", key) for key in over),
+                *((top_up, "rule_id", key) for key in rules),
+            ]
+        for step, name, key in work:
+            try:
+                with tenant_context(tenant_id):
+                    step(**{name: key}, now=now)
+            except Refusal as refusal:
+                logger.info("credits %s %s: %s", name, key, refusal)
+            except Exception:  # one customer must not stop the others
+                logger.exception("credits %s %s", name, key)
 
 
 @shared_task

@@ -31,6 +31,7 @@ class AlertRuleSerializer(serializers.Serializer[Any]):
     basis = serializers.ChoiceField(choices=AlertRule.Basis.choices)
     threshold = ExactField(help_text="Units, currency or percent.")
     currency = serializers.CharField(help_text="Of an amount of money.")
+    credit_unit = serializers.CharField(help_text="Of credits; empty: each unit on its own.")
     direction = serializers.ChoiceField(choices=AlertRule.Direction.choices)
     emails = serializers.ListField(child=serializers.CharField())
     is_active = serializers.BooleanField()
@@ -45,6 +46,7 @@ class AlertRuleInput(serializers.Serializer[Any]):
     basis = serializers.ChoiceField(choices=AlertRule.Basis.choices, required=False)
     threshold = ExactField()
     currency = serializers.CharField(max_length=3, required=False, allow_blank=True)
+    credit_unit = serializers.CharField(max_length=60, required=False, allow_blank=True)
     direction = serializers.ChoiceField(choices=AlertRule.Direction.choices, required=False)
     emails = serializers.ListField(
         child=serializers.CharField(max_length=254), max_length=50, required=False

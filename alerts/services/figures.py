@@ -1,8 +1,9 @@
 """The figures rules look at, taken from what has accrued: one computation with the invoice."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -11,7 +12,9 @@ from uuid import UUID
 from alerts.domain.crossing import Condition, Figure, has_crossed, limit_of, percent_of
 from alerts.models import AlertRule
 from billing.models import BillingSchedule, InvoiceLine
+from billing.selectors.credits import Standing
 from billing.services.accrued import AccruedBill, accrued_of_customers
+from billing.services.credits.live import live_standings
 from metering.models import Meter
 from metering.selectors import ReadingRequest, read_usage
 from monetization.customers.models import Customer
@@ -73,6 +76,7 @@ def watch(
     bills = accrued_of_customers(customer_ids=list(customers), now=now)
     found = [one for rule in rules for bill in bills for one in _of_bill(rule, bill, now)]
     metered = {(one.rule.id, one.customer.id) for one in found}
+    found += _balances(rules, customers, now)
     found += _outside_contracts(rules, customers, metered, now)
     return _once(found)
 
@@ -87,6 +91,8 @@ def _of_bill(rule: AlertRule, bill: AccruedBill, now: datetime) -> Iterator[Watc
     if rule.customer_id not in (None, bill.schedule.customer_id):
         return
     lines = [row.line for row in bill.lines if row.has_begun]
+    if rule.metric == AlertRule.Metric.CREDITS:
+        return
     if rule.metric == AlertRule.Metric.USAGE:
         for line in lines:
             if (
@@ -183,6 +189,39 @@ def _watched(
         figure=figure,
         unit=unit,
     )
+
+
+def _balances(
+    rules: Sequence[AlertRule], customers: dict[UUID, Customer], now: datetime
+) -> list[Watched]:
+    """Return what customers hold of credits, usage by now taken off: a level, at any moment.
+
+    A new grant begins a new period, so that a rule alerts again after a top-up.
+    """
+    wanted = [rule for rule in rules if rule.metric == AlertRule.Metric.CREDITS]
+    if not wanted:
+        return []
+    pools: dict[tuple[UUID, str], list[Standing]] = defaultdict(list)
+    for one in live_standings(customer_ids=list(customers), now=now):
+        if one.state in ("active", "used_up"):
+            pools[one.grant.customer_id, one.grant.unit].append(one)
+    result = []
+    for rule in wanted:
+        for (customer_id, unit), grants in pools.items():
+            if rule.customer_id not in (None, customer_id) or rule.credit_unit not in ("", unit):
+                continue
+            customer, newest = customers[customer_id], max(grants, key=lambda one: one.grant.id)
+            start = local_day(newest.grant.effective_at, customer.time_zone)
+            today = local_day(now, customer.time_zone)
+            figure = Figure(
+                sum((one.left for one in grants), Decimal(0)),
+                sum((one.grant.amount for one in grants), Decimal(0)),
+                is_level=True,
+            )
+            key = f"credits:{unit}:{newest.grant.id}"
+            end = max(start, today) + timedelta(days=1)
+            result.append(Watched(rule, customer, None, key, start, end, figure, unit[:40]))
+    return result
 
 
 def _outside_contracts(

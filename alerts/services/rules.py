@@ -21,7 +21,16 @@ from monetization.kernel.money import MoneyError, minor_unit
 MAX_RULES = 200
 MAX_EMAILS = 10
 _CURRENCY = re.compile(r"[A-Z]{3}")
-_ASKED = ("metric", "meter_id", "customer_id", "basis", "threshold", "currency", "direction")
+_ASKED = (
+    "metric",
+    "meter_id",
+    "customer_id",
+    "basis",
+    "threshold",
+    "currency",
+    "credit_unit",
+    "direction",
+)
 
 
 class AlertRuleInvalid(Refusal):
@@ -39,6 +48,7 @@ class RuleTerms:
     customer_id: UUID | None = None
     basis: str = "amount"
     currency: str = ""
+    credit_unit: str = ""  # of credits: AI credits, a currency, a meter's unit; empty is any
     direction: str = "up"
     emails: Sequence[str] = ()
     is_active: bool = True
@@ -114,6 +124,9 @@ def _checked(terms: RuleTerms) -> dict[str, Any]:
         "basis": terms.basis,
         "threshold": terms.threshold,
         "currency": terms.currency if is_money else "",
+        "credit_unit": terms.credit_unit.strip()[:60]
+        if terms.metric == AlertRule.Metric.CREDITS
+        else "",
         "direction": terms.direction,
         "emails": _emails(terms.emails),
         "is_active": terms.is_active,

@@ -19,11 +19,15 @@ WATCHED = {
     USAGE: ("usage", "amount"),
     INCLUDED: ("usage", "percent"),
 }
+CREDITS, CREDITS_LEFT = "credits", "credits-left"
+WATCHED |= {CREDITS: ("credits", "amount"), CREDITS_LEFT: ("credits", "percent")}
 CHOICES = (
     (MONEY, "Accrued amount, in currency"),
     (COMMITTED, "Spend, in percent of the commitment"),
     (USAGE, "Usage of a meter, in its unit"),
     (INCLUDED, "Usage of a meter, in percent of what is included"),
+    (CREDITS, "Credits left, in their unit"),
+    (CREDITS_LEFT, "Credits left, in percent of what was granted"),
 )
 
 
@@ -40,6 +44,12 @@ class RuleForm(PageForm):
     meter = forms.ChoiceField(choices=_meters, required=False, help_text="Where usage is watched.")
     currency = CurrencyField(
         required=False, help_text="Where an amount is watched: contracts in it."
+    )
+    credit_unit = forms.CharField(
+        label="Unit of credits",
+        required=False,
+        max_length=60,
+        help_text="Such as AI credits, or a currency. Empty: each unit on its own.",
     )
     direction = forms.ChoiceField(label="Alert when it is", choices=AlertRule.Direction.choices)
     threshold = ExactNumberField(help_text="In currency, units or percent.")
@@ -96,6 +106,7 @@ class RuleForm(PageForm):
             basis=basis,
             meter_id=values["meter"] or None,
             currency=values["currency"],
+            credit_unit=values["credit_unit"],
             direction=values["direction"],
             threshold=values["threshold"],
             customer_id=customer.id if customer else None,
@@ -112,6 +123,7 @@ def initial_of(rule: AlertRule) -> dict[str, Any]:
         "watched": next(key for key, pair in WATCHED.items() if pair == asked),
         "meter": str(rule.meter_id or ""),
         "currency": rule.currency,
+        "credit_unit": rule.credit_unit,
         "direction": rule.direction,
         "threshold": rule.threshold,
         "customer": rule.customer.name if rule.customer else "",

@@ -23,7 +23,7 @@ from billing.api.paper import (
     XML_RESPONSES,
     chosen,
 )
-from billing.models import Invoice, InvoiceLine, Recalculation
+from billing.models import Invoice, InvoiceCredit, InvoiceLine, Recalculation
 from billing.services.bulk import start_bulk
 from billing.services.corrections import credit_invoice, credit_lines, void_invoice
 from billing.services.delivery import (
@@ -103,7 +103,9 @@ class InvoiceViewSet(DraftActions, mixins.ListModelMixin, ApiViewSet):
 
     def _detail(self, invoice_id: Any) -> Invoice:
         lines = InvoiceLine.objects.order_by("position", "key")
-        found: Invoice = self.rows().prefetch_related(Prefetch("lines", lines)).get(id=invoice_id)
+        credits = InvoiceCredit.objects.select_related("grant").order_by("position")
+        parts = (Prefetch("lines", lines), Prefetch("credits_used", credits))
+        found: Invoice = self.rows().prefetch_related(*parts).get(id=invoice_id)
         return found
 
     def _answer(self, invoice: Invoice) -> Response:

@@ -5,6 +5,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from billing.api.credit_serializers import InvoiceCreditSerializer
 from billing.models import CreditRequest, Invoice
 from billing.services.bulk import ACTIONS
 from monetization.customers.models import Customer
@@ -54,6 +55,7 @@ class InvoiceSerializer(serializers.Serializer[Any]):
     paid_amount = AmountField()
     credited_amount = AmountField()
     written_off_amount = AmountField()
+    prepaid_amount = AmountField(help_text="What credits settle: planned on a draft.")
     failing_assertions = serializers.IntegerField(help_text="Rules it fails that nobody waived.")
     payment_status = serializers.ChoiceField(choices=Invoice.PaymentStatus.choices)
     issued_on = serializers.DateField(allow_null=True)
@@ -106,6 +108,7 @@ class InvoiceDetailSerializer(InvoiceSerializer):
     memo = serializers.CharField()
     change_note = serializers.CharField(help_text="Why it changed; for colleagues.")
     replaces = serializers.UUIDField(source="replaces_id", allow_null=True)
+    credits_used = InvoiceCreditSerializer(many=True)
     void_reason = serializers.CharField()
     write_off_reason = serializers.CharField()
     content_sha256 = serializers.CharField(help_text="Of what it says; once issued.")

@@ -1,7 +1,17 @@
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
-from billing.api import accrued, credit_requests, desk, invoices, paper, payments, schedules, tax
+from billing.api import (
+    accrued,
+    credit_requests,
+    credits,
+    desk,
+    invoices,
+    paper,
+    payments,
+    schedules,
+    tax,
+)
 
 router = SimpleRouter(trailing_slash=False)
 router.register("schedules", schedules.ScheduleViewSet, basename="schedule")
@@ -10,6 +20,12 @@ router.register("credit-notes", payments.CreditNoteViewSet, basename="credit-not
 router.register("credit-requests", credit_requests.CreditRequestViewSet, basename="credit-request")
 router.register("payments", payments.PaymentViewSet, basename="payment")
 router.register("tax-rates", tax.TaxRateViewSet, basename="tax-rate")
+router.register("credit-grants", credits.CreditGrantViewSet, basename="credit-grant")
+router.register(
+    "credit-transactions", credits.CreditTransactionViewSet, basename="credit-transaction"
+)
+router.register("credit-plans", credits.CreditPlanViewSet, basename="credit-plan")
+router.register("credit-top-ups", credits.CreditTopUpViewSet, basename="credit-top-up")
 router.register("document-templates", paper.DocumentTemplateViewSet, basename="document-template")
 
 urlpatterns = [
@@ -27,6 +43,12 @@ urlpatterns = [
         "schedules/<uuid:pk>/accrued",
         accrued.ScheduleAccruedView.as_view(),
         name="schedule-accrued",
+    ),
+    path("credit-sales", credits.CreditSaleView.as_view(), name="credit-sales"),
+    path(
+        "customers/<uuid:pk>/credits",
+        credits.CustomerCreditsView.as_view(),
+        name="customer-credits",
     ),
     path("assertion-rules", desk.AssertionRulesView.as_view(), name="assertion-rules"),
     path("assertion-rules/<slug:rule>", desk.AssertionRuleView.as_view(), name="assertion-rule"),

@@ -24,12 +24,13 @@ MOST_MONTHS = 60
 _INVOICES = """
 INSERT INTO billing_invoice (id, tenant_id, customer_id, legal_entity_id, schedule_id, status,
   number, currency, bill_on, period_start, period_end, subtotal_amount, tax_amount, total_amount,
-  paid_amount, credited_amount, written_off_amount, payment_status, tax_treatment, tax_name,
-  tax_percent, payment_terms_days, purchase_order, memo, change_note, failing_assertions,
+  paid_amount, credited_amount, written_off_amount, prepaid_amount, payment_status,
+  tax_treatment, tax_name, tax_percent, payment_terms_days, purchase_order, memo, change_note,
+  failing_assertions,
   content_sha256, void_reason, write_off_reason, created_at)
 SELECT gen_random_uuid(), tenant_id, customer_id, legal_entity_id, schedule_id, 'draft',
   '', currency, %(bill_on)s, %(bill_on)s, %(bill_on)s + 1, subtotal_amount, tax_amount,
-  total_amount, 0, 0, 0, 'unpaid', tax_treatment, tax_name, tax_percent, payment_terms_days, '',
+  total_amount, 0, 0, 0, 0, 'unpaid', tax_treatment, tax_name, tax_percent, payment_terms_days, '',
   '', '', 0, '', '', '', now()
   FROM billing_invoice WHERE bill_on = %(like)s ORDER BY id LIMIT %(most)s
 """

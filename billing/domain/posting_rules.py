@@ -140,11 +140,43 @@ def payment_received(
     )
 
 
-def customer_credit_used(document: Document, amount: Money) -> tuple[Leg, ...]:
-    """Settle an invoice with what the customer prepaid; a negative amount gives it back."""
+def credits_sold(document: Document, grant: str, amount: Money) -> tuple[Leg, ...]:
+    """Claim what credits are sold for and owe it in service; negative amounts take it back."""
     return (
-        _leg(document, Account.CUSTOMER_CREDITS, amount),
-        _leg(document, Account.ACCOUNTS_RECEIVABLE, -amount),
+        _leg(document, Account.ACCOUNTS_RECEIVABLE, amount),
+        _leg(document, Account.CUSTOMER_CREDITS, -amount, grant),
+    )
+
+
+def credits_used(
+    document: Document, grant: str, value: Money, released: Money | None = None
+) -> tuple[Leg, ...]:
+    """Settle an invoice with credits; negative amounts give them back.
+
+    :param released: what the credits used were sold for; all of their value by default. The
+        rest was given away and lowers revenue (ASC 606-10-32-25: consideration to a customer).
+    """
+    sold = value if released is None else released
+    return (
+        _leg(document, Account.CUSTOMER_CREDITS, sold, grant),
+        _leg(document, Account.PROMOTIONAL_CREDITS, value - sold, grant),
+        _leg(document, Account.ACCOUNTS_RECEIVABLE, -value),
+    )
+
+
+def credits_rounded(document: Document, grant: str, released: Money) -> tuple[Leg, ...]:
+    """Let revenue carry what a part of a liability is off by when it is rounded."""
+    return (
+        _leg(document, Account.CUSTOMER_CREDITS, released, grant),
+        _leg(document, Account.PROMOTIONAL_CREDITS, -released, grant),
+    )
+
+
+def credits_expired(customer_id: UUID, grant: str, released: Money) -> tuple[Leg, ...]:
+    """Earn what was paid for credits nobody will use (breakage: ASC 606-10-55-48)."""
+    return (
+        Leg(Account.CUSTOMER_CREDITS, released, customer_id=customer_id, item_key=grant),
+        Leg(Account.BREAKAGE_REVENUE, -released, customer_id=customer_id, item_key=grant),
     )
 
 

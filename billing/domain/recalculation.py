@@ -57,6 +57,8 @@ def cause_of(old: LineState | None, new: LineState | None) -> str:
     shown = new or old
     if shown is not None and shown.explanation.get("kind") == "billed":
         return "billed"
+    if shown is not None and shown.explanation.get("kind") == "credit":
+        return "credit"
     if old is None:
         return "new"
     if new is None:

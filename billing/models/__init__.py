@@ -1,6 +1,15 @@
 """What is owed: schedules made from signed terms, their periods, invoices, credits, payments."""
 
 from billing.models.credit_requests import CreditRequest
+from billing.models.credits import (
+    CreditGrant,
+    CreditPlan,
+    CreditSale,
+    CreditTerms,
+    CreditTopUp,
+    CreditTransaction,
+    InvoiceCredit,
+)
 from billing.models.desk import (
     AssertionFailure,
     AssertionRule,
@@ -34,9 +43,15 @@ __all__ = [
     "BillingPeriod",
     "BillingSchedule",
     "CalculationMark",
+    "CreditGrant",
     "CreditNote",
     "CreditNoteLine",
+    "CreditPlan",
     "CreditRequest",
+    "CreditSale",
+    "CreditTerms",
+    "CreditTopUp",
+    "CreditTransaction",
     "CustomerBilling",
     "DocumentFile",
     "DocumentRecipient",
@@ -46,6 +61,7 @@ __all__ = [
     "InvoiceApproval",
     "InvoiceComment",
     "InvoiceComparison",
+    "InvoiceCredit",
     "InvoiceLine",
     "LateUsageDecision",
     "MailText",

@@ -119,6 +119,7 @@ class Invoice(TenantModel):
     paid_amount = models.DecimalField(max_digits=19, decimal_places=4, default=0)
     credited_amount = models.DecimalField(max_digits=19, decimal_places=4, default=0)
     written_off_amount = models.DecimalField(max_digits=19, decimal_places=4, default=0)
+    prepaid_amount = models.DecimalField(max_digits=19, decimal_places=4, default=0)  # by credits
     payment_status = models.CharField(
         max_length=14, choices=PaymentStatus, default=PaymentStatus.UNPAID
     )
@@ -158,6 +159,9 @@ class Invoice(TenantModel):
                 name="invoice_numbered_when_issued",
                 condition=Q(status__in=["in_progress", "draft"], number="")
                 | (Q(status__in=["issued", "void"]) & ~Q(number="") & Q(issued_on__isnull=False)),
+            ),
+            models.CheckConstraint(
+                name="invoice_prepaid_not_negative", condition=Q(prepaid_amount__gte=0)
             ),
             models.UniqueConstraint(
                 fields=["tenant", "legal_entity", "number"],
@@ -243,7 +247,8 @@ class InvoiceLine(TenantModel):
     invoice = TenantForeignKey(Invoice, on_delete=models.CASCADE, related_name="lines")
     key = models.CharField(max_length=160)  # stable across recalculations: item:service_start
     position = models.PositiveIntegerField()
-    # item, minimum, manual; on a threshold invoice progress, and where that is taken off billed
+    # item, minimum, manual; credit and prepaid where credits pay or are sold; on a threshold
+    # invoice progress, and where that is taken off billed
     kind = models.CharField(max_length=8, default="item")
     item_key = models.CharField(max_length=100, blank=True)
     product_code = models.CharField(max_length=60, blank=True)

@@ -27,7 +27,8 @@ def overdue(today: date) -> Q:
 
 def open_amount_sql() -> Any:
     """Return what an invoice still owes, for queries."""
-    return F("total_amount") - F("paid_amount") - F("credited_amount") - F("written_off_amount")
+    owed = F("total_amount") - F("paid_amount") - F("credited_amount")
+    return owed - F("prepaid_amount") - F("written_off_amount")
 
 
 @dataclass(frozen=True, slots=True)

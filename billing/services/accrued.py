@@ -12,6 +12,7 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
+from billing.domain.credit_use import Use
 from billing.models import BillingPeriod, BillingSchedule, Invoice, InvoiceLine, TaxSetting
 from billing.services.calculation import ComputedInvoice, compute
 from billing.services.invoicing import OPEN_STATES
@@ -42,6 +43,7 @@ class AccruedBill:
     status: str  # draft: its period is over; in_progress: it runs
     lines: tuple[AccruedLine, ...]
     invoice_id: UUID | None  # None: the invoice is not opened yet
+    uses: tuple[Use, ...] = ()  # what credits would pay of it
 
     @property
     def accrued(self) -> Money:
@@ -61,6 +63,11 @@ class AccruedBill:
     def total(self) -> Money:
         """What the invoice would claim, tax included."""
         return self.accrued + self.to_come + self.tax
+
+    @property
+    def prepaid(self) -> Money:
+        """What credits would settle of the total."""
+        return self._sum(use.value for use in self.uses if not use.reduces_base)
 
     def _sum(self, amounts: Iterable[Money]) -> Money:
         return total(amounts, self.schedule.currency)
@@ -174,12 +181,12 @@ def _as_opened(
     return Invoice(
         schedule=schedule,
         customer=customer,
+        legal_entity_id=schedule.legal_entity_id,
         status=Invoice.Status.IN_PROGRESS,
         currency=schedule.currency,
         bill_on=row.bill_on,
         period_start=row.service_start,
         period_end=row.service_end,
-        legal_entity_id=schedule.legal_entity_id,
         **tax_fields(customer, setting),
     )
 
@@ -203,6 +210,7 @@ def _bill(
             _line(line, found.begins.get(line.key), schedule.currency, now) for line in found.lines
         ),
         invoice_id=invoice.id if invoice.id in stored else None,
+        uses=found.uses,
     )
 
 

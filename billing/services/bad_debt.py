@@ -8,8 +8,8 @@ from django.db import transaction
 from billing.domain import posting_rules
 from billing.models import Invoice
 from billing.services.collections import open_amount
-from billing.services.corrections import InvoiceNotIssued, payment_status
-from billing.services.invoicing import document_of
+from billing.services.corrections import InvoiceNotIssued
+from billing.services.invoicing import document_of, payment_status
 from monetization.events.services import append_event
 from monetization.kernel.errors import Refusal
 from monetization.kernel.money import Money

@@ -9,7 +9,7 @@ from django.db import transaction
 
 from billing.domain import posting_rules
 from billing.models import Invoice, Payment, PaymentAllocation
-from billing.services.corrections import payment_status
+from billing.services.invoicing import payment_status
 from monetization.customers.models import Customer
 from monetization.events.services import append_event
 from monetization.kernel.errors import Refusal
@@ -89,7 +89,7 @@ def record_payment(
 def open_amount(invoice: Invoice) -> Decimal:
     """Return what an invoice still owes."""
     settled = invoice.paid_amount + invoice.credited_amount + invoice.written_off_amount
-    return invoice.total_amount - settled
+    return invoice.total_amount - settled - invoice.prepaid_amount
 
 
 def _owing(customer: Customer, currency: str) -> list[Invoice]:

@@ -16,7 +16,10 @@ from billing.domain.credit_notes import LineCredit, MoreThanInvoiced, credit_lin
 from billing.models import AssertionRule, CreditNote, CreditNoteLine, Invoice, InvoiceLine
 from billing.selectors.claimed import issued_period_of
 from billing.services.approvals import SecondPersonNeeded
-from billing.services.invoicing import document_of, line_amounts, locked_positions
+from billing.services.credits.burning import unwind, unwind_all
+from billing.services.credits.planning import CREDIT, PREPAID
+from billing.services.credits.selling import credit_sold, withdraw_sold
+from billing.services.invoicing import document_of, line_amounts, locked_positions, payment_status
 from billing.services.numbering import next_number
 from monetization.events.services import append_event
 from monetization.kernel.errors import Refusal
@@ -73,8 +76,8 @@ def void_invoice(*, invoice_id: UUID, reason: str, now: datetime) -> Invoice:
     lines = list(invoice.lines.order_by("position"))
     positions = locked_positions(invoice)
     invoice.status = lifecycle.next_state(lifecycle.INVOICE, invoice.status, "void")
-    invoice.voided_at, invoice.void_reason = now, reason
-    invoice.save(update_fields=["status", "voided_at", "void_reason"])
+    invoice.voided_at, invoice.void_reason, invoice.prepaid_amount = now, reason, Decimal(0)
+    invoice.save(update_fields=["status", "voided_at", "void_reason", "prepaid_amount"])
     invoice.periods.update(invoice=None)
     event = append_event(
         type="invoice.voided",
@@ -88,7 +91,11 @@ def void_invoice(*, invoice_id: UUID, reason: str, now: datetime) -> Invoice:
         rule="invoice_voided",
         entry_date=day,
         legal_entity_id=invoice.legal_entity_id,
-        legs=_void_legs(invoice, lines, positions),
+        legs=[
+            *_void_legs(invoice, lines, positions),
+            *withdraw_sold(invoice, document_of(invoice), event=event, now=now),
+            *unwind_all(invoice, document_of(invoice), event=event, now=now),
+        ],
         memo=f"Void {invoice.number}",
         period_of_origin=invoice.issued_on if day != invoice.issued_on else None,
     )
@@ -261,10 +268,21 @@ def _issue_note(
         for position, (line, amount, line_tax) in enumerate(lines, start=1)
     )
     invoice.credited_amount += note.total_amount
+    back = _settled_back(invoice)
+    invoice.prepaid_amount -= back
     invoice.payment_status = payment_status(invoice)
-    invoice.save(update_fields=["credited_amount", "payment_status"])
-    _post_credit(invoice, note, lines, positions, now)
+    invoice.save(update_fields=["credited_amount", "prepaid_amount", "payment_status"])
+    _post_credit(invoice, note, lines, positions, back, now)
     return note
+
+
+def _settled_back(invoice: Invoice) -> Decimal:
+    """Return how much of what credits settled a credit note makes too much.
+
+    What is still open goes first; only beyond it do credits return to their grants.
+    """
+    settled = invoice.paid_amount + invoice.credited_amount + invoice.prepaid_amount
+    return max(Decimal(0), min(invoice.prepaid_amount, settled - invoice.total_amount))
 
 
 def _post_credit(
@@ -272,8 +290,16 @@ def _post_credit(
     note: CreditNote,
     open_lines: list[OpenLine],
     positions: dict[str, posting_rules.Position],
+    back: Decimal,
     now: datetime,
 ) -> None:
+    document = document_of(invoice)
+    reduced = {
+        f"{line.explanation['grant']}:{line.explanation['pays']}": -amount.amount
+        for line, amount, _ in open_lines
+        if line.kind == CREDIT
+    }
+    sold = {line.key: amount.amount for line, amount, _ in open_lines if line.kind == PREPAID}
     event = append_event(
         type="credit_note.issued",
         subject=f"credit-note/{note.id}",
@@ -289,12 +315,20 @@ def _post_credit(
         rule="credit_note_issued",
         entry_date=note.issued_on,
         legal_entity_id=invoice.legal_entity_id,
-        legs=posting_rules.credit_note_issued(
-            document_of(invoice),
-            [posting_rules.LineAmount(line.item_key, amount) for line, amount, _ in open_lines],
-            Money(note.tax_amount, note.currency),
-            positions,
-        ),
+        legs=[
+            *posting_rules.credit_note_issued(
+                document,
+                [
+                    posting_rules.LineAmount(line.item_key, amount)
+                    for line, amount, _ in open_lines
+                    if line.kind not in (CREDIT, PREPAID)
+                ],
+                Money(note.tax_amount, note.currency),
+                positions,
+            ),
+            *credit_sold(invoice, document, sold, note, event=event, now=now),
+            *unwind(invoice, document, reduced, back, note, event=event, now=now),
+        ],
         memo=f"Credit note {note.number} for {invoice.number}",
     )
 
@@ -334,16 +368,6 @@ def credit_positions(invoice: Invoice) -> list[CreditPosition]:
         )
         for line in invoice.lines.order_by("position")
     ]
-
-
-def payment_status(invoice: Invoice) -> str:
-    """Say how far an invoice is settled by payments and credits."""
-    if invoice.written_off_amount:
-        return Invoice.PaymentStatus.UNCOLLECTIBLE
-    settled = invoice.paid_amount + invoice.credited_amount
-    if settled >= invoice.total_amount:
-        return Invoice.PaymentStatus.PAID
-    return Invoice.PaymentStatus.PARTIALLY_PAID if settled > 0 else Invoice.PaymentStatus.UNPAID
 
 
 def _locked(invoice_id: UUID) -> Invoice:

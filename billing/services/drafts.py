@@ -11,10 +11,10 @@ from django.utils import timezone
 
 from billing.domain.manual_lines import EntryInvalid, ManualEntry, price_entry
 from billing.domain.tax import TAX_INCLUDED, tax_lines
-from billing.models import BillingSchedule, Invoice, InvoiceLine
+from billing.models import BillingSchedule, CreditSale, Invoice, InvoiceLine
 from billing.services.approvals import withdraw_approvals
 from billing.services.assertions import check
-from billing.services.calculation import TOTALS, set_totals, sums
+from billing.services.calculation import TOTALS, set_totals, settle_stored, sums
 from billing.services.invoicing import OPEN_STATES, recalculate_invoices
 from billing.services.taxing import Rates, share_tax, tax_fields_of
 from monetization.catalog.models import Product
@@ -71,7 +71,7 @@ def change_manual_line(
     invoice = _open(invoice_id)
     old = _manual(invoice, line_id)
     line = _build(invoice, entry, now)
-    line.id, line.key, line.position = old.id, old.key, old.position
+    line.id, line.key, line.position, line.kind = old.id, old.key, old.position, old.kind
     line.save(force_update=True)
     _after(invoice, line, "invoice.line_changed", now)
     return line
@@ -87,6 +87,7 @@ def remove_manual_line(*, invoice_id: UUID, line_id: UUID, now: datetime) -> Inv
     invoice = _open(invoice_id)
     line = _manual(invoice, line_id)
     InvoiceLine.objects.filter(id=line.id).delete()
+    CreditSale.objects.filter(invoice=invoice, line_key=line.key).delete()
     _after(invoice, line, "invoice.line_removed", now)
     return invoice
 
@@ -306,6 +307,8 @@ def total_draft(invoice: Invoice, now: datetime) -> None:
     subtotal, tax = sums(lines, invoice.currency)
     set_totals(invoice, subtotal.amount, tax.amount)
     invoice.save(update_fields=TOTALS)
+    if invoice.schedule_id is None:
+        settle_stored(invoice, zone=invoice.customer.time_zone)
     withdraw_approvals([invoice.id])
     check([invoice], now=now)
 

@@ -23,6 +23,7 @@ from billing.services.issuing import (
     issue_invoices,
     line_amounts,
     locked_positions,
+    payment_status,
 )
 from billing.services.schedules import extend_periods
 from billing.services.taxing import tax_fields_of
@@ -45,6 +46,7 @@ __all__ = [
     "issue_invoices",
     "line_amounts",
     "locked_positions",
+    "payment_status",
     "preview_invoices",
     "recalculate_invoices",
 ]

@@ -11,11 +11,15 @@ from django.db import transaction
 from django.db.models import Max
 
 from billing.domain import lifecycle, posting_rules
-from billing.domain.posting_rules import Document, LineAmount, Position
+from billing.domain.posting_rules import LineAmount, Position
 from billing.models import BillingPeriod, BillingSchedule, Invoice, InvoiceLine
 from billing.selectors.claimed import open_thresholds
 from billing.services.approvals import unapproved
 from billing.services.assertions import failing
+from billing.services.credits.burning import Credits, burn, locked_plans
+from billing.services.credits.journal import document_of
+from billing.services.credits.planning import CREDIT, PREPAID
+from billing.services.credits.selling import grant_sold
 from billing.services.numbering import next_numbers
 from monetization.events.services import NewEvent, append_events
 from monetization.kernel.errors import Refusal
@@ -70,6 +74,7 @@ def issue_invoice(
     :raises SecondPersonNeeded: above the company's limit, unless somebody else approved it.
     :raises GracePeriodRunning: before the contract's grace period is over.
     :raises ThresholdInvoiceOpen: if it takes off what a draft bills.
+    :raises CreditsChanged: if a grant holds less than the draft uses of it.
     :raises PeriodClosed: if the books of the invoice date are closed.
     """
     outcomes = issue_invoices(
@@ -120,8 +125,10 @@ def issue_invoices(
             refused[row.id] = why
     if only_passing:
         refused |= failing([row for row in rows if row.status == Invoice.Status.DRAFT])
+    plans, grants, gone = locked_plans([row for row in rows if row.id not in refused])
+    refused |= gone
     for several in _rounds([row for row in rows if row.id not in refused]):
-        _issue(several, lines, issued_on, now)
+        _issue(several, lines, Credits(plans, grants), issued_on, now)
     return {row.id: refused.get(row.id, row) for row in rows}
 
 
@@ -140,7 +147,9 @@ def _rounds(rows: Sequence[Invoice]) -> Iterator[list[Invoice]]:
         waiting = later
 
 
-def _issue(rows: Sequence[Invoice], lines: Lines, issued_on: date, now: datetime) -> None:
+def _issue(
+    rows: Sequence[Invoice], lines: Lines, credits: Credits, issued_on: date, now: datetime
+) -> None:
     """Issue locked drafts that nothing speaks against, at most one of each contract."""
     positions = _positions_of(rows)
     _number(rows)
@@ -148,6 +157,7 @@ def _issue(rows: Sequence[Invoice], lines: Lines, issued_on: date, now: datetime
         row.status = lifecycle.next_state(lifecycle.INVOICE, row.status, "issue")
         row.issued_on = issued_on
         row.due_on = issued_on + timedelta(days=row.payment_terms_days)
+        row.payment_status = payment_status(row)
         row.content_sha256 = content_hash(row, lines[row.id])
     _write(rows)
     events = append_events(
@@ -172,7 +182,11 @@ def _issue(rows: Sequence[Invoice], lines: Lines, issued_on: date, now: datetime
                 rule="invoice_issued",
                 entry_date=issued_on,
                 legal_entity_id=row.legal_entity_id,
-                legs=_issue_legs(row, lines[row.id], positions.get(row.id, {})),
+                legs=[
+                    *_issue_legs(row, lines[row.id], positions.get(row.id, {})),
+                    *grant_sold(row, lines[row.id], event=event, now=now),
+                    *burn(row, credits, event=event, now=now),
+                ],
                 memo=f"Invoice {row.number}",
             )
             for row, event in zip(rows, events, strict=True)
@@ -195,9 +209,10 @@ def _write(rows: Sequence[Invoice]) -> None:
     with bulk_cursor() as cursor:
         cursor.execute(
             "UPDATE billing_invoice i SET status = 'issued', number = u.number,"
-            " issued_on = %b, due_on = u.due_on, content_sha256 = u.hash"
-            " FROM unnest(%b::uuid[], %b::text[], %b::date[], %b::text[])"
-            " AS u(id, number, due_on, hash)"
+            " issued_on = %b, due_on = u.due_on, content_sha256 = u.hash,"
+            " payment_status = u.payment"
+            " FROM unnest(%b::uuid[], %b::text[], %b::date[], %b::text[], %b::text[])"
+            " AS u(id, number, due_on, hash, payment)"
             " WHERE i.tenant_id = current_tenant_id() AND i.id = u.id",
             [
                 rows[0].issued_on,
@@ -205,6 +220,7 @@ def _write(rows: Sequence[Invoice]) -> None:
                 [row.number for row in rows],
                 [row.due_on for row in rows],
                 [row.content_sha256 for row in rows],
+                [row.payment_status for row in rows],
             ],
         )
 
@@ -289,12 +305,23 @@ def _positions_of(rows: Iterable[Invoice]) -> dict[UUID, dict[str, Position]]:
     return found
 
 
-def document_of(invoice: Invoice) -> Document:
-    return Document(invoice.customer_id, invoice.id, invoice.schedule_id)
-
-
 def line_amounts(lines: Sequence[InvoiceLine], currency: str) -> list[LineAmount]:
-    return [LineAmount(line.item_key, Money(line.amount, currency)) for line in lines]
+    """Return what lines claim for service; credits are posted by what they are, not by line."""
+    return [
+        LineAmount(line.item_key, Money(line.amount, currency))
+        for line in lines
+        if line.kind not in (CREDIT, PREPAID)
+    ]
+
+
+def payment_status(invoice: Invoice) -> str:
+    """Say how far an invoice is settled by payments and credits."""
+    if invoice.written_off_amount:
+        return Invoice.PaymentStatus.UNCOLLECTIBLE
+    settled = invoice.paid_amount + invoice.credited_amount + invoice.prepaid_amount
+    if settled >= invoice.total_amount:
+        return Invoice.PaymentStatus.PAID
+    return Invoice.PaymentStatus.PARTIALLY_PAID if settled > 0 else Invoice.PaymentStatus.UNPAID
 
 
 def content_hash(invoice: Invoice, lines: Sequence[InvoiceLine]) -> str:

@@ -91,7 +91,8 @@ def document_values(
     }
     if isinstance(document, CreditNote):
         return {**shared, "reason": document.reason}
-    settled = document.paid_amount + document.credited_amount + document.written_off_amount
+    settled = document.paid_amount + document.credited_amount + document.prepaid_amount
+    settled += document.written_off_amount
     return {
         **shared,
         "due_on": paper.day(document.due_on),

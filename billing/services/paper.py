@@ -82,6 +82,7 @@ def invoice_context(
     return {
         **base,
         "invoice": invoice,
+        "due_after_credits": invoice.total_amount - invoice.prepaid_amount,
         "lines": lines,
         "tax_rows": tax_rows(invoice, lines, paper.words),
         "is_reverse_charge": is_reversed(invoice, lines),

@@ -21,7 +21,7 @@ from billing.models import BillingSchedule, Invoice, InvoiceLine
 from billing.selectors.claimed import PROGRESS, ClaimedLine, claimed_of_schedules
 from billing.services.accrued import AccruedBill, accrued_of_schedules
 from billing.services.assertions import check
-from billing.services.calculation import set_totals, sums
+from billing.services.calculation import set_totals, settle_stored, sums
 from billing.services.calculation.outcomes import EXACT
 from billing.services.invoicing import recalculate_invoices
 from billing.services.taxing import Rates, share_tax, tax_fields_of
@@ -262,6 +262,8 @@ def _write_lines(invoice: Invoice, growing: Sequence[_Growing], now: datetime) -
     subtotal, tax = sums(lines, invoice.currency)
     set_totals(invoice, subtotal.amount, tax.amount)
     invoice.save(update_fields=["subtotal_amount", "tax_amount", "total_amount"])
+    assert invoice.schedule is not None  # noqa: S101 - made for one
+    settle_stored(invoice, zone=invoice.schedule.time_zone)
     check([invoice], now=now)
 
 

@@ -17,6 +17,7 @@ from billing import selectors
 from billing.domain.assertions import KINDS
 from billing.domain.tax import without_tax
 from billing.models import Invoice, InvoiceLine
+from billing.selectors.credits import credits_of
 from billing.services.approvals import approve_invoices
 from billing.services.assertions import waive_assertions
 from billing.services.bad_debt import reinstate_invoice, write_off_invoice
@@ -24,6 +25,7 @@ from billing.services.collections import open_amount
 from billing.services.comments import threads_of
 from billing.services.corrections import void_invoice
 from billing.services.credit_requests import credit_or_ask
+from billing.services.credits.planning import CREDIT
 from billing.services.delivery import send_invoice
 from billing.services.drafts import discard_one_off
 from billing.services.invoicing import OPEN_STATES, issue_invoice, recalculate_invoices
@@ -78,6 +80,8 @@ def invoice_detail(request: HttpRequest, invoice_id: UUID) -> HttpResponse:
             ],
             "comments": threads_of(invoice),
             "open_amount": open_amount(invoice),
+            "credits_used": credits_of(invoice),
+            "due_after_credits": invoice.total_amount - invoice.prepaid_amount,
             "recalculations": invoice.recalculations.order_by("-at")[:5],
             "moves": changes_of(invoice) if invoice.status in OPEN_STATES else [],
             "credit_requests": invoice.credit_requests.order_by("requested_at"),
@@ -216,7 +220,8 @@ def explain_line(request: HttpRequest, invoice_id: UUID, line_id: UUID) -> HttpR
         invoice=invoice_id,
     )
     context: dict[str, Any] = {"line": line, "invoice": line.invoice}
-    if line.explanation:
+    context["credits_used"] = [use for use in credits_of(line.invoice) if use.line_key == line.key]
+    if line.explanation and line.kind != CREDIT:
         again = without_tax(line.explanation, rerate(line.explanation))
         context["again"] = again
         context["agrees"] = again == Money(line.amount, line.invoice.currency)

@@ -6,6 +6,7 @@ from billing.web import (
     assertions,
     bulk,
     crediting,
+    credits,
     documents,
     drafts,
     following,
@@ -122,6 +123,10 @@ urlpatterns = [
     path(
         "customers/<uuid:customer_id>/billing", accounts.customer_billing, name="customer-billing"
     ),
+    path("credits/", credits.credit_list, name="credit-list"),
+    path("customers/<uuid:customer_id>/credits/new", credits.credit_new, name="credit-new"),
+    path("credits/<uuid:grant_id>/void", credits.credit_void, name="credit-void"),
+    path("parts/customer/<uuid:customer_id>/credits", credits.of_customer, name="customer-credits"),
     path("payments/", payments.payment_list, name="payment-list"),
     path("payments/new", payments.payment_create, name="payment-create"),
     path("parts/quote/<uuid:quote_id>", schedules.of_quote, name="quote-schedule"),

@@ -31,6 +31,12 @@ _ROWS: dict[str, tuple[str, str, str, str]] = {
     "tax": ("Tax", "Steuer", "Taxe", "Belasting"),
     "vat": ("VAT", "USt.", "TVA", "Btw"),
     "subtotal": ("Subtotal", "Zwischensumme", "Sous-total", "Subtotaal"),
+    "paid_by_credits": (
+        "Paid with credits",
+        "Mit Guthaben bezahlt",
+        "Payé par crédits",
+        "Betaald met tegoed",
+    ),
     "total": ("Total", "Gesamtbetrag", "Total", "Totaal"),
     "credited": ("Credited", "Korrekturbetrag", "Crédité", "Gecrediteerd"),
     "of": ("on", "auf", "sur", "over"),

@@ -29,6 +29,7 @@ _NAV = (
     ("Usage", "metering:usage", "activity"),
     ("Alerts", "alerts:list", "bell"),
     ("Invoices", "billing:invoice-list", "invoice"),
+    ("Credits", "billing:credit-list", "payment"),
     ("Payments", "billing:payment-list", "payment"),
     ("Revenue", "revrec:waterfall", "chart"),
     ("Catalog", "catalog:product-list", "tag"),

@@ -116,7 +116,9 @@ MODIFIERS: dict[str, Any] = {
 - `cap` and `minimum`: `amount`, `window` (as accumulation), `is_prorated`; a minimum may have an
   `overage_factor` of at least 1.
 - `pricing_unit`: the price is in units of its own (`code`), one of which costs `rate`.
-- `overage_frequency`: how often seats beyond the contracted minimum are billed.""",
+- `overage_frequency`: how often seats beyond the contracted minimum are billed.
+- `credits` a fee sells: `amount` for each one sold (money: what is paid, if left out), `unit_code`
+  (money, if left out), `expires_after_months`, `priority`, `products` they may pay.""",
     "properties": {
         name: {"type": kind}
         for name, kind in (
@@ -125,6 +127,7 @@ MODIFIERS: dict[str, Any] = {
             ("accumulation", "string"),
             ("pricing_unit", "object"),
             ("overage_frequency", "string"),
+            ("credits", "object"),
             ("discounts", "array"),
             ("minimum", "object"),
             ("cap", "object"),

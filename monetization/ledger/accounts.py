@@ -18,6 +18,8 @@ class Account(StrEnum):
     CUSTOMER_CREDITS = "customer_credits"
     TAX_PAYABLE = "tax_payable"
     REVENUE = "revenue"
+    PROMOTIONAL_CREDITS = "promotional_credits"
+    BREAKAGE_REVENUE = "breakage_revenue"
     BAD_DEBT = "bad_debt"
 
     @property

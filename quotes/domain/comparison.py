@@ -149,6 +149,7 @@ _RARE = {
     "accumulation": "Tiers count",
     "pricing_unit": "Priced in",
     "overage_frequency": "Overage billed",
+    "credits": "Credits sold",
 }
 
 

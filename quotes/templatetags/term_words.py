@@ -64,6 +64,13 @@ def item_notes(item: ItemTerms, currency: str) -> tuple[str, ...]:
     if item.pricing_unit:
         one = rate(item.pricing_unit.rate, currency)
         notes.append(f"priced in {item.pricing_unit.code}, one is {one}")
+    if item.credits:
+        sold = item.credits
+        held = f"{quantity(sold.amount)} " if sold.amount is not None else ""
+        text = f"sells {held}{sold.unit_code or currency} of credits".replace("  ", " ")
+        if sold.expires_after_months is not None:
+            text += f", good for {sold.expires_after_months} months"
+        notes.append(text)
     if item.overage_frequency:
         notes.append(
             f"seats beyond the minimum: {FREQUENCIES[item.overage_frequency.value].lower()}"

@@ -222,7 +222,7 @@ def _read_line(line: LineBlock) -> None:
         form.add_error(wrong.name if wrong.name in form.fields else "model", wrong.message)
 
 
-_BESIDE = "conversion|included|accumulation|pricing_unit|overage_frequency"
+_BESIDE = "conversion|included|accumulation|pricing_unit|overage_frequency|credits"
 _MODIFIED = re.compile(rf"(phases\[[0-9]+\]\.lines\[[0-9]+\])\.((?:{_BESIDE})(?:\..*)?)")
 
 

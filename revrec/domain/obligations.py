@@ -119,6 +119,8 @@ def _obligation(
     if not priced:
         return None
     item = stretch[0][1]
+    if item.credits is not None:  # owed until they are used; earned by what they pay
+        return None
     period = Period(
         min(line.service.start for line in priced), max(line.service.end for line in priced)
     )

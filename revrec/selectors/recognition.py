@@ -103,7 +103,7 @@ def _credits(by_id: dict[UUID, BillingSchedule], end: date) -> list[CreditNoteLi
             invoice_line__invoice__schedule__in=list(by_id),
             invoice_line__service_start__lt=end,
         )
-        .exclude(invoice_line__kind=PROGRESS)
+        .exclude(invoice_line__kind__in=[PROGRESS, "credit", "prepaid"])
         .select_related("invoice_line__invoice")
     )
 

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
+from billing.domain.credit_use import Use
 from billing.models import BillingPeriod, Invoice, InvoiceLine
 from billing.services.assertions import check
 from billing.services.calculation.estimating import assume
 from billing.services.calculation.loading import load, measure_usage
-from billing.services.calculation.marks import outdated, set_marks
+from billing.services.calculation.marks import forget_marks, outdated, set_marks
 from billing.services.calculation.outcomes import InvoiceChange, outcomes_of, sums
-from billing.services.calculation.writing import TOTALS, set_totals, write
+from billing.services.calculation.writing import TOTALS, set_totals, settle_stored, write
 
 __all__ = [
     "TOTALS",
@@ -19,9 +20,11 @@ __all__ = [
     "InvoiceChange",
     "calculate",
     "compute",
+    "forget_marks",
     "outdated",
     "preview",
     "set_totals",
+    "settle_stored",
     "sums",
 ]
 
@@ -60,6 +63,7 @@ class ComputedInvoice:
     begins: Mapping[str, datetime]  # when the service of a computed line begins, by its key
     subtotal: Decimal
     tax: Decimal
+    uses: tuple[Use, ...] = ()  # what credits pay of it
 
 
 def compute(
@@ -84,6 +88,7 @@ def compute(
             },
             outcome.subtotal,
             outcome.tax,
+            outcome.uses,
         )
         for outcome in outcomes_of(works)
     ]

@@ -40,6 +40,7 @@ class Work:
     claimed: list[ClaimedLine] = field(default_factory=list)
     assumed: dict[tuple[str, date], dict[str, str]] = field(default_factory=dict)  # estimates
     is_estimating: bool = False  # a line has a rule, whether it holds now or not
+    holds_credits: bool = False  # its customer was ever granted credits
 
 
 def load(invoices: Sequence[Invoice], waiting: Sequence[BillingPeriod] = ()) -> list[Work]:

@@ -15,6 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from uuid import UUID
 
+from billing.models import CalculationMark
 from billing.services.assertions import enabled_rules
 from billing.services.calculation.loading import Work
 from billing.services.earlier import looks_back
@@ -104,18 +105,25 @@ def _with_newer_usage(invoice_ids: Sequence[UUID]) -> set[UUID]:
 def set_marks(works: Sequence[Work], *, now: datetime) -> None:
     """Keep what invoices were computed from, once they are written and tested.
 
-    What depends on the contract's earlier invoices, or on more of the events than readings tell,
-    is left without and computed every time.
+    What depends on the contract's earlier invoices, on more of the events than readings tell, or
+    on credits is left without and computed every time.
     """
     ids = [
         work.invoice.id
         for work in works
-        if not work.is_estimating and not looks_back(work.terms) and not looks_at_events(work.terms)
+        if not (work.is_estimating or work.holds_credits)
+        and not looks_back(work.terms)
+        and not looks_at_events(work.terms)
     ]
     if not ids:
         return
     with bulk_cursor() as cursor:
         cursor.execute(_KEEP, [[uuid7() for _ in ids], _of_everybody(), ids, now])
+
+
+def forget_marks(*, customer_id: UUID) -> None:
+    """Have the open invoices of a customer computed again, whatever they were computed from."""
+    CalculationMark.objects.filter(invoice__customer=customer_id).delete()
 
 
 def _of_everybody() -> str:

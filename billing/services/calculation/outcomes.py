@@ -1,7 +1,7 @@
 """One invoice computed: what it should say, beside what it says."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -9,12 +9,23 @@ from uuid import UUID
 
 import orjson
 
+from billing.domain.credit_use import Use
 from billing.domain.recalculation import LineChange, LineState, changed_lines
-from billing.domain.tax import TAX_INCLUDED, tax_lines
+from billing.domain.tax import TAX_INCLUDED, line_tax, tax_lines
 from billing.models import InvoiceLine
 from billing.selectors.claimed import billed_key
 from billing.selectors.schedules import PeriodRow
+from billing.services.calculation.crediting import (
+    CreditPlans,
+    TaxedLine,
+    at_most,
+    item_of,
+    plan_credits,
+    settled,
+    settlement_change,
+)
 from billing.services.calculation.loading import Work
+from billing.services.credits.planning import PREPAID
 from billing.services.earlier import EarlierLines, measured_before
 from billing.services.taxing import LineRate, Rates
 from monetization.kernel.decimals import plain
@@ -55,7 +66,7 @@ class FreshLine:
 
     position: int
     priced: PricedLine
-    period: PeriodRow | None  # None: it takes off what was billed before
+    period: PeriodRow | None  # None: it takes off what was billed before, or credits pay
     net: Decimal
     tax: Decimal
     rate: LineRate
@@ -83,6 +94,13 @@ class Outcome:
     changes: tuple[LineChange, ...]
     subtotal: Decimal
     tax: Decimal
+    uses: tuple[Use, ...] = ()  # what credits pay
+    new_uses: bool = False  # they differ from what is stored
+
+    @property
+    def prepaid(self) -> Decimal:
+        """What credits settle: those that do not reduce the taxable base."""
+        return settled(self.uses)
 
     def change(self) -> InvoiceChange:
         return InvoiceChange(
@@ -101,18 +119,14 @@ class Outcome:
 
     def _row(self, line: FreshLine) -> InvoiceLine:
         work, priced, period = self.work, line.priced, line.period
-        item = (
-            None
-            if priced.kind == "minimum"
-            else work.terms.phase(priced.phase_key).item(priced.item_key)
-        )
+        item = item_of(work, priced)
         place = (priced.item_key, priced.service.start)
         reading = work.readings.get(place) if period else None
         return InvoiceLine(
             invoice_id=work.invoice.id,
             key=priced.key,
             position=line.position,
-            kind=priced.kind,
+            kind=PREPAID if item and item.credits else priced.kind,
             item_key=priced.item_key,
             product_code=item.product_code if item else "",
             description=priced.label,
@@ -145,9 +159,15 @@ def outcomes_of(works: Sequence[Work]) -> list[Outcome]:
         manual[line.invoice_id].append(line)
     memory = EarlierLines((work.invoice, work.terms) for work in works)
     rates = Rates.load()
+    ordered = sorted(works, key=lambda work: (work.invoice.bill_on, work.invoice.id))
+    taxed = [
+        (work, _taxed(work, _priced(work, memory), manual[work.invoice.id], rates))
+        for work in ordered
+    ]
+    plans = plan_credits([(work, _payable(work, fresh)) for work, fresh in taxed], manual)
     return [
-        _outcome(work, existing[work.invoice.id], manual[work.invoice.id], memory, rates)
-        for work in sorted(works, key=lambda work: (work.invoice.bill_on, work.invoice.id))
+        _outcome(work, fresh, existing[work.invoice.id], manual[work.invoice.id], plans)
+        for work, fresh in taxed
     ]
 
 
@@ -169,21 +189,70 @@ def _existing(invoice_ids: list[UUID]) -> dict[UUID, list[StoredLine]]:
     return found
 
 
-def _outcome(
-    work: Work,
-    existing: list[StoredLine],
-    manual: list[InvoiceLine],
-    memory: EarlierLines,
-    rates: Rates,
-) -> Outcome:
-    """Compute one invoice's lines and compare; manual ones stay."""
-    invoice = work.invoice
-    earlier = memory.before(invoice)
+def _priced(work: Work, memory: EarlierLines) -> tuple[PricedLine, ...]:
+    earlier = memory.before(work.invoice)
     quantities = {**measured_before(work.terms, earlier), **work.measured}
     priced = price_periods(work.terms, work.charges, quantities, earlier)
-    memory.remember(invoice, priced)
-    priced = tuple(_as_estimated(work, line) for line in priced)
-    fresh = _taxed(work, priced, manual, rates)
+    memory.remember(work.invoice, priced)
+    return tuple(_as_estimated(work, line) for line in priced)
+
+
+def _payable(work: Work, fresh: Mapping[str, FreshLine]) -> list[TaxedLine]:
+    """Return what credits look at: the lines of periods, each with its tax."""
+    currency = work.invoice.currency
+    return [
+        TaxedLine(
+            one.priced, one.period, Money(one.net, currency), Money(one.tax, currency),
+            one.rate.percent,
+        )
+        for one in fresh.values()
+        if one.period is not None
+    ]  # fmt: skip
+
+
+def _with_credits(
+    work: Work, fresh: dict[str, FreshLine], manual: Sequence[InvoiceLine], plans: CreditPlans
+) -> dict[str, FreshLine]:
+    """Add the lines by which credits reduce the taxable base, at the tax of what they pay."""
+    invoice = work.invoice
+    lines = list(plans.lines(work, [one.priced for one in fresh.values()], manual))
+    if not lines:
+        return fresh
+    rates = {key: one.rate for key, one in fresh.items()}
+    rates |= {row.key: LineRate(row.tax_percent) for row in manual}
+    found = dict(fresh)
+    for line in lines:
+        rate = rates[line.explanation["pays"]]
+        tax = line_tax(line.amount, rate.percent).amount
+        found[line.key] = FreshLine(len(found) + 1, line, None, line.amount.amount, tax, rate)
+    if invoice.tax_method != "per_category":
+        return found
+    shares = tax_lines(
+        [(key, Money(one.net, invoice.currency), one.rate.percent) for key, one in found.items()],
+        currency=invoice.currency,
+        method=invoice.tax_method,
+        settled=_by_hand(manual, invoice.currency),
+    )
+    return {key: replace(one, tax=shares[key].tax.amount) for key, one in found.items()}
+
+
+def _by_hand(lines: Sequence[InvoiceLine], currency: str) -> list[tuple[Money, Decimal, Money]]:
+    return [
+        (Money(line.amount, currency), line.tax_percent, Money(line.tax_amount, currency))
+        for line in lines
+    ]
+
+
+def _outcome(
+    work: Work,
+    fresh: dict[str, FreshLine],
+    existing: list[StoredLine],
+    manual: list[InvoiceLine],
+    plans: CreditPlans,
+) -> Outcome:
+    """Compare one invoice's lines with what it says; manual ones stay."""
+    invoice = work.invoice
+    fresh = _with_credits(work, fresh, manual, plans)
     before = {line.key: _stored(line) for line in existing}
     after = {key: _computed(line) for key, line in fresh.items()}
     changes = changed_lines(before=before, after=after)
@@ -192,6 +261,11 @@ def _outcome(
     subtotal, taxes_by_hand = sums(manual, invoice.currency)
     amounts = [Money(line.net, invoice.currency) for line in fresh.values()]
     taxes = [Money(line.tax, invoice.currency) for line in fresh.values()]
+    whole = subtotal + taxes_by_hand + total((*amounts, *taxes), invoice.currency)
+    uses = at_most(plans.of(invoice), whole)
+    new_uses = plans.differ(invoice, uses)
+    if new_uses and invoice.prepaid_amount != settled(uses):
+        changes = (*changes, settlement_change(invoice, uses))
     return Outcome(
         work,
         invoice.total_amount,
@@ -202,6 +276,8 @@ def _outcome(
         changes,
         (subtotal + total(amounts, invoice.currency)).amount,
         (taxes_by_hand + total(taxes, invoice.currency)).amount,
+        uses,
+        new_uses,
     )
 
 
@@ -235,14 +311,7 @@ def _taxed(
         currency=invoice.currency,
         method=invoice.tax_method,
         inclusive=invoice.prices_include_tax,
-        settled=[
-            (
-                Money(line.amount, invoice.currency),
-                line.tax_percent,
-                Money(line.tax_amount, invoice.currency),
-            )
-            for line in manual
-        ],
+        settled=_by_hand(manual, invoice.currency),
     )
     return {
         key: FreshLine(

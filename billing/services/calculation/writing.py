@@ -5,10 +5,13 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
+from billing.domain.credit_use import Use
 from billing.domain.recalculation import LineChange
-from billing.models import Invoice, Recalculation
+from billing.models import Invoice, InvoiceCredit, Recalculation
 from billing.services.approvals import withdraw_approvals
+from billing.services.calculation.crediting import manual_facts, settled
 from billing.services.calculation.outcomes import Outcome
+from billing.services.credits.planning import Bill, customers_with_credits, plan
 from monetization.tenancy.bulk import bulk_cursor, insert_rows
 from monetization.tenancy.context import current_actor
 
@@ -18,6 +21,7 @@ TOTALS = ["subtotal_amount", "tax_amount", "total_amount"]
 def write(outcomes: Sequence[Outcome], now: datetime) -> None:
     """Replace the computed lines that differ and the totals over them; remember both."""
     changed = [outcome for outcome in outcomes if outcome.changes]
+    _write_credits([outcome for outcome in outcomes if outcome.new_uses])
     if changed:
         withdraw_approvals([outcome.work.invoice.id for outcome in changed])
     _delete([line_id for outcome in changed for line_id in outcome.stale])
@@ -32,6 +36,51 @@ def write(outcomes: Sequence[Outcome], now: datetime) -> None:
     if never:
         Invoice.objects.filter(id__in=never).update(calculated_at=now)
     _remember(changed, now)
+
+
+def _write_credits(outcomes: Sequence[Outcome]) -> None:
+    """Replace what credits would pay of invoices."""
+    ids = [outcome.work.invoice.id for outcome in outcomes]
+    if not ids:
+        return
+    InvoiceCredit.objects.filter(invoice__in=ids).delete()
+    for outcome in outcomes:
+        outcome.work.invoice.prepaid_amount = outcome.prepaid
+        store_uses(outcome.work.invoice, outcome.uses)
+
+
+def store_uses(invoice: Invoice, uses: Sequence[Use]) -> None:
+    """Store what credits would pay of an open invoice, and the part that settles it."""
+    Invoice.objects.filter(id=invoice.id).update(prepaid_amount=invoice.prepaid_amount)
+    insert_rows(
+        [
+            InvoiceCredit(
+                invoice_id=invoice.id,
+                grant_id=UUID(use.grant_id),
+                line_key=use.line_key,
+                position=position,
+                reduces_base=use.reduces_base,
+                units=use.units,
+                value=use.value.amount,
+            )
+            for position, use in enumerate(uses, start=1)
+        ]
+    )
+
+
+def settle_stored(invoice: Invoice, *, zone: str) -> None:
+    """Plan what credits settle of a draft whose lines are not computed with a period.
+
+    Those are invoices without a contract and at a threshold. Their taxable base stays as it is.
+    """
+    if not customers_with_credits([invoice.customer_id]):
+        return
+    lines = invoice.lines.order_by("position")
+    facts = [manual_facts(line, invoice.currency, zone) for line in lines]
+    uses = plan([Bill(invoice, facts, settles_only=True)])[invoice.id]
+    InvoiceCredit.objects.filter(invoice=invoice).delete()
+    invoice.prepaid_amount = settled(uses)
+    store_uses(invoice, uses)
 
 
 def set_totals(invoice: Invoice, subtotal: Decimal, tax: Decimal) -> None:

@@ -193,6 +193,12 @@ def modifier_facts(modifiers: PriceModifiers, currency: str, unit: str) -> list[
     if modifiers.pricing_unit is not None:
         own = modifiers.pricing_unit
         rows.append(("Priced in", f"{own.code}; one is {unit_price(own.rate, currency)}"))
+    if modifiers.credits is not None:
+        sold = modifiers.credits
+        held = "" if sold.amount is None else f"{quantity(sold.amount)} "
+        lasts = sold.expires_after_months
+        until = f", for {lasts} months" if lasts is not None else ""
+        rows.append(("Sells credits", f"{held}{sold.unit_code or currency}{until}"))
     if modifiers.overage_frequency is not None:
         rhythm = modifiers.overage_frequency.value.replace("_", "-")
         rows.append(("Beyond the minimum", f"Billed {rhythm}"))

@@ -11,7 +11,7 @@ from billing.domain.posting_rules import (
     LineAmount,
     Position,
     credit_note_issued,
-    customer_credit_used,
+    credits_used,
     invoice_issued,
     payment_received,
 )
@@ -168,7 +168,7 @@ class _Journal:
             self.post(on, credit_note_issued(_DOCUMENT, lines, zero, positions))
             return price - amount
         if kind in ("used", "given_back"):
-            self.post(on, customer_credit_used(_DOCUMENT, amount if kind == "used" else -amount))
+            self.post(on, credits_used(_DOCUMENT, _LINE, amount if kind == "used" else -amount))
         else:
             paid = amount if kind == "paid" else -amount
             self.post(on, payment_received(_NOBODY, paid, {_NOBODY: paid}))

@@ -43,6 +43,15 @@ def create_rules(now: datetime) -> None:
             meter_id=meter.id,
             threshold=Decimal(20_000),
         ),
+        RuleTerms(
+            name="10 % of the AI credits left",
+            metric="credits",
+            basis="percent",
+            threshold=Decimal(10),
+            credit_unit="AI credits",
+            direction="down",
+            emails=["revops@tidewater.example"],
+        ),
     ):
         create_rule(terms, now=asked)
 

@@ -6,6 +6,7 @@ Each module holds the checks of one area; importing it registers them.
 from monetization.config.verify import (
     audit,
     contracts,
+    credits,
     integrations,
     invoices,
     ledger,
@@ -26,6 +27,7 @@ __all__ = [
     "TenantReport",
     "audit",
     "contracts",
+    "credits",
     "integrations",
     "invoices",
     "ledger",

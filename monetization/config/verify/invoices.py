@@ -198,7 +198,7 @@ def _agreed(terms: OrderTerms, line: dict[str, Any]) -> dict[str, Any]:
     service, full = Period(service_start, service_end), Period(full_start, full_end)
     agreed: dict[str, Any] = {
         "currency": terms.currency,
-        "kind": line["kind"],
+        "kind": "item" if line["kind"] == "prepaid" else line["kind"],
         "service": [service.start.isoformat(), service.end.isoformat()],
     }
     if line["kind"] == "minimum":
@@ -303,10 +303,10 @@ def numbers_are_gapless(books: Books) -> Found:
 
 
 def _lines(*names: str, computed: bool = False) -> Iterator[dict[str, Any]]:
-    """Stream lines; ``computed`` leaves out what people wrote by hand."""
+    """Stream lines; ``computed`` leaves out what people wrote, and what credits pay."""
     lines = InvoiceLine.objects.all()
     if computed:
-        lines = lines.filter(is_manual=False)
+        lines = lines.filter(is_manual=False).exclude(kind="credit")
     columns = ("key", "invoice_id", "invoice__number", "invoice__currency", *names)
     return lines.values(*columns).iterator(chunk_size=CHUNK)
 

@@ -97,7 +97,10 @@ def numbers_are_numbers(books: Books) -> Found:
 _AMOUNTS = """
     SELECT 'posting ' || id AS subject, currency, amount FROM ledger_posting
     UNION ALL SELECT 'invoice ' || id, currency, a FROM billing_invoice,
-        unnest(ARRAY[subtotal_amount, tax_amount, total_amount, paid_amount, credited_amount]) AS a
+        unnest(ARRAY[subtotal_amount, tax_amount, total_amount, paid_amount, credited_amount,
+                     prepaid_amount]) AS a
+    UNION ALL SELECT 'credits ' || t.id, g.currency, a FROM billing_credittransaction t
+        JOIN billing_creditgrant g ON g.id = t.grant_id, unnest(ARRAY[t.value, t.released]) AS a
     UNION ALL SELECT 'line ' || l.id, i.currency, a FROM billing_invoiceline l
         JOIN billing_invoice i ON i.id = l.invoice_id, unnest(ARRAY[l.amount, l.tax_amount]) AS a
     UNION ALL SELECT 'credit note line ' || c.id, n.currency, a FROM billing_creditnoteline c

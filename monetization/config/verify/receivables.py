@@ -13,7 +13,8 @@ def receivable_per_customer(books: Books) -> Found:
         documents AS (
             SELECT customer_id, currency, sum(amount) AS amount FROM (
                 SELECT customer_id, currency,
-                       total_amount - paid_amount - credited_amount - written_off_amount AS amount
+                       total_amount - paid_amount - credited_amount - prepaid_amount
+                         - written_off_amount AS amount
                   FROM billing_invoice WHERE status = 'issued'
                 UNION ALL
                 SELECT p.customer_id, p.currency,
@@ -41,7 +42,8 @@ def receivable_per_invoice(books: Books) -> Found:
         invoices AS (
             SELECT id AS invoice_id, currency, number,
                    CASE status WHEN 'issued'
-                        THEN total_amount - paid_amount - credited_amount - written_off_amount
+                        THEN total_amount - paid_amount - credited_amount - prepaid_amount
+                             - written_off_amount
                         ELSE 0 END AS amount
               FROM billing_invoice WHERE status IN ('issued', 'void'))
         SELECT COALESCE(i.number, 'invoice ' || invoice_id) AS subject, currency AS unit,
@@ -139,16 +141,19 @@ def payment_status_follows(books: Books) -> Found:
                || i.credited_amount || ' credited of ' || i.total_amount
           FROM billing_invoice i
          WHERE i.status = 'issued' AND i.payment_status <> 'uncollectible'
-           AND i.paid_amount + i.credited_amount <> 0
+           AND i.paid_amount + i.credited_amount + i.prepaid_amount <> 0
            AND i.payment_status <> CASE
-               WHEN i.paid_amount + i.credited_amount >= i.total_amount THEN 'paid'
-               WHEN i.paid_amount + i.credited_amount > 0 THEN 'partially_paid'
+               WHEN i.paid_amount + i.credited_amount + i.prepaid_amount >= i.total_amount
+                    THEN 'paid'
+               WHEN i.paid_amount + i.credited_amount + i.prepaid_amount > 0
+                    THEN 'partially_paid'
                ELSE 'unpaid' END
         UNION ALL
         SELECT i.number || ' is ' || i.payment_status || ' without a payment or a credit'
           FROM billing_invoice i
          WHERE i.payment_status IN ('paid', 'partially_paid') AND i.total_amount > 0
-           AND i.paid_amount + i.credited_amount = 0
+           AND i.status = 'issued'
+           AND i.paid_amount + i.credited_amount + i.prepaid_amount = 0
         """,
         of="issued invoices",
         count="SELECT count(*) FROM billing_invoice WHERE status = 'issued'",

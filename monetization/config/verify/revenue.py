@@ -36,10 +36,13 @@ _BILLED = """
         SELECT i.schedule_id, l.item_key, i.currency, l.amount
           FROM billing_invoiceline l
           JOIN billing_invoice i ON i.id = l.invoice_id AND i.status = 'issued'
+         WHERE l.kind NOT IN ('credit', 'prepaid')
         UNION ALL
         SELECT i.schedule_id, c.item_key, i.currency, -c.amount
           FROM billing_creditnoteline c
           JOIN billing_creditnote n ON n.id = c.credit_note_id
+          JOIN billing_invoiceline l ON l.id = c.invoice_line_id
+               AND l.kind NOT IN ('credit', 'prepaid')
           JOIN billing_invoice i ON i.id = n.invoice_id) AS parts
      GROUP BY 1, 2, 3
 """

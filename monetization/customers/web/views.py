@@ -32,6 +32,7 @@ TABS = {
     "usage": ("Usage", "usage:read"),
     "contracts": ("Contracts", "schedules:read"),
     "invoices": ("Invoices", "invoices:read"),
+    "credits": ("Credits", "invoices:read"),
     "alerts": ("Alerts", "alerts:read"),
     "activity": ("Activity", "customers:read"),
 }

@@ -273,6 +273,16 @@ DISCOUNT_COLUMNS = (
 )
 
 
+_CREDITS = (
+    Spec("sells_credits", "Sells credits", "flag", help="Granted with every invoice of the line."),
+    Spec(
+        "credits_sold", "How many", above_zero=True, help="For each one sold. Empty: what is paid."
+    ),
+    Spec("credits_unit", "Unit", "text", help="Such as AI credits. Empty: money."),
+    Spec("credits_months", "They last, in months", "text", help="Empty: for ever."),
+    Spec("credits_priority", "Priority", "text", help="The lowest pays first; 50 by default."),
+    Spec("credits_products", "They pay for", "text", help="Product codes. Empty: everything."),
+)
 _OVERAGE = (Spec("overage_frequency", "Billed", "choice", choices=_RHYTHMS),)
 Groups = tuple[tuple[str, tuple[Spec, ...]], ...]
 
@@ -290,6 +300,8 @@ def modifier_groups(model: str, kind: str) -> Groups:
             found.append(("Included units", _QUANTITY))
     if model == "seat":
         found.append(("Seats beyond the minimum", _OVERAGE))
+    if kind == "fixed":
+        found.append(("Credits", _CREDITS))
     found += [("Minimum", _MINIMUM), ("Cap", _CAP), ("Units of its own", _PRICING_UNIT)]
     return tuple(found)
 

@@ -25,6 +25,12 @@ _PLACES = {
     "cap": "cap_amount",
     "cap.amount": "cap_amount",
     "cap.window": "cap_window",
+    "credits": "credits_sold",
+    "credits.amount": "credits_sold",
+    "credits.unit_code": "credits_unit",
+    "credits.expires_after_months": "credits_months",
+    "credits.priority": "credits_priority",
+    "credits.products": "credits_products",
 }
 
 
@@ -60,6 +66,8 @@ def modifiers_from_typed(values: Mapping[str, Any], discounts: Sequence[Row]) ->
                 "window": values.get(f"{short}_window") or "per_period",
                 "is_prorated": not values.get(f"{short}_whole"),
             }
+    if values.get("sells_credits"):
+        data["credits"] = _credits(values)
     if "minimum" in data and values.get("min_factor") is not None:
         data["minimum"]["overage_factor"] = values["min_factor"]
     data["discounts"] = [
@@ -72,6 +80,24 @@ def modifiers_from_typed(values: Mapping[str, Any], discounts: Sequence[Row]) ->
         path, _, message = str(error).partition(": ")
         name, row = modifier_place(path)
         raise TypedWrong(name, message or str(error), row) from None
+
+
+def _credits(values: Mapping[str, Any]) -> dict[str, Any]:
+    sold: dict[str, Any] = {
+        "unit_code": values.get("credits_unit") or "",
+        "products": [
+            code for code in re.split(r"[,\s]+", values.get("credits_products") or "") if code
+        ],
+    }
+    if values.get("credits_sold") is not None:
+        sold["amount"] = values["credits_sold"]
+    for name, field in (("expires_after_months", "months"), ("priority", "priority")):
+        text = str(values.get(f"credits_{field}") or "").strip()
+        if text:
+            if not re.fullmatch(r"[0-9]{1,4}", text, re.ASCII):
+                raise TypedWrong(f"credits_{field}", "must be a whole number")
+            sold[name] = int(text)
+    return sold
 
 
 def _needed(values: Mapping[str, Any], name: str, message: str) -> Any:
@@ -120,6 +146,15 @@ def typed_modifiers(data: Any) -> Typed:
             values[f"{short}_whole"] = "" if rule["is_prorated"] else "on"
             if "overage_factor" in rule:
                 values["min_factor"] = rule["overage_factor"]
+    if sold := found.get("credits"):
+        values |= {
+            "sells_credits": "on",
+            "credits_sold": sold.get("amount", ""),
+            "credits_unit": sold.get("unit_code", ""),
+            "credits_months": str(sold.get("expires_after_months", "")),
+            "credits_priority": str(sold["priority"]),
+            "credits_products": ", ".join(sold.get("products", ())),
+        }
     rows = [
         {"kind": kind, "value": row[kind], "label": row["label"]}
         for row in found.get("discounts", ())

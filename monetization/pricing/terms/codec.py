@@ -17,6 +17,7 @@ from monetization.pricing.quantities import Conversion
 from monetization.pricing.terms.model import (
     CapTerms,
     ChangeTerms,
+    CreditsSold,
     DiscountTerms,
     IncludedTerms,
     ItemTerms,
@@ -150,7 +151,58 @@ def _item_to_data(item: ItemTerms) -> dict[str, Any]:
         data["pricing_unit"] = {"code": unit.code, "rate": plain(unit.rate)}
     if item.overage_frequency is not None:
         data["overage_frequency"] = item.overage_frequency.value
+    if item.credits is not None:
+        data["credits"] = credits_to_data(item.credits)
     return data
+
+
+def credits_to_data(sold: CreditsSold) -> dict[str, Any]:
+    """Write credits a line sells as JSON-safe data."""
+    data: dict[str, Any] = {"priority": sold.priority}
+    if sold.amount is not None:
+        data["amount"] = plain(sold.amount)
+    if sold.unit_code:
+        data["unit_code"] = sold.unit_code
+    if sold.expires_after_months is not None:
+        data["expires_after_months"] = sold.expires_after_months
+    if sold.products:
+        data["products"] = list(sold.products)
+    return data
+
+
+def credits_from_data(data: Any, path: str = "credits") -> CreditsSold:
+    """Read credits a line sells; missing fields take their defaults.
+
+    :raises PriceError: naming the field.
+    """
+    reader = Reader(data, path)
+    products = reader.raw("products", ())
+    if not isinstance(products, (list, tuple)) or not all(isinstance(p, str) for p in products):
+        raise PriceError(f"{reader.at('products')}: must be a list of product codes")
+    sold = CreditsSold(
+        amount=reader.optional_number("amount"),
+        unit_code=reader.text("unit_code", "").strip(),
+        expires_after_months=_whole(reader, "expires_after_months", None, 1, 1200),
+        priority=_whole(reader, "priority", 50, 0, 1000) or 0,
+        products=tuple(sorted(products)),
+    )
+    reader.done()
+    if sold.amount is not None and sold.amount <= 0:
+        raise PriceError(f"{reader.at('amount')}: must be above zero")
+    if sold.unit_code and sold.amount is None:
+        raise PriceError(f"{reader.at('amount')}: is needed: how many {sold.unit_code} are sold")
+    if len(sold.unit_code) > 60:
+        raise PriceError(f"{reader.at('unit_code')}: has at most 60 characters")
+    return sold
+
+
+def _whole(reader: Reader, name: str, default: int | None, least: int, most: int) -> int | None:
+    if reader.raw(name, None) is None:
+        return default
+    value = reader.integer(name)
+    if not least <= value <= most:
+        raise PriceError(f"{reader.at(name)}: must be from {least} to {most}")
+    return value
 
 
 def conversion_to_data(conversion: Conversion) -> dict[str, Any]:
@@ -291,6 +343,7 @@ def _item_from(reader: Reader) -> ItemTerms:
     conversion = reader.raw("conversion", None)
     included, unit = _sub(reader, "included"), _sub(reader, "pricing_unit")
     overage = reader.raw("overage_frequency", None)
+    sold = reader.raw("credits", None)
     item = ItemTerms(
         key=reader.text("key"),
         product_code=reader.text("product_code"),
@@ -314,6 +367,7 @@ def _item_from(reader: Reader) -> ItemTerms:
         accumulation=reader.text("accumulation", "per_period"),
         pricing_unit=None if unit is None else _unit_from(unit),
         overage_frequency=None if overage is None else _frequency(reader, "overage_frequency"),
+        credits=None if sold is None else credits_from_data(sold, reader.at("credits")),
     )
     reader.done()
     return item

@@ -76,6 +76,17 @@ class PricingUnit:
 
 
 @dataclass(frozen=True, slots=True)
+class CreditsSold:
+    """Credits a line sells: granted when it is invoiced, instead of being earned by its days."""
+
+    amount: Decimal | None = None  # units for each one sold; None: what is paid, in money
+    unit_code: str = ""  # a custom unit such as AI credits; empty: money
+    expires_after_months: int | None = None  # from the start of the line's service; None: never
+    priority: int = 50
+    products: tuple[str, ...] = ()  # codes of what they may pay; empty: everything
+
+
+@dataclass(frozen=True, slots=True)
 class ChangeTerms:
     """What happens when the customer changes something within a period: data, never guessed."""
 
@@ -109,6 +120,7 @@ class ItemTerms:
     accumulation: str = "per_period"
     pricing_unit: PricingUnit | None = None
     overage_frequency: Frequency | None = None  # seats beyond the contracted minimum
+    credits: CreditsSold | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,15 @@ from monetization.pricing.accumulation import WINDOWS
 from monetization.pricing.prices import PriceError
 from monetization.pricing.quantities import Conversion
 from monetization.pricing.reader import Reader
-from monetization.pricing.terms.codec import conversion_from_data, conversion_to_data
+from monetization.pricing.terms.codec import (
+    conversion_from_data,
+    conversion_to_data,
+    credits_from_data,
+    credits_to_data,
+)
 from monetization.pricing.terms.model import (
     CapTerms,
+    CreditsSold,
     DiscountTerms,
     IncludedTerms,
     ItemTerms,
@@ -47,6 +53,7 @@ class PriceModifiers:
     discounts: tuple[DiscountTerms, ...] = ()  # of this line; their scope is left open
     minimum: Commitment | None = None
     cap: Commitment | None = None
+    credits: CreditsSold | None = None
 
 
 NONE = PriceModifiers()
@@ -74,6 +81,8 @@ def with_modifiers(
     for name in ("minimum", "cap"):
         if getattr(modifiers, name) and item.frequency is Frequency.ONE_TIME:
             raise PriceError(f"{path}.{name}: needs a price that is billed every period")
+    if modifiers.credits is not None and item.kind == "usage":
+        raise PriceError(f"{path}.credits: are sold by a fee; usage is what they pay")
     return LineTerms(
         item=replace(
             item,
@@ -82,6 +91,7 @@ def with_modifiers(
             accumulation=modifiers.accumulation,
             pricing_unit=modifiers.pricing_unit,
             overage_frequency=modifiers.overage_frequency,
+            credits=modifiers.credits,
         ),
         discounts=tuple(replace(one, item_keys=scope) for one in modifiers.discounts),
         minimum=_minimum(modifiers.minimum, item) if modifiers.minimum else None,
@@ -127,6 +137,8 @@ def modifiers_to_data(modifiers: PriceModifiers) -> dict[str, Any]:
         rule: Commitment | None = getattr(modifiers, name)
         if rule is not None:
             data[name] = _commitment_to_data(rule)
+    if modifiers.credits is not None:
+        data["credits"] = credits_to_data(modifiers.credits)
     return data
 
 
@@ -163,6 +175,7 @@ def modifiers_from_data(data: Any, path: str = "modifiers") -> PriceModifiers:
     conversion = reader.raw("conversion", None)
     unit, included = _sub(reader, "pricing_unit"), _sub(reader, "included")
     minimum, cap = _sub(reader, "minimum"), _sub(reader, "cap")
+    sold = reader.raw("credits", None)
     found = PriceModifiers(
         conversion=None
         if conversion is None
@@ -174,6 +187,7 @@ def modifiers_from_data(data: Any, path: str = "modifiers") -> PriceModifiers:
         discounts=tuple(_discount(row) for row in _rows(reader)),
         minimum=None if minimum is None else _commitment(minimum, has_factor=True),
         cap=None if cap is None else _commitment(cap, has_factor=False),
+        credits=None if sold is None else credits_from_data(sold, reader.at("credits")),
     )
     reader.done()
     return found

@@ -17,6 +17,7 @@ from alerts.services.rules import (
     remove_rule,
     terms_of,
 )
+from billing.services.credits.granting import CreditWords, grant_credits
 from metering.models import Meter
 from metering.services import create_meter
 from monetization.events.models import Event
@@ -258,3 +259,40 @@ class TestWhenItIsLookedAt:
 
         assert customers_to_watch(now=timezone.now()) == [schedule.customer_id]
         assert len(evaluate(customer_ids=[schedule.customer_id], now=MARCH)) == 1
+
+
+class TestCredits:
+    def test_credits_that_run_low_are_told_of_at_once_and_again_after_a_top_up(
+        self, calls: Meter, schedule: Any
+    ) -> None:
+        rule(
+            metric="credits",
+            basis="percent",
+            threshold=Decimal(10),
+            direction="down",
+            credit_unit="calls",
+        )
+
+        def give(units: int) -> None:
+            words = CreditWords(
+                customer_id=schedule.customer_id,
+                name="Pack",
+                amount=Decimal(units),
+                kind="meter",
+                meter_id=calls.id,
+            )
+            start = MARCH.replace(day=1)
+            grant_credits(words=words, now=MARCH, effective_at=start)
+
+        give(1000)
+        use(899, "a")
+        assert look() == []
+        use(1, "b")
+
+        (alert,) = look()
+        assert (alert.value, alert.limit, alert.unit) == (100, 100, "calls")
+        assert look() == []
+        give(500)
+        assert look() == [], "600 of 1,500 are left"
+        use(450, "c")
+        assert [alert.value for alert in look()] == [150]

@@ -274,6 +274,7 @@ def calls_to_make(api: Api, inside: Any, platform: Any, calls: Any) -> dict[str,
         **desk_calls(api, str(who), other["id"]),
         **webhook_calls(api),
         **alert_calls(api, str(who)),
+        **credit_calls(api, str(who)),
         "post invoices/bulk": {
             "action": "issue",
             "issued_on": "2026-02-02",
@@ -301,6 +302,50 @@ def calls_to_make(api: Api, inside: Any, platform: Any, calls: Any) -> dict[str,
         "post revenue/recognize": month,
         "post revenue/close": month,
         "post revenue/reopen": {**month, "reason": "r"},
+    }
+
+
+def credit_calls(api: Api, customer: str) -> dict[str, Any]:
+    """Everything about credits."""
+    words = {
+        "customer": customer,
+        "name": "n",
+        "amount": "5",
+        "kind": "money",
+        "currency": "USD",
+        "priority": 1,
+        "products": [],
+        "taxed_at": "use",
+        "allows_overdraft": False,
+    }
+    grant = api.made("credit-grants", words)["id"]
+    plan_body = {
+        **words,
+        "every": "monthly",
+        "starts_on": "2026-01-01",
+        "ends_on": "2027-01-01",
+        "resets": True,
+        "roll_over_fraction": "0.5",
+        "roll_over_most": "3",
+    }
+    rule_body = {
+        **words,
+        "threshold": "1",
+        "unit_cost": "1",
+        "target": "9",
+        "expires_after_days": 30,
+        "issues_at_once": False,
+    }
+    plan = api.made("credit-plans", plan_body)["id"]
+    rule = api.made("credit-top-ups", rule_body)["id"]
+    return {
+        "post credit-grants": {**words, "expires_at": "2099-01-01T00:00:00Z"},
+        f"post credit-grants/{grant}/void": {"reason": "r"},
+        "post credit-sales": {**words, "price": "4", "expires_after_days": 30},
+        "post credit-plans": plan_body,
+        f"post credit-plans/{plan}/stop": {},
+        "post credit-top-ups": rule_body,
+        f"post credit-top-ups/{rule}/stop": {},
     }
 
 

@@ -8,6 +8,7 @@ from uuid import UUID
 from billing.models import Invoice
 from billing.services.collections import record_payment
 from billing.services.corrections import credit_invoice, void_invoice
+from billing.services.credits import granting
 from billing.services.invoicing import advance_schedule, issue_invoice, recalculate_invoices
 from billing.services.schedules import activate_schedule, create_schedule
 from metering.domain.events import UsageEvent
@@ -38,6 +39,7 @@ def make_books(slug: str = "made") -> Tenant:
         use("acme", until=date(2026, 4, 8))
     # Another transaction: a reading's snapshot does not show what its own transaction wrote.
     with tenant_context(tenant.id, actor="test"):
+        give(acme.id, beta.id)
         sign_up(acme.id, months=3)
         sign_up(beta.id, months=24)
         for month in (JAN, FEB):
@@ -53,6 +55,20 @@ def make_books(slug: str = "made") -> Tenant:
         queue_mail(dedupe_key="hello", to="a@example.com", subject="Hi", text="Hi", now=NOW)
         use("nobody", until=date(2026, 1, 4))
     return tenant
+
+
+def give(*customer_ids: UUID) -> None:
+    """Give credits: used up in January; used in March, and given back by the credit note."""
+    for customer_id in customer_ids:
+        for first, end, amount in ((JAN, FEB, 50), (MAR, APR, 20)):
+            granting.grant_credits(
+                words=granting.CreditWords(
+                    customer_id=customer_id, name=f"{first:%B}", amount=Decimal(amount)
+                ),
+                effective_at=datetime.combine(first, time(0), tzinfo=UTC),
+                expires_at=datetime.combine(end, time(0), tzinfo=UTC),
+                now=datetime(2026, 1, 1, tzinfo=UTC),
+            )
 
 
 def make_catalog() -> None:

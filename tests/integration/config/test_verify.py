@@ -92,6 +92,16 @@ CORRUPTIONS = {
         " WHERE hour = (SELECT min(hour) FROM metering_usagerollup)"
     ),
     "I07.2": one_of("billing_payment", "amount = amount + 0.001"),
+    "I08.1": one_of("billing_creditgrant", "amount = amount + 1"),
+    "I08.2": one_of(
+        "billing_creditgrant",
+        "ended_at = now()",
+        "id IN (SELECT grant_id FROM billing_credittransaction GROUP BY 1 HAVING sum(units) > 0)",
+    ),
+    "I08.3": one_of("billing_invoice", "prepaid_amount = prepaid_amount + 1", "status = 'issued'"),
+    "I08.4": one_of("billing_credittransaction", "released = released + 1", "kind = 'burned'"),
+    "I08.5": one_of("billing_credittransaction", "released = released + 1", "kind = 'burned'"),
+    "I08.6": one_of("billing_credittransaction", "units = units + 100", "kind = 'returned'"),
     "I10.1": Corruption(
         "UPDATE metering_usagerollup SET quantity = quantity + 1"
         " WHERE hour = (SELECT min(hour) FROM metering_usagerollup)"

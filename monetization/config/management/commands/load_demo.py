@@ -22,6 +22,7 @@ from monetization.config.demo import (
     customers,
     history,
     pipeline,
+    prepaid,
     usage,
     watching,
 )
@@ -92,6 +93,7 @@ class Loader:
         self._first = add_months(self._this_month, -13, anchor_day=1)
         self._now = datetime.combine(today, clock(8), tzinfo=UTC)
         self._payers: dict[UUID, str] = {}
+        self._prepaid = prepaid.Prepaid(self._this_month, today)
         self._started = time.monotonic()
 
     def load(self) -> None:
@@ -124,8 +126,11 @@ class Loader:
             rows = []
             for index, one in enumerate(companies):
                 deal = contracts.deal_for(index, one, prices, self._first, self._random)
+                deal = prepaid.with_credits(index, deal)
                 created = history.noon(deal.signed_on - timedelta(days=9))
-                rows.append((history.add_customer(one, index, entities, created), one, deal))
+                customer = history.add_customer(one, index, entities, created)
+                rows.append((customer, one, deal))
+                self._prepaid.know(index, customer, deal)
             self._payers = {customer.id: one.pays for customer, one, _ in rows}
         self._step(f"{len(rows)} customers")
         with tenant_context(self._tenant.id, actor="API key billing-core"):
@@ -147,12 +152,15 @@ class Loader:
         last = add_months(self._this_month, -1, anchor_day=1)
         while month <= last:
             with tenant_context(self._tenant.id, actor="Farah Okonkwo"):
+                self._prepaid.month(month)
                 if month < last:
                     issued += history.close_past_month(month, self._payers, self._random)
                 else:
                     issued += history.issue_month(month, self._payers, self._random, self._today)
                     history.correct_some(month, self._now - timedelta(days=self._today.day))
             month = add_months(month, 1, anchor_day=1)
+        with tenant_context(self._tenant.id, actor="Farah Okonkwo"):
+            self._prepaid.today(self._now)
         self._step(f"{issued:,} invoices issued, collected and recognized")
 
     def _connect(self) -> None:

@@ -1,0 +1,1 @@
+"""Credits: granted, planned on drafts, burned at issue, given back, expired."""

@@ -41,7 +41,7 @@ class Prepaid:
     """Sells and grants month by month, beside the history."""
 
     def __init__(self, this_month: date, today: date) -> None:
-        self._this_month, self._today = this_month, today
+        self._this_month, self._now = this_month, noon(today)
         self._customers: dict[int, tuple[Customer, Decimal]] = {}
 
     def know(self, index: int, customer: Customer, deal: Deal) -> None:
@@ -59,6 +59,7 @@ class Prepaid:
             self._give(month)
         end = noon(month_end(month)) - timedelta(days=1)
         self._tick(end)
+        self._compute([customer.id for customer, _ in self._customers.values()])
 
     def today(self, now: datetime) -> None:
         """Watch the pack that is nearly gone, and bring everything up to date."""
@@ -77,7 +78,7 @@ class Prepaid:
                 now=now,
             )
         self._tick(now)
-        self._compute([customer.id for customer, _ in self._customers.values()], now)
+        self._compute([customer.id for customer, _ in self._customers.values()])
 
     def _sell(self, customer: Customer, units: Decimal, month: date, days: int) -> None:
         at = noon(month)
@@ -92,7 +93,6 @@ class Prepaid:
             now=at,
         )
         issue_invoice(invoice_id=invoice.id, issued_on=month, now=at)
-        self._compute([customer.id], at)
 
     def _give(self, month: date) -> None:
         at = noon(month)
@@ -128,13 +128,13 @@ class Prepaid:
 
     def _tick(self, now: datetime) -> None:
         for plan in CreditPlan.objects.filter(stopped_at=None):
-            made = clock.grant_by_plan(plan_id=plan.id, now=now)
-            self._compute([grant.customer_id for grant in made], now)
+            clock.grant_by_plan(plan_id=plan.id, now=now)
         for grant_id in clock.due_to_expire(now=now):
             clock.expire_grant(grant_id=grant_id, now=now)
 
-    def _compute(self, customer_ids: list[UUID], now: datetime) -> None:
+    def _compute(self, customer_ids: list[UUID]) -> None:
+        """Compute what is open as of today: usage of the months to come is known already."""
         waiting = Invoice.objects.filter(
             customer__in=customer_ids, status__in=["draft", "in_progress"]
         )
-        recalculate_invoices(invoice_ids=list(waiting.values_list("id", flat=True)), now=now)
+        recalculate_invoices(invoice_ids=list(waiting.values_list("id", flat=True)), now=self._now)

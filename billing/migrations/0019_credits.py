@@ -15,7 +15,7 @@ from monetization.tenancy.operations import IsolateTables
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("billing", "0017_usage_estimates"),
+        ("billing", "0018_split_drafts"),
         ("customers", "0001_initial"),
         ("documents", "0002_templates"),
         ("events", "0001_initial"),

@@ -189,11 +189,19 @@ def _facts(work: Work, taxed: TaxedLine) -> LineFacts:
         product_code=item.product_code if item else "",
         price_version_id=UUID(item.price_version_id) if item and item.price_version_id else None,
         meter_id=reading.meter_id if reading else None,
-        quantity=reading.quantity if reading else None,
+        quantity=_chargeable(line, reading.quantity) if reading else None,
         unit_code=unit.code if unit else "",
         unit_rate=unit.rate if unit else None,
         is_payable=item is None or item.credits is None,
     )
+
+
+def _chargeable(line: PricedLine, measured: Decimal) -> Decimal:
+    """Return what was measured beyond the units included, which cost nothing to pay."""
+    included = line.explanation.get("included")
+    if included is None or "conversion" in line.explanation:
+        return measured
+    return max(ZERO, measured - Decimal(included))
 
 
 def manual_facts(row: InvoiceLine, currency: str, zone: str) -> LineFacts:

@@ -285,7 +285,7 @@ class TestCredits:
             grant_credits(words=words, now=MARCH, effective_at=start)
 
         give(1000)
-        use(899, "a")
+        use(1899, "a")  # 1,000 are included and need no credits
         assert look() == []
         use(1, "b")
 

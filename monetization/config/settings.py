@@ -257,6 +257,7 @@ SPECTACULAR_SETTINGS = {
         "AccountingPeriodStatus": "monetization.ledger.models.AccountingPeriod.Status",
         "ProductKind": "monetization.catalog.models.Product.Kind",
         "PhaseKind": "quotes.models.QuotePhase.Kind",
+        "AlertBasis": "alerts.models.AlertRule.Basis",
         "CreditKind": "billing.models.CreditTerms.Kind",
         "CreditTransactionKind": "billing.models.CreditTransaction.Kind",
         "PushKind": "integrations.models.Push.Kind",

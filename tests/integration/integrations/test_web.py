@@ -112,6 +112,7 @@ class TestAccounts:
                 "tax_type": "OUTPUT2",
                 "no_tax_type": "NONE",
                 "product_accounts": {"platform": "210"},
+                "tax_types": {},
             }
 
     def test_an_empty_one_is_said_at_the_field(

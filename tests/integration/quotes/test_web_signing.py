@@ -84,7 +84,7 @@ class TestReading:
         self, signer: Client, path: str, django_assert_max_num_queries: Any
     ) -> None:
         signer.get(path)
-        with django_assert_max_num_queries(12):
+        with django_assert_max_num_queries(14):
             signer.get(path)
 
 

@@ -312,7 +312,7 @@ def modifier_fields(model: str, kind: str) -> tuple[Spec, ...]:
 
 
 _SEAT_OWN = ("seat_price", "mode", "contracted_minimum")
-_MODIFIERS = (*_CONVERSION, *_QUANTITY, *_MINIMUM, *_CAP, *_PRICING_UNIT)
+_MODIFIERS = (*_CONVERSION, *_QUANTITY, *_CREDITS, *_MINIMUM, *_CAP, *_PRICING_UNIT)
 LINE_NAMES = frozenset(
     {
         *(spec.name for specs in _FIELDS.values() for spec in specs),

@@ -41,7 +41,12 @@ class Grid {
       clipboard: "copy", clipboardCopyStyled: false, clipboardCopyRowRange: "range",
       clipboardCopyConfig: { rowHeaders: false, columnHeaders: false },
     });
-    this.table.on("tableBuilt", () => this.start(first));
+    const top = window.scrollY;
+    this.table.on("tableBuilt", () => {
+      this.start(first);
+      // The grid takes the focus for its keys, and with it the page would jump down to it.
+      requestAnimationFrame(() => window.scrollTo({ top }));
+    });
     this.place.addEventListener("change", (event) => this.ticked(event));
     this.place.addEventListener("dblclick", (event) => this.open(event));
     this.place.addEventListener("keydown", (event) => this.key(event), true);

@@ -250,6 +250,6 @@ def standing(answer: dict[str, Any]) -> Standing:
 
 def statement(found: Standing) -> str:
     """Say in the order form's evidence who took the signature."""
-    who = ", ".join(f"{one.name} <{one.email}>" for one in found.signatures)
+    who = ", ".join(f"{one.name} <{one.email}>" for one in found.signatures if one.signed_at)
     test = " Test mode: not legally binding." if found.is_test else ""
     return f"Signed with Dropbox Sign, signature request {found.id}, by {who}.{test}"

@@ -349,6 +349,7 @@ def _progress(request: SignatureRequest, found: Standing, now: datetime) -> None
         version_id=request.version_id,
         viewed=[one.order + 1 for one in found.signatures if one.viewed_at],
         signed=_given(found),
+        statement=mapping.statement(found),
         now=now,
     )
 

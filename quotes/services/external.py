@@ -47,11 +47,13 @@ def record_external_progress(
     version_id: UUID,
     viewed: Collection[int],
     signed: Collection[ExternalSignature],
+    statement: str,
     now: datetime,
 ) -> None:
     """Note who opened it over there and who has signed, while others still have to.
 
     :param viewed: positions of the signers who opened it.
+    :param statement: what stands in place of our own consent text.
     """
     version = _locked(version_id)
     if version.status not in lifecycle.OPEN_FOR_SIGNING:
@@ -60,20 +62,47 @@ def record_external_progress(
     version.signers.filter(position__in=viewed, status__in=unread).update(
         status=Signer.Status.VIEWED
     )
-    news = [
-        one
-        for one in signed
-        if version.signers.filter(position=one.position)
-        .exclude(status=Signer.Status.SIGNED)
-        .update(status=Signer.Status.SIGNED, signed_at=one.signed_at)
-    ]
-    if news:
+    if _append_signatures(version, signed, statement):
         version.status = lifecycle.next_state(version.status, "sign")
         version.save(update_fields=["status"])
     elif viewed and version.status == QuoteVersion.Status.SENT:
         version.status = lifecycle.next_state(version.status, "view")
         version.save(update_fields=["status"])
         announce(version.quote, version, "quote.viewed", now)
+
+
+def _append_signatures(
+    version: QuoteVersion, signed: Collection[ExternalSignature], statement: str
+) -> bool:
+    """Append the evidence of whoever is new among the signers, and announce it; say if any was."""
+    known = set(version.evidence.values_list("position", flat=True))
+    sides = dict(version.signers.values_list("position", "side"))
+    news = sorted(
+        (one for one in signed if one.position not in known), key=lambda one: one.position
+    )
+    for one in news:
+        row = append_evidence(
+            version=version,
+            position=one.position,
+            side=sides.get(one.position, Signer.Side.CUSTOMER),
+            kind=SignatureEvidence.Kind.PROVIDER,
+            name=one.name,
+            email=one.email,
+            consent_text=statement,
+            signed_at=one.signed_at,
+        )
+        version.signers.filter(position=one.position).update(
+            status=Signer.Status.SIGNED, signed_at=one.signed_at
+        )
+        announce(
+            version.quote,
+            version,
+            "quote.signed",
+            one.signed_at,
+            by=one.email,
+            evidence_sha256=row.sha256,
+        )
+    return bool(news)
 
 
 @transaction.atomic
@@ -104,24 +133,8 @@ def record_external_signature(
     version.status = lifecycle.next_state(version.status, "accept")
     version.decided_at = max(one.signed_at for one in signatures)
     version.save(update_fields=["status", "decided_at"])
-    sides = dict(version.signers.values_list("position", "side"))
-    rows = [
-        append_evidence(
-            version=version,
-            position=one.position,
-            side=sides.get(one.position, Signer.Side.CUSTOMER),
-            kind=SignatureEvidence.Kind.PROVIDER,
-            name=one.name,
-            email=one.email,
-            consent_text=statement,
-            signed_at=one.signed_at,
-        )
-        for one in sorted(signatures, key=lambda one: one.position)
-    ]
-    for one in signatures:
-        version.signers.filter(position=one.position).update(
-            status=Signer.Status.SIGNED, signed_at=one.signed_at
-        )
+    _append_signatures(version, signatures, statement)
+    rows = list(version.evidence.order_by("sequence"))
     number = order_form_number(version)
     stored = store_document(filename=f"{number}-signed.pdf", content=content)
     form = make_order_form(version, rows, signed_document=stored)

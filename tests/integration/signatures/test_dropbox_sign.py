@@ -16,6 +16,7 @@ from monetization.mail.models import OutgoingMail
 from monetization.tenancy.context import tenant_context
 from quotes import services as quotes
 from quotes.models import OrderForm, QuoteVersion, SignatureEvidence, Signer, SigningLink
+from quotes.services.verifying import verify_signatures
 from tests.integration.signatures.conftest import Signing
 
 
@@ -220,6 +221,10 @@ class TestSeveralSigners:
         signing.work()
         assert (signing.row.state, signing.status) == ("partly_signed", "partially_signed")
         assert signing.counts().order_forms == 0
+        with tenant_context(signing.tenant.id):
+            assert SignatureEvidence.objects.count() == 1
+            assert Event.objects.filter(type="quote.signed").count() == 1
+            assert verify_signatures()[1] == []
 
         signing.dropbox.desk.sign(second)
         signing.dropbox.desk.prepare_file(signing.there["signature_request_id"])

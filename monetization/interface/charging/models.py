@@ -61,8 +61,10 @@ def model_from_typed(model: str, values: Mapping[str, Any], rows: Sequence[Row])
                 value = values.get(spec.name)
                 if value is not None:
                     data[_RENAMED.get(spec.name, spec.name)] = value
-            if isinstance(data.get("free_events"), str):
-                data["free_events"] = int(data["free_events"])
+            if isinstance(free := data.get("free_events"), str):
+                if not (free.isascii() and free.isdigit() and len(free) <= 18):
+                    raise TypedWrong("free_events", "must be a whole number")
+                data["free_events"] = int(free)
             if model in _TIERED:
                 data["tiers"] = [_tier(model, row) for row in rows]
     try:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
-from django.http import Http404, HttpRequest, HttpResponse, QueryDict
+from django.http import Http404, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -22,6 +22,7 @@ from monetization.interface.htmx import refused
 from monetization.jobs.services import NothingSelected
 from monetization.kernel.errors import Refusal
 from monetization.tenancy.models import tenant_today
+from monetization.users.permissions import TenantRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ ACTIONS = {
 
 @require_POST
 @member_required("invoices:write")
-def bulk_action(request: HttpRequest) -> HttpResponse:
+def bulk_action(request: TenantRequest) -> HttpResponse:
     """Ask for confirmation; with it, start the job and go back to the view."""
     action = ACTIONS.get(request.POST.get("action", ""))
     if action is None:
@@ -95,7 +96,7 @@ def bulk_action(request: HttpRequest) -> HttpResponse:
         return refused(request, refusal, back)
 
 
-def _act(request: HttpRequest, action: Action, query: QueryDict, back: str) -> HttpResponse:
+def _act(request: TenantRequest, action: Action, query: QueryDict, back: str) -> HttpResponse:
     chosen = list(filters.chosen_invoices(request).select_related("customer"))
     confirmed = request.POST.get("confirmed") == "yes"
     waives = action.name == "issue" and confirmed and request.POST.get("waive") == "on"

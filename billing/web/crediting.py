@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
@@ -19,6 +19,7 @@ from monetization.interface.htmx import done, refused
 from monetization.kernel.decimals import NotExact, exact_decimal
 from monetization.kernel.errors import Refusal
 from monetization.tenancy.models import tenant_today
+from monetization.users.permissions import TenantRequest
 
 
 class AmountUnreadable(Refusal):
@@ -26,7 +27,7 @@ class AmountUnreadable(Refusal):
 
 
 @member_required("invoices:read", write="invoices:write")
-def credit(request: HttpRequest, invoice_id: UUID) -> HttpResponse:
+def credit(request: TenantRequest, invoice_id: UUID) -> HttpResponse:
     """Credit parts of an invoice: an amount by line, with what earlier credits left of it."""
     invoice = get_object_or_404(
         Invoice.objects.select_related("customer"), id=invoice_id, status=Invoice.Status.ISSUED
@@ -72,10 +73,10 @@ def said(made: CreditNote | CreditRequest) -> str:
     )
 
 
-def waiting_requests(request: HttpRequest) -> list[tuple[CreditRequest, bool]]:
+def waiting_requests(request: TenantRequest) -> list[tuple[CreditRequest, bool]]:
     """Return the credits that wait, oldest first, each with whether the reader asked for it."""
     rows = CreditRequest.objects.filter(status=CreditRequest.Status.WAITING)
-    label = request.principal.label  # type: ignore[attr-defined]
+    label = request.principal.label
     return [
         (row, row.requested_by == label)
         for row in rows.select_related("invoice__customer").order_by("requested_at")
@@ -84,7 +85,7 @@ def waiting_requests(request: HttpRequest) -> list[tuple[CreditRequest, bool]]:
 
 @require_POST
 @member_required("invoices:write")
-def answer(request: HttpRequest, request_id: UUID) -> HttpResponse:
+def answer(request: TenantRequest, request_id: UUID) -> HttpResponse:
     """Approve, decline or take back a credit that waits."""
     row = get_object_or_404(CreditRequest, id=request_id)
     to, now = reverse("billing:credit-note-list"), timezone.now()
@@ -108,7 +109,7 @@ def answer(request: HttpRequest, request_id: UUID) -> HttpResponse:
     return done(request, message, to)
 
 
-def _amounts(request: HttpRequest, invoice: Invoice) -> dict[UUID, Any]:
+def _amounts(request: TenantRequest, invoice: Invoice) -> dict[UUID, Any]:
     amounts = {}
     for line in invoice.lines.all():
         text = request.POST.get(f"line-{line.id}", "").strip().replace("\N{MINUS SIGN}", "-")

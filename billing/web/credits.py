@@ -9,7 +9,7 @@ from uuid import UUID
 
 from django import forms
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
@@ -29,6 +29,7 @@ from monetization.interface.htmx import done, refused
 from monetization.kernel.errors import Refusal
 from monetization.kernel.money import ZERO
 from monetization.kernel.period import local_day, start_instant
+from monetization.users.permissions import TenantRequest
 
 PER_PAGE = 50
 SHOWN = 30  # transactions on the customer's page
@@ -37,7 +38,7 @@ MOST_POINTS = 60  # of the chart
 
 @require_GET
 @member_required("invoices:read")
-def credit_list(request: HttpRequest) -> HttpResponse:
+def credit_list(request: TenantRequest) -> HttpResponse:
     """List every customer's grants, what ends soonest first."""
     search = request.GET.get("q", "").replace("\x00", "").strip()[:100]
     rows = CreditGrant.objects.filter(ended_at__isnull=True).select_related("customer", "meter")
@@ -52,7 +53,7 @@ def credit_list(request: HttpRequest) -> HttpResponse:
 
 @require_GET
 @member_required("invoices:read")
-def of_customer(request: HttpRequest, customer_id: UUID) -> HttpResponse:
+def of_customer(request: TenantRequest, customer_id: UUID) -> HttpResponse:
     """Show a customer's credits as of now, for the customer's page."""
     customer = get_object_or_404(Customer, id=customer_id)
     now = timezone.now()
@@ -66,7 +67,7 @@ def of_customer(request: HttpRequest, customer_id: UUID) -> HttpResponse:
         "chart": _burn_down(moves, found, customer.time_zone),
         "plans": CreditPlan.objects.filter(customer=customer, stopped_at=None),
         "rules": CreditTopUp.objects.filter(customer=customer, stopped_at=None),
-        "may_write": request.principal.may("invoices:write"),  # type: ignore[attr-defined]
+        "may_write": request.principal.may("invoices:write"),
         "now": now,
     }
     return render(request, "billing/_credits.html", context)
@@ -184,7 +185,7 @@ class CreditForm(PageForm):
 
 
 @member_required("invoices:write")
-def credit_new(request: HttpRequest, customer_id: UUID) -> HttpResponse:
+def credit_new(request: TenantRequest, customer_id: UUID) -> HttpResponse:
     """Give a customer credits, or sell them on a draft invoice."""
     customer = get_object_or_404(Customer, id=customer_id)
     form = CreditForm(request.POST or None)
@@ -224,7 +225,7 @@ def _make(customer: Customer, form: CreditForm) -> tuple[str, str]:
 
 @require_POST
 @member_required("invoices:write")
-def credit_void(request: HttpRequest, grant_id: UUID) -> HttpResponse:
+def credit_void(request: TenantRequest, grant_id: UUID) -> HttpResponse:
     """Withdraw what is left of a grant."""
     grant = get_object_or_404(CreditGrant, id=grant_id)
     to = _tab(grant.customer_id)

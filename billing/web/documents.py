@@ -4,7 +4,7 @@ from collections.abc import Callable
 from uuid import UUID
 
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
@@ -33,6 +33,7 @@ from monetization.interface.access import member_required
 from monetization.interface.htmx import done, refused
 from monetization.interface.viewsets import file_response
 from monetization.kernel.errors import Refusal
+from monetization.users.permissions import TenantRequest
 
 
 def pdf_response(content: bytes, filename: str) -> HttpResponse:
@@ -42,7 +43,7 @@ def pdf_response(content: bytes, filename: str) -> HttpResponse:
 
 
 @member_required("invoices:read")
-def invoice_pdf(request: HttpRequest, invoice_id: UUID) -> HttpResponse:
+def invoice_pdf(request: TenantRequest, invoice_id: UUID) -> HttpResponse:
     """Show the stored PDF of an issued invoice, or a draft's as it stands.
 
     An issued one whose electronic form is not complete yet is laid out without it, and not kept.
@@ -63,7 +64,7 @@ def invoice_pdf(request: HttpRequest, invoice_id: UUID) -> HttpResponse:
 
 
 @member_required("invoices:read")
-def invoice_mail(request: HttpRequest, invoice_id: UUID) -> HttpResponse:
+def invoice_mail(request: TenantRequest, invoice_id: UUID) -> HttpResponse:
     """Show the mail an issued invoice would go out with, its files, and what is missing."""
     invoice = get_object_or_404(
         Invoice.objects.select_related("customer", "legal_entity", "schedule"), id=invoice_id
@@ -80,7 +81,7 @@ def invoice_mail(request: HttpRequest, invoice_id: UUID) -> HttpResponse:
     return render(request, "billing/invoice_mail.html", context)
 
 
-def _file(request: HttpRequest, make: Callable[[], DocumentFile], to: str) -> HttpResponse:
+def _file(request: TenantRequest, make: Callable[[], DocumentFile], to: str) -> HttpResponse:
     """Answer with a file that goes with a document, or say why there is none."""
     try:
         found = make().document
@@ -90,7 +91,7 @@ def _file(request: HttpRequest, make: Callable[[], DocumentFile], to: str) -> Ht
 
 
 @member_required("invoices:read")
-def invoice_xml(request: HttpRequest, invoice_id: UUID) -> HttpResponse:
+def invoice_xml(request: TenantRequest, invoice_id: UUID) -> HttpResponse:
     """Download an issued invoice as XML: UBL, or CII with ``syntax=cii``."""
     invoice = get_object_or_404(
         Invoice.objects.select_related("customer", "legal_entity"), id=invoice_id
@@ -100,7 +101,7 @@ def invoice_xml(request: HttpRequest, invoice_id: UUID) -> HttpResponse:
 
 
 @member_required("invoices:read")
-def invoice_usage(request: HttpRequest, invoice_id: UUID) -> HttpResponse:
+def invoice_usage(request: TenantRequest, invoice_id: UUID) -> HttpResponse:
     """Download the usage of an issued invoice by day."""
     invoice = get_object_or_404(Invoice.objects.select_related("schedule"), id=invoice_id)
     to = reverse("billing:invoice-detail", args=[invoice.id])
@@ -108,7 +109,7 @@ def invoice_usage(request: HttpRequest, invoice_id: UUID) -> HttpResponse:
 
 
 @member_required("invoices:read")
-def credit_note_xml(request: HttpRequest, note_id: UUID) -> HttpResponse:
+def credit_note_xml(request: TenantRequest, note_id: UUID) -> HttpResponse:
     """Download a credit note as XML: UBL, or CII with ``syntax=cii``."""
     note = get_object_or_404(
         CreditNote.objects.select_related("customer", "legal_entity", "invoice"), id=note_id
@@ -117,14 +118,14 @@ def credit_note_xml(request: HttpRequest, note_id: UUID) -> HttpResponse:
     return _file(request, lambda: ensure_xml(note, _syntax(request)), to)
 
 
-def _syntax(request: HttpRequest) -> str:
+def _syntax(request: TenantRequest) -> str:
     chosen = request.GET.get("syntax", "")
     return chosen if chosen in SYNTAXES else "ubl"
 
 
 @require_POST
 @member_required("invoices:write")
-def credit_note_send(request: HttpRequest, note_id: UUID) -> HttpResponse:
+def credit_note_send(request: TenantRequest, note_id: UUID) -> HttpResponse:
     """Mail a credit note to the customer's contacts; once."""
     note = get_object_or_404(CreditNote, id=note_id)
     to = reverse("billing:credit-note-list")
@@ -136,7 +137,7 @@ def credit_note_send(request: HttpRequest, note_id: UUID) -> HttpResponse:
 
 
 @member_required("invoices:read")
-def credit_note_list(request: HttpRequest) -> HttpResponse:
+def credit_note_list(request: TenantRequest) -> HttpResponse:
     """List credit notes, newest first, below those that wait for a second person."""
     rows = CreditNote.objects.select_related("customer", "invoice").order_by("-issued_on", "-id")
     page = Paginator(rows, 50).get_page(request.GET.get("page"))
@@ -152,7 +153,7 @@ def credit_note_list(request: HttpRequest) -> HttpResponse:
 
 
 @member_required("invoices:read")
-def credit_note_pdf(request: HttpRequest, note_id: UUID) -> HttpResponse:
+def credit_note_pdf(request: TenantRequest, note_id: UUID) -> HttpResponse:
     """Show the stored PDF of a credit note."""
     note = get_object_or_404(
         CreditNote.objects.select_related("customer", "legal_entity", "invoice", "document"),

@@ -4,7 +4,7 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
-from django.http import HttpRequest, QueryDict
+from django.http import QueryDict
 
 from billing.models import Invoice
 from billing.selectors import SORTS, InvoiceFilter, currencies_billed, invoices
@@ -12,6 +12,7 @@ from monetization.interface.models import SavedView
 from monetization.kernel.errors import Refusal
 from monetization.kernel.period import add_months
 from monetization.tenancy.models import LegalEntity, tenant_today
+from monetization.users.permissions import TenantRequest
 
 PAGE = "invoices"
 NAMES = (
@@ -98,7 +99,7 @@ def with_value(query: str, name: str, value: str) -> str:
     return query_of(data)
 
 
-def chosen_invoices(request: HttpRequest) -> Any:
+def chosen_invoices(request: TenantRequest) -> Any:
     """Return the invoices ticked, or every one of the view, as the grid has them.
 
     ``id_list`` holds many in one field, with commas between: a form has few fields, not 20,000.
@@ -117,9 +118,9 @@ def chosen_invoices(request: HttpRequest) -> Any:
     return invoices(InvoiceFilter(), today=today).filter(id__in=ids)
 
 
-def views_of(request: HttpRequest) -> list[SavedView]:
+def views_of(request: TenantRequest) -> list[SavedView]:
     """Return the saved views a person sees: shared ones and their own, the default first."""
-    user_id = request.principal.user_id  # type: ignore[attr-defined]
+    user_id = request.principal.user_id
     views = SavedView.objects.filter(page=PAGE)
     mine = [view for view in views if view.is_shared or view.owner_id == user_id]
     return sorted(mine, key=lambda view: (not view.is_default, view.name))

@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from django import forms
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -20,6 +20,7 @@ from monetization.kernel.errors import Refusal
 from monetization.kernel.money import Money
 from monetization.pricing.prices import PriceError
 from monetization.pricing.terms import terms_from_data
+from monetization.users.permissions import TenantRequest
 from quotes.models import Quote, QuoteVersion
 from quotes.selectors import terms_of
 from quotes.services.following import draft_amendment, draft_renewal
@@ -49,7 +50,7 @@ class EndForm(PageForm):
 
 
 @member_required("schedules:read")
-def following(request: HttpRequest, schedule_id: UUID) -> HttpResponse:
+def following(request: TenantRequest, schedule_id: UUID) -> HttpResponse:
     """Show what can follow, and what is billed otherwise than signed. A part of the page."""
     schedule = _schedule(schedule_id)
     context = {
@@ -61,8 +62,8 @@ def following(request: HttpRequest, schedule_id: UUID) -> HttpResponse:
         "amend": AmendForm(initial={"change_rule": _own_rule(schedule)}),
         "end": EndForm(),
         "is_running": schedule.status in RUNNING and schedule.ended_on is None,
-        "may_quote": request.principal.may("quotes:write"),  # type: ignore[attr-defined]
-        "may_end": request.principal.may("schedules:write"),  # type: ignore[attr-defined]
+        "may_quote": request.principal.may("quotes:write"),
+        "may_end": request.principal.may("schedules:write"),
     }
     return render(request, "billing/_following.html", context)
 
@@ -79,7 +80,7 @@ def _schedule(schedule_id: UUID) -> BillingSchedule:
 
 @require_POST
 @member_required("quotes:write")
-def amend(request: HttpRequest, schedule_id: UUID) -> HttpResponse:
+def amend(request: TenantRequest, schedule_id: UUID) -> HttpResponse:
     """Draft an amendment and open it in the builder."""
     schedule = _schedule(schedule_id)
     here = reverse("billing:schedule-detail", args=[schedule.id])
@@ -97,7 +98,7 @@ def amend(request: HttpRequest, schedule_id: UUID) -> HttpResponse:
 
 @require_POST
 @member_required("quotes:write")
-def renew(request: HttpRequest, schedule_id: UUID) -> HttpResponse:
+def renew(request: TenantRequest, schedule_id: UUID) -> HttpResponse:
     """Draft the next term and open it; a repeat opens the first draft."""
     schedule = _schedule(schedule_id)
     here = reverse("billing:schedule-detail", args=[schedule.id])
@@ -112,7 +113,7 @@ def renew(request: HttpRequest, schedule_id: UUID) -> HttpResponse:
 
 @require_POST
 @member_required("schedules:write")
-def end(request: HttpRequest, schedule_id: UUID) -> HttpResponse:
+def end(request: TenantRequest, schedule_id: UUID) -> HttpResponse:
     """End a contract early: first say what was paid for nothing, then do it."""
     schedule = _schedule(schedule_id)
     here = reverse("billing:schedule-detail", args=[schedule.id])
@@ -137,7 +138,7 @@ def end(request: HttpRequest, schedule_id: UUID) -> HttpResponse:
 
 
 @member_required("schedules:read")
-def amendment_preview(request: HttpRequest, version_id: UUID) -> HttpResponse:
+def amendment_preview(request: TenantRequest, version_id: UUID) -> HttpResponse:
     """Say what signing an amendment would credit and charge. A part of the quote's page."""
     version: Any = get_object_or_404(
         QuoteVersion.objects.select_related("quote__amends"), id=version_id

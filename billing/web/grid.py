@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.core.paginator import Paginator
 from django.db import IntegrityError, transaction
-from django.http import Http404, HttpRequest, HttpResponse, QueryDict
+from django.http import Http404, HttpResponse, QueryDict
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -27,6 +27,7 @@ from monetization.jobs.models import Job
 from monetization.kernel.errors import Refusal
 from monetization.tenancy.context import current_tenant_id
 from monetization.tenancy.models import tenant_today
+from monetization.users.permissions import TenantRequest
 
 PER_PAGE = 50
 SUMMED_AT_ONCE = 2000  # invoices; more are summed by a request of their own
@@ -38,7 +39,7 @@ class ViewNeedsName(Refusal):
 
 
 @member_required("invoices:read")
-def invoice_list(request: HttpRequest) -> HttpResponse:
+def invoice_list(request: TenantRequest) -> HttpResponse:
     """Show invoices with last month beside them; without filters, the default view."""
     views = filters.views_of(request)
     current = filters.query_of(request.GET)
@@ -84,7 +85,7 @@ def _is_compared(wanted: selectors.InvoiceFilter, count: int) -> bool:
 
 
 @member_required("invoices:read")
-def invoice_totals(request: HttpRequest) -> HttpResponse:
+def invoice_totals(request: TenantRequest) -> HttpResponse:
     """Sum a view as a part of its page; a long one asks for it once it is there."""
     today = tenant_today()
     wanted = filters.read_filter(request.GET, today)
@@ -94,7 +95,7 @@ def invoice_totals(request: HttpRequest) -> HttpResponse:
 
 
 def _plain(
-    request: HttpRequest, rows: Any, columns: Sequence[cols.Column], count: int
+    request: TenantRequest, rows: Any, columns: Sequence[cols.Column], count: int
 ) -> dict[str, Any]:
     pages = Paginator(range(count), PER_PAGE)
     page = pages.get_page(request.GET.get("page"))
@@ -111,7 +112,7 @@ def _cells(found: Sequence[Invoice], columns: Sequence[cols.Column]) -> list[Any
 
 
 @member_required("invoices:read")
-def invoice_rows(request: HttpRequest) -> HttpResponse:
+def invoice_rows(request: TenantRequest) -> HttpResponse:
     """Give the rows of a view from one on, as its table has them, for a grid that scrolls."""
     today = tenant_today()
     rows = selectors.invoices(filters.read_filter(request.GET, today), today=today)
@@ -132,7 +133,7 @@ def _number(text: str) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 15 else 0
 
 
-def _grouped(request: HttpRequest, rows: Any, group: str) -> dict[str, Any]:
+def _grouped(request: TenantRequest, rows: Any, group: str) -> dict[str, Any]:
     pages = Paginator(range(selectors.group_count(rows, group)), PER_PAGE)
     page = pages.get_page(request.GET.get("page"))
     start = max(0, page.start_index() - 1)
@@ -160,7 +161,7 @@ def rows_of(
     ]
 
 
-def _job(request: HttpRequest) -> Job | None:
+def _job(request: TenantRequest) -> Job | None:
     try:
         wanted = UUID(request.GET.get("job", ""))
     except ValueError:
@@ -169,7 +170,7 @@ def _job(request: HttpRequest) -> Job | None:
 
 
 @member_required("invoices:read")
-def invoice_export(request: HttpRequest, kind: str) -> HttpResponseBase:
+def invoice_export(request: TenantRequest, kind: str) -> HttpResponseBase:
     """Give exactly what is shown, every row of it, as CSV or XLSX."""
     if kind not in ("csv", "xlsx"):
         raise Http404
@@ -205,7 +206,7 @@ def _chunks(rows: Iterable[Invoice]) -> Iterator[list[Invoice]]:
 
 @require_POST
 @member_required("invoices:read")
-def selection_totals(request: HttpRequest) -> HttpResponse:
+def selection_totals(request: TenantRequest) -> HttpResponse:
     """Sum what is ticked, or the whole view, as a part of the page."""
     chosen = filters.chosen_invoices(request)
     month = filters.read_month(
@@ -218,7 +219,7 @@ def selection_totals(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @member_required("invoices:read")
-def choose_columns(request: HttpRequest) -> HttpResponse:
+def choose_columns(request: TenantRequest) -> HttpResponse:
     """Put the columns ticked into the address of the view."""
     query = request.POST.get("query", "")[:2000]
     names = [column.key for column in cols.COLUMNS if column.key in request.POST.getlist("cols")]
@@ -231,14 +232,14 @@ def choose_columns(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @member_required("invoices:read")
-def save_view(request: HttpRequest) -> HttpResponse:
+def save_view(request: TenantRequest) -> HttpResponse:
     """Keep the filters under a name."""
     name = request.POST.get("name", "").replace("\x00", "").strip()[:80]
     query = request.POST.get("query", "")[:2000]
     to = f"{reverse('billing:invoice-list')}?{query}"
     if not name:
         return refused(request, ViewNeedsName("name: give the view a name"), to)
-    principal: Any = request.principal  # type: ignore[attr-defined]
+    principal: Any = request.principal
     try:
         with transaction.atomic():
             make_default = request.POST.get("default") == "on"
@@ -263,9 +264,9 @@ def save_view(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @member_required("invoices:read")
-def delete_view(request: HttpRequest, view_id: UUID) -> HttpResponse:
+def delete_view(request: TenantRequest, view_id: UUID) -> HttpResponse:
     """Remove one of one's own views."""
-    principal: Any = request.principal  # type: ignore[attr-defined]
+    principal: Any = request.principal
     view = get_object_or_404(SavedView, id=view_id, owner_id=principal.user_id)
     view.delete()
     return done(request, f"View “{view.name}” removed.", reverse("billing:invoice-list"))

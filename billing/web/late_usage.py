@@ -4,7 +4,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
@@ -19,16 +19,17 @@ from monetization.interface.htmx import refused
 from monetization.kernel.errors import Refusal
 from monetization.kernel.period import add_months, local_day
 from monetization.tenancy.models import Tenant
+from monetization.users.permissions import TenantRequest
 
 MONTHS_SHOWN = 3
 MOST = 500
 READ, WRITE = "invoices:read", "invoices:write"
 
 
-def _asked(request: HttpRequest, now: datetime) -> tuple[date, date, str]:
+def _asked(request: TenantRequest, now: datetime) -> tuple[date, date, str]:
     """Return the billing days looked at: one month, or the last three."""
     text = request.GET.get("month", "")
-    principal = request.principal  # type: ignore[attr-defined]
+    principal = request.principal
     zone = Tenant.objects.values_list("time_zone", flat=True).get(id=principal.tenant_id)
     first = local_day(now, zone).replace(day=1)
     try:
@@ -46,7 +47,7 @@ def _asked(request: HttpRequest, now: datetime) -> tuple[date, date, str]:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @member_required(READ, write=WRITE)
-def late_usage(request: HttpRequest) -> HttpResponse:
+def late_usage(request: TenantRequest) -> HttpResponse:
     """List issued invoices whose usage is not what they billed; route those picked."""
     if request.method == "POST":
         return _route(request)
@@ -63,12 +64,12 @@ def late_usage(request: HttpRequest) -> HttpResponse:
         "decided": LateUsageDecision.objects.select_related("invoice", "invoice__customer")
         .select_related("credit_note", "target_line__invoice")
         .order_by("-id")[:20],
-        "may_write": request.principal.may(WRITE),  # type: ignore[attr-defined]
+        "may_write": request.principal.may(WRITE),
     }
     return render(request, "billing/late_usage.html", context)
 
 
-def _route(request: HttpRequest) -> HttpResponse:
+def _route(request: TenantRequest) -> HttpResponse:
     back, action = request.get_full_path(), request.POST.get("action", "")
     reason = request.POST.get("reason", "").strip()[:300]
     if action not in LateUsageDecision.Action.values:
@@ -92,7 +93,7 @@ def _uuid(text: str) -> UUID | None:
 
 @require_safe
 @member_required(READ)
-def late_usage_export(request: HttpRequest) -> HttpResponseBase:
+def late_usage_export(request: TenantRequest) -> HttpResponseBase:
     """Write what is late as a CSV file, a line for each invoice line."""
     now = timezone.now()
     since, until, _ = _asked(request, now)

@@ -4,7 +4,7 @@ from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -36,13 +36,14 @@ from monetization.interface.access import member_required
 from monetization.interface.htmx import done, refused
 from monetization.kernel.errors import Refusal
 from monetization.tenancy.models import LegalEntity
+from monetization.users.permissions import TenantRequest
 
 SHOWN = {"invoice": "Invoice", "credit_note": "Credit note", "statement": "Statement"}
 
 
 @require_safe
 @member_required("settings:read")
-def document_settings(request: HttpRequest) -> HttpResponse:
+def document_settings(request: TenantRequest) -> HttpResponse:
     """List the legal entities with how their documents look; go to it if there is one."""
     entities = list(LegalEntity.objects.order_by("-is_default", "name"))
     if len(entities) == 1:
@@ -56,7 +57,7 @@ def document_settings(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @member_required("settings:read", write="settings:write")
-def document_template(request: HttpRequest, entity_id: UUID) -> HttpResponse:
+def document_template(request: TenantRequest, entity_id: UUID) -> HttpResponse:
     """Show and change how a legal entity's documents look, with a sample beside it."""
     entity = get_object_or_404(LegalEntity, id=entity_id)
     template = template_of(entity.id)
@@ -77,7 +78,7 @@ def document_template(request: HttpRequest, entity_id: UUID) -> HttpResponse:
             "entity": entity,
             "template": template,
             "form": form,
-            "may_write": request.principal.may("settings:write"),  # type: ignore[attr-defined]
+            "may_write": request.principal.may("settings:write"),
             "kinds": SHOWN,
             "kind": kind,
             "preview": samples.sample_html(kind, entity, template),
@@ -87,7 +88,7 @@ def document_template(request: HttpRequest, entity_id: UUID) -> HttpResponse:
     )
 
 
-def _save(request: HttpRequest, entity: LegalEntity, form: TemplateForm) -> bool:
+def _save(request: TenantRequest, entity: LegalEntity, form: TemplateForm) -> bool:
     now, picture = timezone.now(), form.cleaned_data["logo"]
     try:
         change_documents(
@@ -127,14 +128,14 @@ def _tried(entity: LegalEntity, form: TemplateForm) -> DocumentTemplate | None:
     return template
 
 
-def _kind(request: HttpRequest) -> str:
+def _kind(request: TenantRequest) -> str:
     chosen = request.POST.get("kind") or request.GET.get("kind", "")
     return chosen if chosen in SHOWN else "invoice"
 
 
 @require_POST
 @member_required("settings:read")
-def document_preview(request: HttpRequest, entity_id: UUID) -> HttpResponse:
+def document_preview(request: TenantRequest, entity_id: UUID) -> HttpResponse:
     """Show a sample as the form describes it; nothing is saved."""
     entity = get_object_or_404(LegalEntity, id=entity_id)
     form = TemplateForm(request.POST, request.FILES)
@@ -152,7 +153,7 @@ def document_preview(request: HttpRequest, entity_id: UUID) -> HttpResponse:
     return render(request, "billing/_document_preview.html", context)
 
 
-def _try_logo(request: HttpRequest, template: DocumentTemplate) -> None:
+def _try_logo(request: TenantRequest, template: DocumentTemplate) -> None:
     picture = request.FILES.get("logo")
     if picture is not None:
         with suppress(Refusal):  # saving says what is wrong with it
@@ -164,7 +165,7 @@ def _try_logo(request: HttpRequest, template: DocumentTemplate) -> None:
 
 @require_safe
 @member_required("settings:read")
-def document_sample(request: HttpRequest, entity_id: UUID) -> HttpResponse:
+def document_sample(request: TenantRequest, entity_id: UUID) -> HttpResponse:
     """Show the PDF of a made-up document by the saved template."""
     entity = get_object_or_404(LegalEntity, id=entity_id)
     kind = _kind(request)
@@ -178,7 +179,7 @@ def document_sample(request: HttpRequest, entity_id: UUID) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @member_required("settings:read", write="settings:write")
-def mail_texts(request: HttpRequest, entity_id: UUID, kind: str) -> HttpResponse:
+def mail_texts(request: TenantRequest, entity_id: UUID, kind: str) -> HttpResponse:
     """Show and change what a legal entity's mails of one kind say."""
     entity = get_object_or_404(LegalEntity, id=entity_id)
     if kind not in KINDS:
@@ -217,7 +218,7 @@ def mail_texts(request: HttpRequest, entity_id: UUID, kind: str) -> HttpResponse
             "form": form,
             "is_own": is_own,
             "fields": [(n, FIELDS[n]) for n in FIELDS if n in KINDS[kind].fields],
-            "may_write": request.principal.may("settings:write"),  # type: ignore[attr-defined]
+            "may_write": request.principal.may("settings:write"),
             **_written(kind, entity, template, subject, body),
         },
         status=422 if form.errors else 200,
@@ -226,7 +227,7 @@ def mail_texts(request: HttpRequest, entity_id: UUID, kind: str) -> HttpResponse
 
 @require_POST
 @member_required("settings:read")
-def mail_preview(request: HttpRequest, entity_id: UUID, kind: str) -> HttpResponse:
+def mail_preview(request: TenantRequest, entity_id: UUID, kind: str) -> HttpResponse:
     """Show a sample mail with the words of the form; nothing is saved."""
     entity = get_object_or_404(LegalEntity, id=entity_id)
     if kind not in KINDS:
@@ -248,7 +249,7 @@ def _written(
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @member_required("invoices:read", write="invoices:write")
-def recipient(request: HttpRequest, customer_id: UUID) -> HttpResponse:
+def recipient(request: TenantRequest, customer_id: UUID) -> HttpResponse:
     """Set what one customer's documents need: language, reference, electronic address."""
     customer = get_object_or_404(Customer, id=customer_id)
     back = reverse("billing:statement", args=[customer.id])

@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from django import forms
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
@@ -17,6 +17,7 @@ from monetization.interface.forms import ExactNumberField, PageForm
 from monetization.interface.htmx import done, refused
 from monetization.kernel.errors import Refusal
 from monetization.tenancy.models import LegalEntity
+from monetization.users.permissions import TenantRequest
 
 
 class RateForm(PageForm):
@@ -33,13 +34,13 @@ class RateForm(PageForm):
 
 @require_safe
 @member_required("settings:read")
-def tax_settings_page(request: HttpRequest) -> HttpResponse:
+def tax_settings_page(request: TenantRequest) -> HttpResponse:
     """Show the rates of every legal entity and how it adds tax up."""
     return _page(request)
 
 
 def _page(
-    request: HttpRequest, form: RateForm | None = None, of: UUID | None = None
+    request: TenantRequest, form: RateForm | None = None, of: UUID | None = None
 ) -> HttpResponse:
     settings = taxing.tax_settings()
     rates: dict[UUID, list[TaxRate]] = {}
@@ -58,7 +59,7 @@ def _page(
         ],
         "methods": TaxSetting.Method.choices,
         "categories": taxing.categories(),
-        "may_write": request.principal.may("settings:write"),  # type: ignore[attr-defined]
+        "may_write": request.principal.may("settings:write"),
     }
     return render(
         request, "billing/tax_settings.html", context, status=200 if form is None else 422
@@ -67,7 +68,7 @@ def _page(
 
 @require_POST
 @member_required("settings:write")
-def set_method(request: HttpRequest, entity_id: UUID) -> HttpResponse:
+def set_method(request: TenantRequest, entity_id: UUID) -> HttpResponse:
     """Say how an entity adds tax up, and whether its prices contain it."""
     entity = get_object_or_404(LegalEntity, id=entity_id)
     to = reverse("billing:tax-settings")
@@ -85,7 +86,7 @@ def set_method(request: HttpRequest, entity_id: UUID) -> HttpResponse:
 
 @require_POST
 @member_required("settings:write")
-def set_rate(request: HttpRequest, entity_id: UUID) -> HttpResponse:
+def set_rate(request: TenantRequest, entity_id: UUID) -> HttpResponse:
     """Add a rate, or write the one of the same category and country anew."""
     entity = get_object_or_404(LegalEntity, id=entity_id)
     form = RateForm(request.POST, auto_id=f"{entity.code}-%s")
@@ -104,7 +105,7 @@ def set_rate(request: HttpRequest, entity_id: UUID) -> HttpResponse:
 
 @require_POST
 @member_required("settings:write")
-def remove_rate(request: HttpRequest, rate_id: UUID) -> HttpResponse:
+def remove_rate(request: TenantRequest, rate_id: UUID) -> HttpResponse:
     """Take a rate back."""
     rate = get_object_or_404(TaxRate, id=rate_id)
     taxing.remove_tax_rate(rate_id=rate.id, now=timezone.now())

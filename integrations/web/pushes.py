@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
@@ -18,6 +18,7 @@ from monetization.interface.access import member_required
 from monetization.interface.exports import csv_response
 from monetization.interface.htmx import done, refused
 from monetization.kernel.errors import Refusal
+from monetization.users.permissions import TenantRequest
 
 PER_PAGE = 50
 EXPORTED_AT_MOST = 50_000
@@ -26,7 +27,7 @@ _PAGES = {"invoice": "billing:invoice-detail", "customer": "customers:detail"}
 
 @require_safe
 @member_required("integrations:read")
-def log(request: HttpRequest) -> Any:
+def log(request: TenantRequest) -> Any:
     """List pushes, newest first."""
     form = LogFilterForm(request.GET)
     form.is_valid()
@@ -59,14 +60,14 @@ def log(request: HttpRequest) -> Any:
         "form": form,
         "page": Paginator(rows, PER_PAGE).get_page(request.GET.get("page")),
         "counts": selectors.push_counts(),
-        "may_write": request.principal.may("integrations:write"),  # type: ignore[attr-defined]
+        "may_write": request.principal.may("integrations:write"),
     }
     return render(request, "integrations/log.html", context)
 
 
 @require_safe
 @member_required("integrations:read")
-def detail(request: HttpRequest, push_id: UUID) -> HttpResponse:
+def detail(request: TenantRequest, push_id: UUID) -> HttpResponse:
     """Show one push: its state, what was sent and what was answered."""
     push = get_object_or_404(Push.objects.select_related("depends_on"), id=push_id)
     context = {
@@ -74,7 +75,7 @@ def detail(request: HttpRequest, push_id: UUID) -> HttpResponse:
         "request_json": _json(push.request),
         "response_json": _json(push.response),
         "about": _about(push),
-        "may_write": request.principal.may("integrations:write"),  # type: ignore[attr-defined]
+        "may_write": request.principal.may("integrations:write"),
     }
     return render(request, "integrations/push.html", context)
 
@@ -93,7 +94,7 @@ def _about(push: Push) -> str:
 
 @require_POST
 @member_required("integrations:read", write="integrations:write")
-def retry(request: HttpRequest, push_id: UUID) -> HttpResponse:
+def retry(request: TenantRequest, push_id: UUID) -> HttpResponse:
     """Try one push again now."""
     push = get_object_or_404(Push, id=push_id)
     to = reverse("integrations:push", args=[push.id])
@@ -106,7 +107,7 @@ def retry(request: HttpRequest, push_id: UUID) -> HttpResponse:
 
 @require_POST
 @member_required("integrations:read", write="integrations:write")
-def retry_all(request: HttpRequest) -> HttpResponse:
+def retry_all(request: TenantRequest) -> HttpResponse:
     """Try everything again that waits for a person."""
     count = services.retry_all(now=timezone.now())
     return done(

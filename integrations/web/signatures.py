@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from django.core.paginator import Paginator
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
@@ -21,6 +21,7 @@ from monetization.interface.access import member_required
 from monetization.interface.htmx import done, refused
 from monetization.interface.viewsets import file_response
 from monetization.kernel.errors import Refusal
+from monetization.users.permissions import TenantRequest
 
 PER_PAGE = 50
 LATEST = 4
@@ -28,7 +29,7 @@ LATEST = 4
 
 @require_POST
 @member_required("integrations:read", write="integrations:write")
-def connect(request: HttpRequest) -> HttpResponse:
+def connect(request: TenantRequest) -> HttpResponse:
     """Connect Dropbox Sign, or renew its key."""
     form = DropboxSignForm(request.POST, simulated=connecting.uses_simulator())
     if form.is_valid():
@@ -49,7 +50,7 @@ def connect(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @member_required("integrations:read", write="integrations:write")
-def disconnect(request: HttpRequest) -> HttpResponse:
+def disconnect(request: TenantRequest) -> HttpResponse:
     """Forget the key."""
     to = reverse("integrations:index")
     try:
@@ -61,7 +62,7 @@ def disconnect(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 @member_required("integrations:read")
-def listing(request: HttpRequest) -> HttpResponse:
+def listing(request: TenantRequest) -> HttpResponse:
     """List what was sent to be signed, newest first."""
     form = SignatureFilterForm(request.GET)
     form.is_valid()
@@ -74,7 +75,7 @@ def listing(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 @member_required("integrations:read")
-def detail(request: HttpRequest, request_id: UUID) -> HttpResponse:
+def detail(request: TenantRequest, request_id: UUID) -> HttpResponse:
     """Show one request: where it stands, everything that was said, and the evidence."""
     found = get_object_or_404(selectors.signature_requests(), id=request_id)
     context = {
@@ -91,7 +92,7 @@ def detail(request: HttpRequest, request_id: UUID) -> HttpResponse:
 
 @require_safe
 @member_required("quotes:read")
-def of_version(request: HttpRequest, version_id: UUID) -> HttpResponse:
+def of_version(request: TenantRequest, version_id: UUID) -> HttpResponse:
     """Show on its quote where a version stands at Dropbox Sign."""
     found = selectors.signature_requests().filter(version_id=version_id).first()
     if found is None:
@@ -100,8 +101,8 @@ def of_version(request: HttpRequest, version_id: UUID) -> HttpResponse:
     return render(request, "integrations/_signature_card.html", context)
 
 
-def _shown(request: HttpRequest, found: SignatureRequest) -> dict[str, Any]:
-    may = request.principal.may  # type: ignore[attr-defined]
+def _shown(request: TenantRequest, found: SignatureRequest) -> dict[str, Any]:
+    may = request.principal.may
     waits = found.state in ("sent", "viewed", "partly_signed") and found.wanted == "open"
     return {
         "found": found,
@@ -115,19 +116,19 @@ def _shown(request: HttpRequest, found: SignatureRequest) -> dict[str, Any]:
 
 @require_POST
 @member_required("quotes:read", write="quotes:write")
-def retry(request: HttpRequest, request_id: UUID) -> HttpResponse:
+def retry(request: TenantRequest, request_id: UUID) -> HttpResponse:
     """Look again now, or send anew what failed."""
     return _ask(request, request_id, services.retry, "Dropbox Sign is asked again within seconds.")
 
 
 @require_POST
 @member_required("quotes:read", write="quotes:write")
-def remind(request: HttpRequest, request_id: UUID) -> HttpResponse:
+def remind(request: TenantRequest, request_id: UUID) -> HttpResponse:
     """Have the signer reminded by Dropbox Sign."""
     return _ask(request, request_id, services.want_reminder, "The signer is reminded by mail.")
 
 
-def _ask(request: HttpRequest, request_id: UUID, ask: Any, says: str) -> HttpResponse:
+def _ask(request: TenantRequest, request_id: UUID, ask: Any, says: str) -> HttpResponse:
     found = get_object_or_404(selectors.signature_requests(), id=request_id)
     to = reverse("quotes:detail", args=[found.version.quote_id])
     if "/integrations/signatures/" in request.headers.get("Referer", ""):
@@ -141,7 +142,7 @@ def _ask(request: HttpRequest, request_id: UUID, ask: Any, says: str) -> HttpRes
 
 @require_safe
 @member_required("quotes:read")
-def signed_file(request: HttpRequest, request_id: UUID) -> HttpResponse:
+def signed_file(request: TenantRequest, request_id: UUID) -> HttpResponse:
     """Download the signed PDF with its audit trail, byte for byte as Dropbox Sign gave it."""
     found = get_object_or_404(SignatureRequest, id=request_id)
     document: Document | None = found.signed_document

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
@@ -15,18 +15,19 @@ from integrations.xero.mapping import Accounts
 from monetization.interface.access import member_required
 from monetization.interface.htmx import done, refused
 from monetization.kernel.errors import Refusal
+from monetization.users.permissions import TenantRequest
 
 RECENT = 8
 
 
 @require_safe
 @member_required("integrations:read")
-def index(request: HttpRequest) -> HttpResponse:
+def index(request: TenantRequest) -> HttpResponse:
     """Show what is connected and how it is doing."""
     return index_page(request)
 
 
-def index_page(request: HttpRequest, status: int = 200, **forms: Any) -> HttpResponse:
+def index_page(request: TenantRequest, status: int = 200, **forms: Any) -> HttpResponse:
     """Render the page of all providers; a form given by name keeps what was typed into it."""
     connection = selectors.xero_connection()
     chosen = Accounts.from_data(connection.settings) if connection else Accounts()
@@ -39,7 +40,7 @@ def index_page(request: HttpRequest, status: int = 200, **forms: Any) -> HttpRes
         "connect_form": forms.get("connect") or ConnectForm(simulated=services.uses_simulator()),
         "accounts_form": forms.get("accounts") or AccountsForm.of(chosen),
         "earlier_form": forms.get("earlier") or EarlierForm(),
-        "may_write": request.principal.may("integrations:write"),  # type: ignore[attr-defined]
+        "may_write": request.principal.may("integrations:write"),
         "now": timezone.now(),
         "signing": connecting.connection(),
         "signing_simulated": connecting.uses_simulator(),
@@ -53,7 +54,7 @@ def index_page(request: HttpRequest, status: int = 200, **forms: Any) -> HttpRes
 
 @require_POST
 @member_required("integrations:read", write="integrations:write")
-def connect(request: HttpRequest) -> HttpResponse:
+def connect(request: TenantRequest) -> HttpResponse:
     """Connect Xero, or renew its credentials."""
     form = ConnectForm(request.POST, simulated=services.uses_simulator())
     if form.is_valid():
@@ -73,7 +74,7 @@ def connect(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @member_required("integrations:read", write="integrations:write")
-def disconnect(request: HttpRequest) -> HttpResponse:
+def disconnect(request: TenantRequest) -> HttpResponse:
     """Forget the credentials."""
     to = reverse("integrations:index")
     try:
@@ -85,7 +86,7 @@ def disconnect(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @member_required("integrations:read", write="integrations:write")
-def accounts(request: HttpRequest) -> HttpResponse:
+def accounts(request: TenantRequest) -> HttpResponse:
     """Say where amounts go in the chart of accounts."""
     form = AccountsForm(request.POST)
     if form.is_valid():
@@ -104,7 +105,7 @@ def accounts(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @member_required("integrations:read", write="integrations:write")
-def earlier(request: HttpRequest) -> HttpResponse:
+def earlier(request: TenantRequest) -> HttpResponse:
     """Owe Xero what was issued before it was connected."""
     form = EarlierForm(request.POST)
     if not form.is_valid():

@@ -8,7 +8,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django import forms
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.http import Http404, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_GET
@@ -30,6 +30,7 @@ from monetization.interface.forms import PageForm
 from monetization.interface.templatetags.money import day as day_text
 from monetization.kernel.period import local_day, start_instant
 from monetization.tenancy.models import Tenant
+from monetization.users.permissions import TenantRequest
 
 PER_PAGE = 50
 EXPORTED = 5000
@@ -127,9 +128,9 @@ def named_rows(events: Sequence[EventRow]) -> list[tuple[EventRow, Customer | No
 
 @require_GET
 @member_required("usage:read")
-def usage(request: HttpRequest) -> HttpResponse:
+def usage(request: TenantRequest) -> HttpResponse:
     """Explore events, last received first, fifty a page."""
-    principal = request.principal  # type: ignore[attr-defined]
+    principal = request.principal
     zone = Tenant.objects.values_list("time_zone", flat=True).get(id=principal.tenant_id)
     now = timezone.now()
     today = local_day(now, zone)
@@ -183,9 +184,9 @@ def _hours_chart(found: Health, zone: str) -> dict[str, Any]:
 
 @require_GET
 @member_required("usage:read")
-def usage_export(request: HttpRequest) -> HttpResponseBase:
+def usage_export(request: TenantRequest) -> HttpResponseBase:
     """Answer with the events of the filters as a CSV file, five thousand at most."""
-    principal = request.principal  # type: ignore[attr-defined]
+    principal = request.principal
     zone = Tenant.objects.values_list("time_zone", flat=True).get(id=principal.tenant_id)
     form = ExplorerForm(request.GET)
     events: list[EventRow] = []
@@ -221,7 +222,7 @@ def data_text(data: dict[str, Any]) -> str:
 
 @require_GET
 @member_required("usage:read")
-def event_detail(request: HttpRequest, event_id: UUID) -> HttpResponse:
+def event_detail(request: TenantRequest, event_id: UUID) -> HttpResponse:
     """Tell the story of one event: what it said, whose it is, what counts it."""
     event = find_event(event_id)
     if event is None:

@@ -2,7 +2,7 @@
 
 from zoneinfo import ZoneInfo
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
@@ -10,13 +10,14 @@ from django.views.decorators.http import require_safe
 from metering.selectors.flow import last_hour
 from monetization.interface.access import member_required
 from monetization.tenancy.models import Tenant
+from monetization.users.permissions import TenantRequest
 
 
 @require_safe
 @member_required("usage:read")
-def health(request: HttpRequest) -> HttpResponse:
+def health(request: TenantRequest) -> HttpResponse:
     """Show the last hour of ingestion."""
-    principal = request.principal  # type: ignore[attr-defined]
+    principal = request.principal
     zone = Tenant.objects.values_list("time_zone", flat=True).get(id=principal.tenant_id)
     flow = last_hour(now=timezone.now())
     info = ZoneInfo(zone)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
@@ -22,6 +22,7 @@ from monetization.interface.access import member_required
 from monetization.interface.forms import sentence
 from monetization.interface.htmx import done
 from monetization.jobs.models import Job
+from monetization.users.permissions import TenantRequest
 
 RECENT = 12
 
@@ -47,7 +48,7 @@ def changes(before: Meter | MeterVersion | None, after: MeterVersion) -> list[Ch
 
 @require_GET
 @member_required("usage:read")
-def meter_versions(request: HttpRequest, meter_id: UUID) -> HttpResponse:
+def meter_versions(request: TenantRequest, meter_id: UUID) -> HttpResponse:
     """List the versions of a meter, the last first."""
     meter = get_object_or_404(Meter, id=meter_id)
     versions = list(meter.versions.order_by("number"))
@@ -68,13 +69,13 @@ def meter_versions(request: HttpRequest, meter_id: UUID) -> HttpResponse:
         "rows": rows[::-1],
         "definition": facts(meter),
         "building": next((job for version, _, job in rows if version.status == "building"), None),
-        "may_write": request.principal.may("catalog:write"),  # type: ignore[attr-defined]
+        "may_write": request.principal.may("catalog:write"),
     }
     return render(request, "metering/meter_versions.html", context)
 
 
 @member_required("catalog:write")
-def meter_change(request: HttpRequest, meter_id: UUID) -> HttpResponse:
+def meter_change(request: TenantRequest, meter_id: UUID) -> HttpResponse:
     """Give a meter another definition; "Try it" shows what it would count and saves nothing."""
     meter = get_object_or_404(Meter, id=meter_id, is_archived=False)
     initial = DefinitionForm.initial_of(_starting_from(meter, request.GET.get("from", "")))
@@ -117,7 +118,7 @@ def _tried(meter: Meter, details: dict[str, Any]) -> dict[str, Any]:
 
 @require_POST
 @member_required("catalog:write")
-def version_cancel(request: HttpRequest, meter_id: UUID) -> HttpResponse:
+def version_cancel(request: TenantRequest, meter_id: UUID) -> HttpResponse:
     """Give up the version that is being built."""
     meter = get_object_or_404(Meter, id=meter_id)
     found = cancel_version(meter_id=meter.id)

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
@@ -32,6 +32,7 @@ from monetization.interface.forms import sentence
 from monetization.interface.htmx import done
 from monetization.interface.templatetags.money import day as day_text
 from monetization.kernel.ids import uuid7
+from monetization.users.permissions import TenantRequest
 
 DAYS = 30
 TOP = 10
@@ -46,20 +47,20 @@ def last_days(now: datetime) -> tuple[datetime, datetime]:
 
 @require_GET
 @member_required("usage:read")
-def meter_list(request: HttpRequest) -> HttpResponse:
+def meter_list(request: TenantRequest) -> HttpResponse:
     """List meters with what each counted in the last thirty days."""
     meters = list(Meter.objects.order_by("is_archived", "name"))
     start, end = last_days(timezone.now())
     found = totals([meter_definition(meter) for meter in meters], start=start, end=end)
     context = {
         "rows": [(meter, found[meter.id]) for meter in meters],
-        "may_write": request.principal.may("catalog:write"),  # type: ignore[attr-defined]
+        "may_write": request.principal.may("catalog:write"),
     }
     return render(request, "metering/meters.html", context)
 
 
 @member_required("catalog:write")
-def meter_create(request: HttpRequest) -> HttpResponse:
+def meter_create(request: TenantRequest) -> HttpResponse:
     """Define a meter; "Try it" counts the last thirty days and saves nothing."""
     form = MeterForm(request.POST if request.method == "POST" else None)
     tried: MeterUsage | None = None
@@ -90,7 +91,7 @@ def definition_asked(details: dict[str, Any]) -> MeterDefinition:
 
 @require_GET
 @member_required("usage:read")
-def meter_detail(request: HttpRequest, meter_id: UUID) -> HttpResponse:
+def meter_detail(request: TenantRequest, meter_id: UUID) -> HttpResponse:
     """Show a meter: its definition, the last thirty days, who uses it most."""
     meter = get_object_or_404(Meter, id=meter_id)
     definition = meter_definition(meter)
@@ -106,7 +107,7 @@ def meter_detail(request: HttpRequest, meter_id: UUID) -> HttpResponse:
         "prices": meter.prices.select_related("product").order_by("name"),
         "definition": facts(meter),
         "versions": meter.versions.count(),
-        "may_write": request.principal.may("catalog:write"),  # type: ignore[attr-defined]
+        "may_write": request.principal.may("catalog:write"),
     }
     if meter.group_by:
         context["groups"] = by_group(definition, meter.group_by, start=start, end=end, limit=TOP)
@@ -144,7 +145,7 @@ def _named(found: list[MeterUsage]) -> list[tuple[Any, MeterUsage]]:
 
 @require_GET
 @member_required("usage:read")
-def meter_export(request: HttpRequest, meter_id: UUID) -> HttpResponseBase:
+def meter_export(request: TenantRequest, meter_id: UUID) -> HttpResponseBase:
     """Answer with every customer's quantity of the last thirty days as a CSV file."""
     meter = get_object_or_404(Meter, id=meter_id)
     start, end = last_days(timezone.now())

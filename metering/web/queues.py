@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from django import forms
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -31,6 +31,7 @@ from monetization.interface.forms import PageForm
 from monetization.interface.htmx import done, refused
 from monetization.kernel.errors import Refusal
 from monetization.tenancy.models import Tenant
+from monetization.users.permissions import TenantRequest
 
 PER_PAGE = 100
 EXPORTED = 50_000
@@ -59,18 +60,18 @@ def _uuid(text: str) -> UUID | None:
         return None
 
 
-def _zone(request: HttpRequest) -> str:
-    principal = request.principal  # type: ignore[attr-defined]
+def _zone(request: TenantRequest) -> str:
+    principal = request.principal
     return str(Tenant.objects.values_list("time_zone", flat=True).get(id=principal.tenant_id))
 
 
-def _may_repair(request: HttpRequest) -> bool:
-    return bool(request.principal.may(WRITE))  # type: ignore[attr-defined]
+def _may_repair(request: TenantRequest) -> bool:
+    return bool(request.principal.may(WRITE))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @member_required(READ, write=WRITE)
-def quarantine(request: HttpRequest) -> HttpResponse:
+def quarantine(request: TenantRequest) -> HttpResponse:
     """List what is in quarantine; release or discard it, the rows picked or all that fits."""
     form = HeldForm(request.GET)
     held = form.held()
@@ -92,7 +93,7 @@ def quarantine(request: HttpRequest) -> HttpResponse:
     return render(request, "metering/quarantine.html", context)
 
 
-def _settle(request: HttpRequest, held: Held) -> HttpResponse:
+def _settle(request: TenantRequest, held: Held) -> HttpResponse:
     back = request.get_full_path()
     action, reason = request.POST.get("action", ""), request.POST.get("reason", "")[:MAX_REASON]
     if action not in ACTIONS:
@@ -117,7 +118,7 @@ def _events(count: int) -> str:
 
 @require_safe
 @member_required(READ)
-def quarantine_export(request: HttpRequest) -> HttpResponseBase:
+def quarantine_export(request: TenantRequest) -> HttpResponseBase:
     """Write what is in quarantine as a CSV file."""
     held = HeldForm(request.GET).held()
     events = list(_all_held(held))
@@ -152,7 +153,7 @@ def _all_held(held: Held) -> Iterator[EventRow]:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @member_required(READ, write=WRITE)
-def conflicts(request: HttpRequest) -> HttpResponse:
+def conflicts(request: TenantRequest) -> HttpResponse:
     """List events that say two things; keep the first or let the other one count."""
     if request.method == "POST":
         return _resolve(request)
@@ -167,7 +168,7 @@ def conflicts(request: HttpRequest) -> HttpResponse:
     return render(request, "metering/conflicts.html", context)
 
 
-def _resolve(request: HttpRequest) -> HttpResponse:
+def _resolve(request: TenantRequest) -> HttpResponse:
     back, accept = reverse("metering:conflicts"), request.POST.get("action") == "accept"
     ids = [found for text in request.POST.getlist("id")[:PER_PAGE] if (found := _uuid(text))]
     try:
@@ -185,7 +186,7 @@ def _resolve(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 @member_required(READ)
-def conflicts_export(request: HttpRequest) -> HttpResponseBase:
+def conflicts_export(request: TenantRequest) -> HttpResponseBase:
     """Write the open conflicts as a CSV file, a line for each property that differs."""
     header = ("Event id", "Source", "Alias", "Sent again", "Property", "Kept", "Other")
     rows = (

@@ -3,7 +3,7 @@
 from typing import Any
 
 from django import forms
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
@@ -16,6 +16,7 @@ from monetization.interface.access import member_required
 from monetization.interface.forms import PageForm, sentence
 from monetization.interface.htmx import done
 from monetization.kernel.errors import Refusal
+from monetization.users.permissions import TenantRequest
 
 SHOWN = 200
 
@@ -28,7 +29,7 @@ class MapForm(PageForm):
 
 
 @member_required("usage:read", write="customers:write")
-def unmatched(request: HttpRequest) -> HttpResponse:
+def unmatched(request: TenantRequest) -> HttpResponse:
     """List unmatched aliases, most events first; map one to a customer."""
     form = MapForm(request.POST) if request.method == "POST" else None
     if form is not None and form.is_valid():
@@ -46,7 +47,7 @@ def unmatched(request: HttpRequest) -> HttpResponse:
                 said.replace("1 stored event are", "1 stored event is"),
                 reverse("metering:unmatched"),
             )
-    principal = request.principal  # type: ignore[attr-defined]
+    principal = request.principal
     rows = unmatched_aliases(limit=SHOWN)
     context = {
         "rows": [(row, _form_of(row, form)) for row in rows],

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from django.http import HttpRequest
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
@@ -77,6 +78,12 @@ class Principal:
 
     def may(self, permission: str) -> bool:
         return permission in self.permissions
+
+
+class TenantRequest(HttpRequest):
+    """What a page behind ``member_required`` is given: a request of a member of one tenant."""
+
+    principal: Principal
 
 
 class HasPermission(BasePermission):

@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from django import forms
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 
@@ -14,6 +14,7 @@ from monetization.interface.forms import ExactNumberField, PageForm
 from monetization.interface.htmx import done
 from monetization.kernel.errors import Refusal
 from monetization.users.models import Role
+from monetization.users.permissions import TenantRequest
 from quotes.models import ApprovalRule
 from quotes.services import approval_rules
 
@@ -89,26 +90,26 @@ class RuleForm(PageForm):
 
 
 @member_required("approval-rules:read")
-def rule_list(request: HttpRequest) -> HttpResponse:
+def rule_list(request: TenantRequest) -> HttpResponse:
     """List the rules in the order they are asked."""
     rules = ApprovalRule.objects.order_by("-is_active", "step", "name")
-    may = request.principal.may("approval-rules:write")  # type: ignore[attr-defined]
+    may = request.principal.may("approval-rules:write")
     return render(request, "quotes/approval_rules.html", {"rules": rules, "may_write": may})
 
 
 @member_required("approval-rules:read", write="approval-rules:write")
-def rule_create(request: HttpRequest) -> HttpResponse:
+def rule_create(request: TenantRequest) -> HttpResponse:
     """Add a rule."""
     return _edit(request, None)
 
 
 @member_required("approval-rules:read", write="approval-rules:write")
-def rule_edit(request: HttpRequest, rule_id: UUID) -> HttpResponse:
+def rule_edit(request: TenantRequest, rule_id: UUID) -> HttpResponse:
     """Write a rule anew; what was asked already stays as it was."""
     return _edit(request, get_object_or_404(ApprovalRule, id=rule_id))
 
 
-def _edit(request: HttpRequest, rule: ApprovalRule | None) -> HttpResponse:
+def _edit(request: TenantRequest, rule: ApprovalRule | None) -> HttpResponse:
     initial = {}
     if rule is not None:
         initial = {name: getattr(rule, name) for name in RuleForm.base_fields}

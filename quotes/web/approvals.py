@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from django import forms
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
@@ -18,6 +18,7 @@ from monetization.kernel.errors import Refusal
 from monetization.kernel.period import local_day
 from monetization.pricing.prices import PriceError
 from monetization.tenancy.models import Tenant
+from monetization.users.permissions import TenantRequest
 from quotes import selectors
 from quotes.models import ApprovalDeputy, ApprovalStep
 from quotes.services import approval_rules, approvals
@@ -39,25 +40,25 @@ class DeputyForm(PageForm):
         field.choices = [(each, each) for each in approval_rules.approvers() if each != me]
 
 
-def decider_of(request: HttpRequest) -> Decider:
-    principal: Any = request.principal  # type: ignore[attr-defined]
+def decider_of(request: TenantRequest) -> Decider:
+    principal: Any = request.principal
     return Decider(principal.label, principal.role, is_machine=principal.api_key_id is not None)
 
 
-def today_of(request: HttpRequest) -> date:
-    principal: Any = request.principal  # type: ignore[attr-defined]
+def today_of(request: TenantRequest) -> date:
+    principal: Any = request.principal
     return local_day(timezone.now(), Tenant.objects.get(id=principal.tenant_id).time_zone)
 
 
 @member_required("approvals:read")
-def inbox(request: HttpRequest) -> HttpResponse:
+def inbox(request: TenantRequest) -> HttpResponse:
     """Show what waits for this person, what waits for others, and what was decided."""
     return _inbox(request, None)
 
 
-def _inbox(request: HttpRequest, deputy: DeputyForm | None) -> HttpResponse:
+def _inbox(request: TenantRequest, deputy: DeputyForm | None) -> HttpResponse:
     me, today = decider_of(request), today_of(request)
-    may_answer = request.principal.may("approvals:write")  # type: ignore[attr-defined]
+    may_answer = request.principal.may("approvals:write")
     mine = approvals.open_steps_for(me, today) if may_answer else []
     ours = {step.id for step in mine}
     rows = ApprovalStep.objects.select_related("version__quote__customer")
@@ -93,7 +94,7 @@ def _shown(step: ApprovalStep) -> dict[str, Any]:
 
 @require_POST
 @member_required("approvals:write")
-def decide(request: HttpRequest, step_id: UUID) -> HttpResponse:
+def decide(request: TenantRequest, step_id: UUID) -> HttpResponse:
     """Approve or refuse one step, or hand it to a colleague."""
     step = get_object_or_404(ApprovalStep, id=step_id)
     here, now = reverse("quotes:approvals"), timezone.now()
@@ -121,7 +122,7 @@ def decide(request: HttpRequest, step_id: UUID) -> HttpResponse:
 
 @require_POST
 @member_required("quotes:write")
-def ask(request: HttpRequest, quote_id: UUID) -> HttpResponse:
+def ask(request: TenantRequest, quote_id: UUID) -> HttpResponse:
     """Ask for every approval the draft lacks."""
     version = latest_or_404(quote_id)
     here = reverse("quotes:detail", args=[quote_id])
@@ -137,7 +138,7 @@ def ask(request: HttpRequest, quote_id: UUID) -> HttpResponse:
 
 @require_POST
 @member_required("quotes:write")
-def reopen(request: HttpRequest, quote_id: UUID) -> HttpResponse:
+def reopen(request: TenantRequest, quote_id: UUID) -> HttpResponse:
     """Go back to the draft; what was agreed stays agreed while it does not change."""
     version = latest_or_404(quote_id)
     here = reverse("quotes:detail", args=[quote_id])
@@ -150,7 +151,7 @@ def reopen(request: HttpRequest, quote_id: UUID) -> HttpResponse:
 
 @require_POST
 @member_required("approvals:write")
-def add_deputy(request: HttpRequest) -> HttpResponse:
+def add_deputy(request: TenantRequest) -> HttpResponse:
     """Let a colleague answer while one is away."""
     me = decider_of(request).label
     form = DeputyForm(request.POST, me=me)
@@ -166,7 +167,7 @@ def add_deputy(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @member_required("approvals:write")
-def end_deputy(request: HttpRequest, deputy_id: UUID) -> HttpResponse:
+def end_deputy(request: TenantRequest, deputy_id: UUID) -> HttpResponse:
     """Take back what one arranged."""
     approval_rules.end_deputy(deputy_id=deputy_id, absent_email=decider_of(request).label)
     return done(request, "You answer yourself again.", reverse("quotes:approvals"))

@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.utils.http import content_disposition_header
@@ -16,6 +16,7 @@ from monetization.kernel.errors import Refusal
 from monetization.pricing.estimate import estimate
 from monetization.pricing.prices import PriceError
 from monetization.pricing.terms import OrderTerms, terms_hash
+from monetization.users.permissions import TenantRequest
 from quotes import selectors
 from quotes.domain.comparison import Change, compare_versions
 from quotes.models import OrderForm, QuoteVersion
@@ -26,7 +27,7 @@ from quotes.web.found import latest_or_404, version_or_404
 
 
 @member_required("quotes:read")
-def quote_detail(request: HttpRequest, quote_id: UUID) -> HttpResponse:
+def quote_detail(request: TenantRequest, quote_id: UUID) -> HttpResponse:
     """Show the quote as the customer sees its latest version, and everything we know of it."""
     version = latest_or_404(quote_id)
     context: dict[str, Any] = {
@@ -41,8 +42,8 @@ def quote_detail(request: HttpRequest, quote_id: UUID) -> HttpResponse:
         "history": selectors.history_of(quote_id),
         "has_link": _has_link(version),
         "signing_address": _shown_once(request, version),
-        "can_write": request.principal.may("quotes:write"),  # type: ignore[attr-defined]
-        "can_schedule": request.principal.may("schedules:write"),  # type: ignore[attr-defined]
+        "can_write": request.principal.may("quotes:write"),
+        "can_schedule": request.principal.may("schedules:write"),
     }
     try:
         terms = selectors.terms_of(version)
@@ -75,13 +76,13 @@ def _agreeing(version: QuoteVersion, terms: OrderTerms | None) -> dict[str, Any]
     }
 
 
-def _shown_once(request: HttpRequest, version: QuoteVersion) -> str | None:
+def _shown_once(request: TenantRequest, version: QuoteVersion) -> str | None:
     """Return the signing address once, right after sending; only its hash is stored."""
     kept = request.session.pop(SHOWN_ONCE, None)
     return kept["address"] if kept and kept["version"] == str(version.id) else None
 
 
-def _comparison(request: HttpRequest, versions: list[QuoteVersion]) -> dict[str, Any]:
+def _comparison(request: TenantRequest, versions: list[QuoteVersion]) -> dict[str, Any]:
     """Compare the two versions the address names, by default the last two."""
     if len(versions) < 2:
         return {}
@@ -97,7 +98,7 @@ def _comparison(request: HttpRequest, versions: list[QuoteVersion]) -> dict[str,
 
 
 @member_required("quotes:read")
-def document(request: HttpRequest, quote_id: UUID, number: int, kind: str) -> HttpResponse:
+def document(request: TenantRequest, quote_id: UUID, number: int, kind: str) -> HttpResponse:
     """Download a version's file: the draft as it would be sent, what was sent, what was signed."""
     version = version_or_404(quote_id, number)
     if kind == "preview" and version.terms is None:
@@ -113,7 +114,7 @@ def document(request: HttpRequest, quote_id: UUID, number: int, kind: str) -> Ht
     return _file(bytes(stored.content), stored.filename, stored.content_type)
 
 
-def _preview(request: HttpRequest, version: QuoteVersion) -> HttpResponse:
+def _preview(request: TenantRequest, version: QuoteVersion) -> HttpResponse:
     try:
         terms = selectors.terms_of_draft(version)
         pdf = render_pdf(

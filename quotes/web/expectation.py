@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from django import forms
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 
@@ -16,6 +16,7 @@ from monetization.kernel.errors import Refusal
 from monetization.pricing.prices import PriceError
 from monetization.pricing.terms import OrderTerms
 from monetization.tenancy.models import tenant_today
+from monetization.users.permissions import TenantRequest
 from quotes import selectors
 from quotes.domain.expectation import expected_bills
 from quotes.models import QuoteVersion
@@ -75,10 +76,10 @@ def _history(
 
 
 @member_required("quotes:read", write="quotes:read")
-def expected_bill(request: HttpRequest, quote_id: UUID) -> HttpResponse:
+def expected_bill(request: TenantRequest, quote_id: UUID) -> HttpResponse:
     """Show what the latest version would bill for a prospect's usage; take the median over."""
     version = latest_or_404(quote_id)
-    may_write = request.principal.may("quotes:write")  # type: ignore[attr-defined]
+    may_write = request.principal.may("quotes:write")
     is_draft = version.status == "draft"
     form = HistoryForm(request.POST or None, request.FILES or None)
     context: dict[str, Any] = {

@@ -5,13 +5,14 @@ from typing import Any
 
 from django.core.paginator import Paginator
 from django.db.models import F, Q, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 
 from monetization.customers.models import Customer
 from monetization.interface.access import member_required
 from monetization.interface.fields import amount_text
+from monetization.users.permissions import TenantRequest
 from quotes import selectors, services
 from quotes.models import Quote, QuoteVersion
 from quotes.services.templates import QuoteTemplateInvalid, create_from_template
@@ -73,14 +74,14 @@ def _rows(filters: dict[str, Any]) -> QuerySet[QuoteVersion]:
     return rows.order_by(order, "-quote__number")
 
 
-def _filters(request: HttpRequest) -> dict[str, Any]:
+def _filters(request: TenantRequest) -> dict[str, Any]:
     form = FilterForm(request.GET)
     form.is_valid()
     return form.cleaned_data
 
 
 @member_required("quotes:read")
-def quote_list(request: HttpRequest) -> HttpResponse:
+def quote_list(request: TenantRequest) -> HttpResponse:
     """List every quote by its latest version; filters, sorting and page are in the address."""
     filters = _filters(request)
     page = Paginator(_rows(filters), PAGE_SIZE).get_page(request.GET.get("page"))
@@ -103,12 +104,12 @@ def quote_list(request: HttpRequest) -> HttpResponse:
     )
 
 
-def _may_write(request: HttpRequest) -> bool:
-    return bool(request.principal.may("quotes:write"))  # type: ignore[attr-defined]
+def _may_write(request: TenantRequest) -> bool:
+    return bool(request.principal.may("quotes:write"))
 
 
 @member_required("quotes:read")
-def export(request: HttpRequest) -> HttpResponse:
+def export(request: TenantRequest) -> HttpResponse:
     """Export the list as filtered, all pages."""
     response = HttpResponse(
         content_type="text/csv; charset=utf-8",
@@ -146,7 +147,7 @@ def _safe(text: str) -> str:
 
 
 @member_required("quotes:write")
-def create(request: HttpRequest) -> HttpResponse:
+def create(request: TenantRequest) -> HttpResponse:
     """Start a quote; the rest is done in the builder."""
     initial = {
         "start_on": timezone.localdate(),

@@ -5,7 +5,7 @@ from functools import wraps
 from uuid import UUID
 
 from django import forms
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
@@ -19,6 +19,7 @@ from monetization.kernel.errors import Refusal
 from monetization.pricing.terms import terms_from_data
 from monetization.tenancy.context import tenant_context
 from monetization.tenancy.models import tenant_today
+from monetization.users.permissions import TenantRequest
 from quotes.models import ContractRenewal
 from quotes.services import renewals, tenant_of_token
 from quotes.web.signing import csrf_checked, gone, is_too_fast, sealed
@@ -37,7 +38,7 @@ class OptOutForm(forms.Form):
 
 
 @member_required("quotes:read")
-def renewal_list(request: HttpRequest) -> HttpResponse:
+def renewal_list(request: TenantRequest) -> HttpResponse:
     """List contracts that renew by themselves, the next to decide first."""
     chosen = request.GET.get("status", "upcoming")
     rows = ContractRenewal.objects.select_related(
@@ -50,14 +51,14 @@ def renewal_list(request: HttpRequest) -> HttpResponse:
         "chosen": chosen,
         "statuses": ContractRenewal.Status.choices,
         "today": tenant_today(),
-        "can_write": request.principal.may("quotes:write"),  # type: ignore[attr-defined]
+        "can_write": request.principal.may("quotes:write"),
     }
     return render(request, "quotes/renewals.html", context)
 
 
 @require_POST
 @member_required("quotes:write")
-def end(request: HttpRequest, renewal_id: UUID) -> HttpResponse:
+def end(request: TenantRequest, renewal_id: UUID) -> HttpResponse:
     """Let a contract end with its term."""
     renewal = get_object_or_404(ContractRenewal, id=renewal_id)
     here = reverse("quotes:renewals")
@@ -74,12 +75,12 @@ def end(request: HttpRequest, renewal_id: UUID) -> HttpResponse:
 
 
 def _customers_page(
-    view: Callable[[HttpRequest, ContractRenewal], HttpResponse],
-) -> Callable[[HttpRequest, str], HttpResponseBase]:
+    view: Callable[[TenantRequest, ContractRenewal], HttpResponse],
+) -> Callable[[TenantRequest, str], HttpResponseBase]:
     """Bind the tenant a notice's link belongs to; every link that is none gets the same page."""
 
     @wraps(view)
-    def opened(request: HttpRequest, token: str) -> HttpResponse:
+    def opened(request: TenantRequest, token: str) -> HttpResponse:
         if is_too_fast(request):
             return sealed(render(request, "quotes/sign/busy.html", status=429))
         tenant_id = tenant_of_token(token)
@@ -97,7 +98,7 @@ def _customers_page(
 
 @_customers_page
 @require_http_methods(["GET", "HEAD", "POST"])
-def customers_page(request: HttpRequest, renewal: ContractRenewal) -> HttpResponse:
+def customers_page(request: TenantRequest, renewal: ContractRenewal) -> HttpResponse:
     """Say what renews and when; only a POST with the box ticked ends it."""
     form = OptOutForm(request.POST if request.method == "POST" else None)
     refusal = ""

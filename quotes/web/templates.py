@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from django import forms
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST
@@ -12,6 +12,7 @@ from monetization.interface.access import member_required
 from monetization.interface.forms import PageForm
 from monetization.interface.htmx import done, refused
 from monetization.kernel.errors import Refusal
+from monetization.users.permissions import TenantRequest
 from quotes.models import QuoteTemplate
 from quotes.services import templates
 from quotes.web.found import latest_or_404
@@ -28,13 +29,13 @@ class TemplateForm(PageForm):
 
 
 @member_required("quotes:read")
-def template_list(request: HttpRequest) -> HttpResponse:
+def template_list(request: TenantRequest) -> HttpResponse:
     """List the templates by name, with what each offers in short."""
     rows = [
         {"template": one, "phases": one.payload["phases"], "products": _products(one)}
         for one in QuoteTemplate.objects.order_by("name")
     ]
-    may_write = request.principal.may("quotes:write")  # type: ignore[attr-defined]
+    may_write = request.principal.may("quotes:write")
     return render(request, "quotes/templates.html", {"rows": rows, "may_write": may_write})
 
 
@@ -44,7 +45,7 @@ def _products(template: QuoteTemplate) -> list[str]:
 
 
 @member_required("quotes:write")
-def template_save(request: HttpRequest, quote_id: UUID) -> HttpResponse:
+def template_save(request: TenantRequest, quote_id: UUID) -> HttpResponse:
     """Keep what a quote offers as a template."""
     version = latest_or_404(quote_id)
     form = TemplateForm(
@@ -64,7 +65,7 @@ def template_save(request: HttpRequest, quote_id: UUID) -> HttpResponse:
 
 @require_POST
 @member_required("quotes:write")
-def template_rename(request: HttpRequest, template_id: UUID) -> HttpResponse:
+def template_rename(request: TenantRequest, template_id: UUID) -> HttpResponse:
     """Call a template otherwise."""
     get_object_or_404(QuoteTemplate, id=template_id)
     here = reverse("quotes:templates")
@@ -79,7 +80,7 @@ def template_rename(request: HttpRequest, template_id: UUID) -> HttpResponse:
 
 @require_POST
 @member_required("quotes:write")
-def template_delete(request: HttpRequest, template_id: UUID) -> HttpResponse:
+def template_delete(request: TenantRequest, template_id: UUID) -> HttpResponse:
     """Forget a template; quotes made from it stay."""
     template = get_object_or_404(QuoteTemplate, id=template_id)
     templates.delete_template(template_id=template_id)

@@ -5,7 +5,6 @@ from decimal import Decimal
 from typing import Any
 
 from django.core.paginator import Paginator
-from django.http import HttpRequest
 from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
@@ -14,6 +13,7 @@ from monetization.interface.access import member_required
 from monetization.interface.exports import csv_response
 from monetization.ledger.accounts import Account
 from monetization.tenancy.models import Tenant
+from monetization.users.permissions import TenantRequest
 from revrec import selectors
 from revrec.web.forms import PositionsForm, RangeForm, WaterfallForm, add_months
 
@@ -36,7 +36,7 @@ def offered_months() -> list[date]:
 
 @require_safe
 @member_required("revenue:read")
-def waterfall(request: HttpRequest) -> Any:
+def waterfall(request: TenantRequest) -> Any:
     """Revenue by product or customer and month: recognized, and still planned."""
     currencies = _currencies(request)
     if not currencies:
@@ -64,10 +64,10 @@ def waterfall(request: HttpRequest) -> Any:
     return render(request, "revrec/waterfall.html", context)
 
 
-def _currencies(request: HttpRequest) -> list[str]:
+def _currencies(request: TenantRequest) -> list[str]:
     """Return the currencies with revenue, the company's own first."""
     found = selectors.revenue_currencies()
-    tenant = Tenant.objects.get(id=request.principal.tenant_id)  # type: ignore[attr-defined]
+    tenant = Tenant.objects.get(id=request.principal.tenant_id)
     return sorted(found, key=lambda code: (code != tenant.default_currency, code))
 
 
@@ -113,7 +113,7 @@ def _waterfall_csv(revenue: selectors.RevenueByMonth, by: str) -> Any:
 
 @require_safe
 @member_required("revenue:read")
-def deferred(request: HttpRequest) -> Any:
+def deferred(request: TenantRequest) -> Any:
     """Deferred revenue: opening, billed, recognized, credited, closing; and whether it ties."""
     form = RangeForm(
         request.GET, months=offered_months(), start=add_months(today().replace(day=1), -11)
@@ -165,7 +165,7 @@ def deferred(request: HttpRequest) -> Any:
 
 @require_safe
 @member_required("revenue:read")
-def positions(request: HttpRequest) -> Any:
+def positions(request: TenantRequest) -> Any:
     """Contract assets and liabilities, one row per contract line."""
     form = PositionsForm(request.GET)
     chosen = form.values()

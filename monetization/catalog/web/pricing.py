@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
@@ -24,10 +24,11 @@ from monetization.pricing.codec import price_from_data
 from monetization.pricing.prices import Flat, PriceError
 from monetization.tenancy.context import current_tenant_id
 from monetization.tenancy.models import Tenant
+from monetization.users.permissions import TenantRequest
 
 
 @member_required("catalog:write")
-def price_create(request: HttpRequest, product_id: UUID) -> HttpResponse:
+def price_create(request: TenantRequest, product_id: UUID) -> HttpResponse:
     """Add a price to a product, with the numbers of its first version."""
     product = get_object_or_404(Product, id=product_id)
     sent = request.POST if request.method == "POST" else None
@@ -70,7 +71,7 @@ def _usual_model(product: Product) -> dict[str, Any]:
     return {"model": {"fixed": "flat", "seat": "per_unit"}.get(product.kind, "graduated")}
 
 
-def _price_form(request: HttpRequest, product: Product, *, bound: bool) -> PriceForm:
+def _price_form(request: TenantRequest, product: Product, *, bound: bool) -> PriceForm:
     if bound:
         return PriceForm(request.POST, product=product)
     tenant = Tenant.objects.get(id=current_tenant_id())
@@ -91,12 +92,12 @@ def _unit(price: Price) -> str:
 
 @require_GET
 @member_required("catalog:read")
-def price_detail(request: HttpRequest, price_id: UUID) -> HttpResponse:
+def price_detail(request: TenantRequest, price_id: UUID) -> HttpResponse:
     """Show a price: one version's numbers and curve, all versions, the calculator."""
     price = _price_or_404(price_id)
     versions = list(price.versions.order_by("-number"))
     version = _chosen_version(versions, request.GET.get("version", ""))
-    principal = request.principal  # type: ignore[attr-defined]
+    principal = request.principal
     context: dict[str, Any] = {
         "price": price,
         "unit": _unit(price),
@@ -122,7 +123,7 @@ def _chosen_version(versions: list[Any], wanted: str) -> Any:
     return (published or versions or [None])[0]
 
 
-def _drawn(request: HttpRequest, price: Price, version: PriceVersion) -> dict[str, Any]:
+def _drawn(request: TenantRequest, price: Price, version: PriceVersion) -> dict[str, Any]:
     sample = Sample(price, version, request.GET)
     model, modifiers, unit = sample.model, sample.modifiers, _unit(price)
     form = CalculatorForm(request.GET or None)
@@ -160,7 +161,7 @@ def _calculated(sample: Sample, units: Decimal | None) -> dict[str, Any]:
 
 @require_GET
 @member_required("catalog:read")
-def price_calculate(request: HttpRequest, price_id: UUID) -> HttpResponse:
+def price_calculate(request: TenantRequest, price_id: UUID) -> HttpResponse:
     """Answer with the steps from a quantity to an amount."""
     price = _price_or_404(price_id)
     versions = list(price.versions.order_by("-number"))
@@ -174,7 +175,7 @@ def price_calculate(request: HttpRequest, price_id: UUID) -> HttpResponse:
 
 
 @member_required("catalog:write")
-def price_draft(request: HttpRequest, price_id: UUID) -> HttpResponse:
+def price_draft(request: TenantRequest, price_id: UUID) -> HttpResponse:
     """Write the draft of the next version, starting from the numbers there are."""
     price = _price_or_404(price_id)
     latest = price.versions.order_by("-number").first()
@@ -206,7 +207,7 @@ def price_draft(request: HttpRequest, price_id: UUID) -> HttpResponse:
 
 @require_POST
 @member_required("catalog:write")
-def price_publish(request: HttpRequest, price_id: UUID) -> HttpResponse:
+def price_publish(request: TenantRequest, price_id: UUID) -> HttpResponse:
     """Publish the draft: new quotes use it, and it never changes again."""
     price = _price_or_404(price_id)
     to = reverse("catalog:price-detail", args=[price.id])

@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
@@ -18,6 +18,7 @@ from monetization.interface.exports import csv_response
 from monetization.interface.htmx import done, refused
 from monetization.kernel.errors import Refusal
 from monetization.pricing.codec import price_from_data
+from monetization.users.permissions import TenantRequest
 
 PER_PAGE = 50
 
@@ -32,7 +33,7 @@ def price_row(price: Price) -> dict[str, Any]:
 
 @require_GET
 @member_required("catalog:read")
-def product_list(request: HttpRequest) -> HttpResponse:
+def product_list(request: TenantRequest) -> HttpResponse:
     """List products, fifty a page, each with its prices."""
     filters = ProductFilterForm(request.GET).chosen()
     page = Paginator(selectors.list_products(**filters), PER_PAGE).get_page(request.GET.get("page"))
@@ -49,7 +50,7 @@ def product_list(request: HttpRequest) -> HttpResponse:
 
 @require_GET
 @member_required("catalog:read")
-def price_export(request: HttpRequest) -> HttpResponseBase:
+def price_export(request: TenantRequest) -> HttpResponseBase:
     """Answer with the prices of the list, as filtered, as a CSV file."""
     filters = ProductFilterForm(request.GET).chosen()
     header = (
@@ -73,7 +74,7 @@ def price_export(request: HttpRequest) -> HttpResponseBase:
 
 
 @member_required("catalog:read", write="catalog:write")
-def product_create(request: HttpRequest) -> HttpResponse:
+def product_create(request: TenantRequest) -> HttpResponse:
     """Add a product."""
     form = ProductForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
@@ -90,14 +91,14 @@ def product_create(request: HttpRequest) -> HttpResponse:
 
 @require_GET
 @member_required("catalog:read")
-def product_detail(request: HttpRequest, product_id: UUID) -> HttpResponse:
+def product_detail(request: TenantRequest, product_id: UUID) -> HttpResponse:
     """Show a product and its prices."""
     rows = selectors.list_products(archived="all")
     product = get_object_or_404(rows, id=product_id)
     context = {
         "product": product,
         "rows": [price_row(price) for price in product.prices.all()],
-        "may_write": request.principal.may("catalog:write"),  # type: ignore[attr-defined]
+        "may_write": request.principal.may("catalog:write"),
         "cost_form": ProductCostForm(
             initial={"cost_percent": product.cost_percent, "tax_category": product.tax_category}
         ),
@@ -107,7 +108,7 @@ def product_detail(request: HttpRequest, product_id: UUID) -> HttpResponse:
 
 @require_POST
 @member_required("catalog:write")
-def product_cost(request: HttpRequest, product_id: UUID) -> HttpResponse:
+def product_cost(request: TenantRequest, product_id: UUID) -> HttpResponse:
     """Say what a product costs to deliver and how it is taxed."""
     product = get_object_or_404(Product, id=product_id)
     to = reverse("catalog:product-detail", args=[product.id])
@@ -123,7 +124,7 @@ def product_cost(request: HttpRequest, product_id: UUID) -> HttpResponse:
 
 @require_POST
 @member_required("catalog:write")
-def product_archive(request: HttpRequest, product_id: UUID) -> HttpResponse:
+def product_archive(request: TenantRequest, product_id: UUID) -> HttpResponse:
     """Take a product off sale, or put it back; signed contracts are not touched."""
     product = get_object_or_404(Product, id=product_id)
     archive = request.POST.get("archive") == "yes"

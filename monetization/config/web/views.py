@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db.models import Q, Sum
 from django.db.models.functions import TruncMonth
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
@@ -22,6 +22,7 @@ from monetization.kernel.period import add_months, local_day
 from monetization.ledger.accounts import Account
 from monetization.ledger.models import Posting
 from monetization.tenancy.models import Tenant
+from monetization.users.permissions import TenantRequest
 from quotes.models import Quote
 
 ZERO = Decimal(0)
@@ -29,9 +30,9 @@ FOUND_PER_KIND = 5
 
 
 @member_required("settings:read")
-def home(request: HttpRequest) -> HttpResponse:
+def home(request: TenantRequest) -> HttpResponse:
     """Show the month-end checklist and the money of the month, per currency."""
-    principal: Any = request.principal  # type: ignore[attr-defined]
+    principal: Any = request.principal
     tenant = Tenant.objects.get(id=principal.tenant_id)
     today = local_day(timezone.now(), tenant.time_zone)
     may_see_money = principal.may("invoices:read")
@@ -149,10 +150,10 @@ class Found:
 
 
 @member_required("settings:read")
-def search(request: HttpRequest) -> HttpResponse:
+def search(request: TenantRequest) -> HttpResponse:
     """Find customers, quotes, schedules, invoices and products by name or number."""
     text = request.GET.get("q", "").replace("\x00", "").strip()[:100]
-    principal: Any = request.principal  # type: ignore[attr-defined]
+    principal: Any = request.principal
     found = _find(text, principal) if len(text) > 1 else []
     return render(request, "config/_search.html", {"text": text, "found": found})
 

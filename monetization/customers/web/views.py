@@ -5,7 +5,7 @@ from uuid import UUID
 
 from django.core.paginator import Paginator
 from django.db.models import F
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -24,6 +24,7 @@ from monetization.interface.exports import csv_response
 from monetization.interface.forms import CURRENCIES, countries, zone_names
 from monetization.interface.htmx import done, refused
 from monetization.kernel.errors import Refusal
+from monetization.users.permissions import TenantRequest
 
 PER_PAGE = 50
 # tab -> what it is called, and the permission that shows it
@@ -40,7 +41,7 @@ TABS = {
 
 @require_GET
 @member_required("customers:read")
-def customer_list(request: HttpRequest) -> HttpResponse:
+def customer_list(request: TenantRequest) -> HttpResponse:
     """List customers, fifty a page."""
     filters = CustomerFilterForm(request.GET).chosen()
     rows = selectors.list_customers(**filters)
@@ -59,7 +60,7 @@ def customer_list(request: HttpRequest) -> HttpResponse:
 
 @require_GET
 @member_required("customers:read")
-def customer_export(request: HttpRequest) -> HttpResponseBase:
+def customer_export(request: TenantRequest) -> HttpResponseBase:
     """Answer with the list, as filtered, as a CSV file."""
     rows = selectors.list_customers(**CustomerFilterForm(request.GET).chosen())
     header = (
@@ -81,7 +82,9 @@ def _export_row(customer: Any) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def _form_page(request: HttpRequest, form: CustomerForm, customer: Customer | None) -> HttpResponse:
+def _form_page(
+    request: TenantRequest, form: CustomerForm, customer: Customer | None
+) -> HttpResponse:
     context = {
         "form": form,
         "customer": customer,
@@ -93,7 +96,7 @@ def _form_page(request: HttpRequest, form: CustomerForm, customer: Customer | No
 
 
 @member_required("customers:write")
-def customer_create(request: HttpRequest) -> HttpResponse:
+def customer_create(request: TenantRequest) -> HttpResponse:
     """Add a customer."""
     form = CustomerForm(request.POST if request.method == "POST" else None)
     if request.method != "POST" or not form.is_valid():
@@ -112,7 +115,7 @@ def customer_create(request: HttpRequest) -> HttpResponse:
 
 
 @member_required("customers:write")
-def customer_edit(request: HttpRequest, customer_id: UUID) -> HttpResponse:
+def customer_edit(request: TenantRequest, customer_id: UUID) -> HttpResponse:
     """Change a customer's details."""
     customer = get_object_or_404(Customer, id=customer_id)
     initial = {name: getattr(customer, name) for name in CustomerForm.base_fields}
@@ -131,7 +134,7 @@ def customer_edit(request: HttpRequest, customer_id: UUID) -> HttpResponse:
 
 @require_POST
 @member_required("customers:write")
-def customer_archive(request: HttpRequest, customer_id: UUID) -> HttpResponse:
+def customer_archive(request: TenantRequest, customer_id: UUID) -> HttpResponse:
     """Hide a customer from lists, or bring them back; their documents stay."""
     customer = get_object_or_404(Customer, id=customer_id)
     archive = request.POST.get("archive") == "yes"
@@ -143,7 +146,7 @@ def customer_archive(request: HttpRequest, customer_id: UUID) -> HttpResponse:
 
 @require_GET
 @member_required("customers:read")
-def customer_detail(request: HttpRequest, customer_id: UUID) -> HttpResponse:
+def customer_detail(request: TenantRequest, customer_id: UUID) -> HttpResponse:
     """Show one customer, one tab at a time."""
     return _detail(request, get_object_or_404(_customers(), id=customer_id))
 
@@ -153,13 +156,13 @@ def _customers() -> Any:
 
 
 def _detail(
-    request: HttpRequest,
+    request: TenantRequest,
     customer: Customer,
     contact_form: ContactForm | None = None,
     alias_form: AliasForm | None = None,
 ) -> HttpResponse:
     """Render the page; a form given here has errors and is shown open."""
-    principal = request.principal  # type: ignore[attr-defined]
+    principal = request.principal
     tabs = {name: label for name, (label, needed) in TABS.items() if principal.may(needed)}
     tab = request.GET.get("tab", "")
     context: dict[str, Any] = {
@@ -183,7 +186,7 @@ def _detail(
 
 
 @member_required("customers:write")
-def contact_create(request: HttpRequest, customer_id: UUID) -> HttpResponse:
+def contact_create(request: TenantRequest, customer_id: UUID) -> HttpResponse:
     """Add somebody who receives the customer's documents."""
     customer = get_object_or_404(_customers(), id=customer_id)
     if request.method != "POST":  # the page of a refused form, loaded again
@@ -199,7 +202,7 @@ def contact_create(request: HttpRequest, customer_id: UUID) -> HttpResponse:
 
 
 @member_required("customers:write")
-def contact_edit(request: HttpRequest, customer_id: UUID, contact_id: UUID) -> HttpResponse:
+def contact_edit(request: TenantRequest, customer_id: UUID, contact_id: UUID) -> HttpResponse:
     """Change a contact."""
     contact = get_object_or_404(BillingContact, id=contact_id, customer_id=customer_id)
     initial = {"name": contact.name, "email": contact.email, "is_primary": contact.is_primary}
@@ -217,7 +220,7 @@ def contact_edit(request: HttpRequest, customer_id: UUID, contact_id: UUID) -> H
 
 @require_POST
 @member_required("customers:write")
-def contact_remove(request: HttpRequest, customer_id: UUID, contact_id: UUID) -> HttpResponse:
+def contact_remove(request: TenantRequest, customer_id: UUID, contact_id: UUID) -> HttpResponse:
     """Stop sending documents to a contact."""
     contact = get_object_or_404(BillingContact, id=contact_id, customer_id=customer_id)
     services.remove_contact(contact_id=contact.id)
@@ -226,7 +229,7 @@ def contact_remove(request: HttpRequest, customer_id: UUID, contact_id: UUID) ->
 
 
 @member_required("customers:write")
-def alias_map(request: HttpRequest, customer_id: UUID) -> HttpResponse:
+def alias_map(request: TenantRequest, customer_id: UUID) -> HttpResponse:
     """Say that usage under a name belongs to the customer."""
     customer = get_object_or_404(_customers(), id=customer_id)
     to = reverse("customers:detail", args=[customer.id])

@@ -7,7 +7,7 @@ from uuid import UUID
 from django import forms
 from django.core.paginator import Paginator
 from django.db.models import Count, Q
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
@@ -18,6 +18,7 @@ from monetization.interface.forms import PageForm
 from monetization.interface.htmx import done
 from monetization.mail import services
 from monetization.mail.models import OutgoingMail
+from monetization.users.permissions import TenantRequest
 
 PER_PAGE = 50
 _LINK = re.compile(r"https?://\S+")
@@ -35,7 +36,7 @@ class OutboxFilterForm(PageForm):
 
 @require_safe
 @member_required("mail:read")
-def outbox(request: HttpRequest) -> HttpResponse:
+def outbox(request: TenantRequest) -> HttpResponse:
     """List mail, newest first."""
     form = OutboxFilterForm(request.GET)
     form.is_valid()
@@ -50,19 +51,19 @@ def outbox(request: HttpRequest) -> HttpResponse:
         "form": form,
         "page": Paginator(rows, PER_PAGE).get_page(request.GET.get("page")),
         "counts": counts,
-        "may_write": request.principal.may("mail:write"),  # type: ignore[attr-defined]
+        "may_write": request.principal.may("mail:write"),
     }
     return render(request, "mail/outbox.html", context)
 
 
 @require_safe
 @member_required("mail:read")
-def mail_detail(request: HttpRequest, mail_id: UUID) -> HttpResponse:
+def mail_detail(request: TenantRequest, mail_id: UUID) -> HttpResponse:
     """Show one mail with its text; links that act for their holder only to who may act so."""
     mail = get_object_or_404(
         OutgoingMail.objects.select_related("attachment").defer("attachment__content"), id=mail_id
     )
-    principal = request.principal  # type: ignore[attr-defined]
+    principal = request.principal
     text, hidden = mail.text, False
     needed = _LINKS_NEED.get(mail.subject_ref.partition("/")[0])
     if needed and not principal.may(needed):
@@ -96,7 +97,7 @@ def _reverse(name: str, row_id: Any) -> str:
 
 @require_POST
 @member_required("mail:read", write="mail:write")
-def retry(request: HttpRequest, mail_id: UUID) -> HttpResponse:
+def retry(request: TenantRequest, mail_id: UUID) -> HttpResponse:
     """Send a mail again because a person says so."""
     mail = get_object_or_404(OutgoingMail, id=mail_id)
     due = services.retry_mail(mail_id=mail.id, now=timezone.now())
@@ -110,7 +111,7 @@ def retry(request: HttpRequest, mail_id: UUID) -> HttpResponse:
 
 @require_POST
 @member_required("mail:read", write="mail:write")
-def arrived(request: HttpRequest, mail_id: UUID) -> HttpResponse:
+def arrived(request: TenantRequest, mail_id: UUID) -> HttpResponse:
     """Settle a mail of unknown outcome: the recipient has it."""
     mail = get_object_or_404(OutgoingMail, id=mail_id)
     settled = services.confirm_arrival(mail_id=mail.id, now=timezone.now())
@@ -123,7 +124,7 @@ def arrived(request: HttpRequest, mail_id: UUID) -> HttpResponse:
 
 @require_POST
 @member_required("mail:read", write="mail:write")
-def retry_all(request: HttpRequest) -> HttpResponse:
+def retry_all(request: TenantRequest) -> HttpResponse:
     """Send every failed mail again; those of unknown outcome are decided one by one."""
     count = services.retry_failed_mail(now=timezone.now())
     return done(

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from django import forms
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
@@ -17,6 +17,7 @@ from monetization.events.services import replay_delivery
 from monetization.interface.access import member_required
 from monetization.interface.forms import PageForm
 from monetization.interface.htmx import done
+from monetization.users.permissions import TenantRequest
 from monetization.users.web.words import names_of_rows
 
 PER_PAGE = 50
@@ -53,7 +54,7 @@ class EventFilterForm(PageForm):
 
 @require_safe
 @member_required("events:read")
-def event_list(request: HttpRequest) -> HttpResponse:
+def event_list(request: TenantRequest) -> HttpResponse:
     """List business facts, newest first."""
     form = EventFilterForm(request.GET)
     form.is_valid()
@@ -72,7 +73,7 @@ def event_list(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 @member_required("events:read")
-def event_detail(request: HttpRequest, event_id: UUID) -> HttpResponse:
+def event_detail(request: TenantRequest, event_id: UUID) -> HttpResponse:
     """Show one fact: its data, its cause, its reactions and its journal entries."""
     event = get_object_or_404(Event.objects.select_related("caused_by"), id=event_id)
     deliveries = event.deliveries.order_by("handler")
@@ -88,14 +89,14 @@ def event_detail(request: HttpRequest, event_id: UUID) -> HttpResponse:
             if not key.endswith("_id")
         ],
         "entries": event.journal_entries.order_by("id"),
-        "may_replay": request.principal.may("jobs:write"),  # type: ignore[attr-defined]
+        "may_replay": request.principal.may("jobs:write"),
     }
     return render(request, "events/detail.html", context)
 
 
 @require_POST
 @member_required("events:read", write="jobs:write")
-def replay(request: HttpRequest, delivery_id: UUID) -> HttpResponse:
+def replay(request: TenantRequest, delivery_id: UUID) -> HttpResponse:
     """Run a failed reaction again."""
     delivery = get_object_or_404(EventDelivery, id=delivery_id)
     replay_delivery(delivery_id=delivery.id, now=timezone.now())

@@ -7,7 +7,6 @@ from zoneinfo import ZoneInfo
 from django import forms
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
-from django.http import HttpRequest
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
@@ -16,6 +15,7 @@ from monetization.interface.access import member_required
 from monetization.interface.exports import csv_response
 from monetization.interface.forms import PageForm
 from monetization.tenancy.models import Tenant
+from monetization.users.permissions import TenantRequest
 from monetization.users.web import words
 
 PER_PAGE = 50
@@ -47,9 +47,9 @@ class AuditFilterForm(PageForm):
 
 @require_safe
 @member_required("settings:read")
-def audit_log(request: HttpRequest) -> Any:
+def audit_log(request: TenantRequest) -> Any:
     """Show changes, newest first, of what the person may read."""
-    principal = request.principal  # type: ignore[attr-defined]
+    principal = request.principal
     tables = words.audited_tables(principal.permissions)
     zone = Tenant.objects.values_list("time_zone", flat=True).get(id=principal.tenant_id)
     form = AuditFilterForm(request.GET, tables=tables)

@@ -1,8 +1,9 @@
 """The company, its legal entities, and which of their companies a person works in."""
 
+from typing import cast
 from uuid import UUID
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -15,6 +16,7 @@ from monetization.tenancy.models import LegalEntity, Tenant
 from monetization.users import services
 from monetization.users.middleware import SESSION_TENANT
 from monetization.users.models import Membership
+from monetization.users.permissions import TenantRequest
 from monetization.users.web.forms import CompanyForm, EntityForm
 
 _ENTITY_FIELDS = ("name", "address", "country", "tax_id", "email", "bank_details", "footer")
@@ -22,9 +24,9 @@ _ENTITY_FIELDS = ("name", "address", "country", "tax_id", "email", "bank_details
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @member_required("settings:read", write="settings:write")
-def index(request: HttpRequest) -> HttpResponse:
+def index(request: TenantRequest) -> HttpResponse:
     """Show the company and its legal entities; save the company's own details."""
-    principal = request.principal  # type: ignore[attr-defined]
+    principal = request.principal
     tenant = Tenant.objects.get(id=principal.tenant_id)
     if request.method == "POST":
         form = CompanyForm(request.POST)
@@ -47,7 +49,7 @@ def index(request: HttpRequest) -> HttpResponse:
         "country_names": countries(),
         "zones": zone_names(),
         "currencies": CURRENCIES,
-        "memberships": Membership.objects.filter(user_id=principal.user_id)
+        "memberships": Membership.objects.filter(user_id=cast(UUID, principal.user_id))
         .select_related("tenant")
         .order_by("tenant__name"),
     }
@@ -56,7 +58,7 @@ def index(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @member_required("settings:read", write="settings:write")
-def entity(request: HttpRequest, entity_id: UUID) -> HttpResponse:
+def entity(request: TenantRequest, entity_id: UUID) -> HttpResponse:
     """Show and change what a legal entity's documents say."""
     row = get_object_or_404(LegalEntity, id=entity_id)
     if request.method == "POST":
@@ -74,7 +76,7 @@ def entity(request: HttpRequest, entity_id: UUID) -> HttpResponse:
         "tab": "company",
         "entity": row,
         "form": form,
-        "may_write": request.principal.may("settings:write"),  # type: ignore[attr-defined]
+        "may_write": request.principal.may("settings:write"),
         "country_name": countries().get(row.country, row.country),
     }
     return render(request, "settings/entity.html", context, status=422 if form.errors else 200)
@@ -82,9 +84,9 @@ def entity(request: HttpRequest, entity_id: UUID) -> HttpResponse:
 
 @require_POST
 @member_required("settings:read", write="settings:read")
-def switch(request: HttpRequest) -> HttpResponse:
+def switch(request: TenantRequest) -> HttpResponse:
     """Work in another company the person belongs to."""
-    user_id = request.principal.user_id  # type: ignore[attr-defined]
+    user_id = request.principal.user_id
     try:
         tenant_id = UUID(request.POST.get("tenant", ""))
     except ValueError:

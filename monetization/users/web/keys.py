@@ -1,7 +1,7 @@
 """API keys: the secret is shown once, in the answer that made it."""
 
 from django.core.paginator import Paginator
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
@@ -11,6 +11,7 @@ from monetization.interface.htmx import done
 from monetization.kernel.errors import Refusal
 from monetization.users import services
 from monetization.users.models import ApiKey
+from monetization.users.permissions import TenantRequest
 from monetization.users.web.forms import KeyForm, scope_label
 
 PER_PAGE = 50
@@ -18,9 +19,9 @@ PER_PAGE = 50
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @member_required("settings:read", write="api-keys:write")
-def key_list(request: HttpRequest) -> HttpResponse:
+def key_list(request: TenantRequest) -> HttpResponse:
     """List the keys; make one and show its secret this one time."""
-    principal = request.principal  # type: ignore[attr-defined]
+    principal = request.principal
     form = KeyForm(request.POST or None, granted=principal.permissions)
     made, secret = None, ""
     if request.method == "POST" and form.is_valid():
@@ -56,7 +57,7 @@ def key_list(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @member_required("settings:read", write="api-keys:write")
-def revoke(request: HttpRequest, prefix: str) -> HttpResponse:
+def revoke(request: TenantRequest, prefix: str) -> HttpResponse:
     """Revoke a key for good."""
     try:
         key = services.revoke_api_key(prefix=prefix)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from uuid import UUID
 
 from django.core.paginator import Paginator
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
@@ -15,6 +15,7 @@ from monetization.interface.htmx import done, refused
 from monetization.kernel.errors import Refusal
 from monetization.users import services
 from monetization.users.models import Membership, Role
+from monetization.users.permissions import TenantRequest
 from monetization.users.web.forms import InviteForm, RoleForm
 
 PER_PAGE = 50
@@ -29,7 +30,7 @@ ROLES = {
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @member_required("settings:read", write="members:write")
-def member_list(request: HttpRequest) -> HttpResponse:
+def member_list(request: TenantRequest) -> HttpResponse:
     """List the members; invite one."""
     form = InviteForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
@@ -43,7 +44,7 @@ def member_list(request: HttpRequest) -> HttpResponse:
                 f"{membership.user} is invited; the mail is on its way.",
                 reverse("settings:members"),
             )
-    principal = request.principal  # type: ignore[attr-defined]
+    principal = request.principal
     rows = (
         Membership.objects.filter(tenant_id=principal.tenant_id)
         .select_related("user")
@@ -61,7 +62,7 @@ def member_list(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @member_required("settings:read", write="members:write")
-def role(request: HttpRequest, membership_id: UUID) -> HttpResponse:
+def role(request: TenantRequest, membership_id: UUID) -> HttpResponse:
     """Give a member another role."""
     form = RoleForm(request.POST)
     if not form.is_valid():
@@ -78,7 +79,7 @@ def role(request: HttpRequest, membership_id: UUID) -> HttpResponse:
 
 @require_POST
 @member_required("settings:read", write="members:write")
-def invite_again(request: HttpRequest, membership_id: UUID) -> HttpResponse:
+def invite_again(request: TenantRequest, membership_id: UUID) -> HttpResponse:
     """Mail the invitation again."""
 
     def invite() -> str:
@@ -90,7 +91,7 @@ def invite_again(request: HttpRequest, membership_id: UUID) -> HttpResponse:
 
 @require_POST
 @member_required("settings:read", write="members:write")
-def remove(request: HttpRequest, membership_id: UUID) -> HttpResponse:
+def remove(request: TenantRequest, membership_id: UUID) -> HttpResponse:
     """End a membership."""
 
     def end() -> str:
@@ -100,7 +101,7 @@ def remove(request: HttpRequest, membership_id: UUID) -> HttpResponse:
     return _act(request, end)
 
 
-def _act(request: HttpRequest, use_case: Callable[[], str]) -> HttpResponse:
+def _act(request: TenantRequest, use_case: Callable[[], str]) -> HttpResponse:
     to = reverse("settings:members")
     try:
         return done(request, use_case(), to)

@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from django.db.models import Q
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import NoReverseMatch, reverse
 from django.views.decorators.http import require_POST, require_safe
@@ -12,6 +12,7 @@ from monetization.interface.access import member_required
 from monetization.interface.htmx import done
 from monetization.interface.models import SavedView
 from monetization.users.models import User
+from monetization.users.permissions import TenantRequest
 
 # page of a saved view -> the list it belongs to
 _LISTS = {
@@ -25,9 +26,9 @@ _LISTS = {
 
 @require_safe
 @member_required("settings:read")
-def view_list(request: HttpRequest) -> HttpResponse:
+def view_list(request: TenantRequest) -> HttpResponse:
     """List the views a person can use."""
-    user_id = request.principal.user_id  # type: ignore[attr-defined]
+    user_id = request.principal.user_id
     found = list(
         SavedView.objects.filter(Q(owner_id=user_id) | Q(is_shared=True)).order_by("page", "name")
     )
@@ -59,9 +60,9 @@ def _link(view: SavedView) -> str:
 
 @require_POST
 @member_required("settings:read", write="settings:read")
-def delete(request: HttpRequest, view_id: UUID) -> HttpResponse:
+def delete(request: TenantRequest, view_id: UUID) -> HttpResponse:
     """Delete a view of one's own."""
-    user_id = request.principal.user_id  # type: ignore[attr-defined]
+    user_id = request.principal.user_id
     view = get_object_or_404(SavedView, id=view_id, owner_id=user_id)
     view.delete()
     return done(request, f"The view {view.name} is deleted.", reverse("settings:views"))

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.core.paginator import Paginator
 from django.db.models import Count, Max, Q
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
@@ -15,6 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from monetization.interface.access import member_required
 from monetization.interface.htmx import done, refused
 from monetization.kernel.errors import Refusal
+from monetization.users.permissions import TenantRequest
 from monetization.webhooks import services
 from monetization.webhooks.models import EndpointHealth, WebhookDelivery, WebhookEndpoint
 from monetization.webhooks.web.forms import EndpointForm, LogForm
@@ -28,13 +29,13 @@ def _live(endpoint_id: UUID) -> WebhookEndpoint:
     return get_object_or_404(rows, id=endpoint_id)
 
 
-def _may_write(request: HttpRequest) -> bool:
-    return bool(request.principal.may(WRITE))  # type: ignore[attr-defined]
+def _may_write(request: TenantRequest) -> bool:
+    return bool(request.principal.may(WRITE))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @member_required(READ, write=WRITE)
-def endpoint_list(request: HttpRequest) -> HttpResponse:
+def endpoint_list(request: TenantRequest) -> HttpResponse:
     """List the endpoints; set one up."""
     form = EndpointForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
@@ -61,7 +62,7 @@ def endpoint_list(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @member_required(READ, write=WRITE)
-def endpoint_detail(request: HttpRequest, endpoint_id: UUID) -> HttpResponse:
+def endpoint_detail(request: TenantRequest, endpoint_id: UUID) -> HttpResponse:
     """Show an endpoint with its log; change it."""
     endpoint = _live(endpoint_id)
     initial = {
@@ -93,12 +94,12 @@ def endpoint_detail(request: HttpRequest, endpoint_id: UUID) -> HttpResponse:
     return render(request, "webhooks/endpoint.html", context, status=422 if form.errors else 200)
 
 
-def _back(request: HttpRequest, endpoint: WebhookEndpoint, says: str) -> HttpResponse:
+def _back(request: TenantRequest, endpoint: WebhookEndpoint, says: str) -> HttpResponse:
     return done(request, says, reverse("webhooks:endpoint", args=[endpoint.id]))
 
 
 def _attempt(
-    request: HttpRequest, to: str, action: Callable[[], object], says: str
+    request: TenantRequest, to: str, action: Callable[[], object], says: str
 ) -> HttpResponse:
     try:
         action()
@@ -109,7 +110,7 @@ def _attempt(
 
 @require_POST
 @member_required(READ, write=WRITE)
-def secret(request: HttpRequest, endpoint_id: UUID) -> HttpResponse:
+def secret(request: TenantRequest, endpoint_id: UUID) -> HttpResponse:
     """Show the secret to who may change it."""
     response = render(request, "webhooks/_secret.html", {"endpoint": _live(endpoint_id)})
     response["Cache-Control"] = "no-store"
@@ -118,7 +119,7 @@ def secret(request: HttpRequest, endpoint_id: UUID) -> HttpResponse:
 
 @require_POST
 @member_required(READ, write=WRITE)
-def rotate(request: HttpRequest, endpoint_id: UUID) -> HttpResponse:
+def rotate(request: TenantRequest, endpoint_id: UUID) -> HttpResponse:
     """Replace the secret; the old one signs for another day."""
     endpoint = _live(endpoint_id)
     services.rotate_secret(endpoint_id=endpoint.id, now=timezone.now())
@@ -128,7 +129,7 @@ def rotate(request: HttpRequest, endpoint_id: UUID) -> HttpResponse:
 
 @require_POST
 @member_required(READ, write=WRITE)
-def test(request: HttpRequest, endpoint_id: UUID) -> HttpResponse:
+def test(request: TenantRequest, endpoint_id: UUID) -> HttpResponse:
     """Send a test event to this endpoint."""
     endpoint = _live(endpoint_id)
     return _attempt(
@@ -141,7 +142,7 @@ def test(request: HttpRequest, endpoint_id: UUID) -> HttpResponse:
 
 @require_POST
 @member_required(READ, write=WRITE)
-def switch(request: HttpRequest, endpoint_id: UUID) -> HttpResponse:
+def switch(request: TenantRequest, endpoint_id: UUID) -> HttpResponse:
     """Switch an endpoint on or off."""
     endpoint, on = _live(endpoint_id), request.POST.get("on") == "yes"
     services.switch_endpoint(endpoint_id=endpoint.id, on=on, now=timezone.now())
@@ -151,7 +152,7 @@ def switch(request: HttpRequest, endpoint_id: UUID) -> HttpResponse:
 
 @require_POST
 @member_required(READ, write=WRITE)
-def remove(request: HttpRequest, endpoint_id: UUID) -> HttpResponse:
+def remove(request: TenantRequest, endpoint_id: UUID) -> HttpResponse:
     """Remove an endpoint."""
     endpoint = _live(endpoint_id)
     services.remove_endpoint(endpoint_id=endpoint.id)
@@ -160,7 +161,7 @@ def remove(request: HttpRequest, endpoint_id: UUID) -> HttpResponse:
 
 @require_POST
 @member_required(READ, write=WRITE)
-def all_again(request: HttpRequest, endpoint_id: UUID) -> HttpResponse:
+def all_again(request: TenantRequest, endpoint_id: UUID) -> HttpResponse:
     """Send every failed delivery of an endpoint again."""
     endpoint = _live(endpoint_id)
     return _attempt(
@@ -173,7 +174,7 @@ def all_again(request: HttpRequest, endpoint_id: UUID) -> HttpResponse:
 
 @require_safe
 @member_required(READ)
-def delivery(request: HttpRequest, delivery_id: UUID) -> HttpResponse:
+def delivery(request: TenantRequest, delivery_id: UUID) -> HttpResponse:
     """Show one delivery: what was sent, and what every attempt was answered."""
     row = get_object_or_404(
         WebhookDelivery.objects.select_related("endpoint", "event"), id=delivery_id
@@ -192,7 +193,7 @@ def delivery(request: HttpRequest, delivery_id: UUID) -> HttpResponse:
 
 @require_POST
 @member_required(READ, write=WRITE)
-def again(request: HttpRequest, delivery_id: UUID) -> HttpResponse:
+def again(request: TenantRequest, delivery_id: UUID) -> HttpResponse:
     """Send one delivery once more."""
     row = get_object_or_404(WebhookDelivery, id=delivery_id)
     return _attempt(

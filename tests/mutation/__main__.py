@@ -36,8 +36,8 @@ SUITES = (
     "monetization/kernel",
     *(f"tests/unit/pricing/test_{name}.py" for name in (
         "conformance", "contract_modifiers", "credits_and_documents", "documented_examples",
-        "conformance_rules", "edges", "estimate", "exactness", "parts_of_lines", "progress",
-        "rhythms_and_zones", "small_print",
+        "conformance_rules", "edges", "estimate", "exactness", "parts_of_lines", "price_once",
+        "progress", "rhythms_and_zones", "small_print", "whole_deals",
     )),
     *(f"tests/properties/test_{name}.py" for name in (
         "compiled_prices", "contracts", "money", "pricing_documents", "pricing_models",

@@ -38,6 +38,16 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
     ): ONE_ROUND,
     ("pricing/timeline.py", "contract_window", "1 -> 2"): ONE_ROUND,
     (
+        "pricing/estimate/items.py",
+        "_explain_seats",
+        "is_overage and item.overage_frequency is not None"
+        " -> is_overage or item.overage_frequency is not None",
+    ): "only a line with a rhythm for them has seats beyond",
+    ("pricing/estimate/lines.py", "components_of", "True -> False"): "both are as long",
+    ("pricing/estimate/periods.py", "_in_scope", "return False -> return None"): NOTHING,
+    ("pricing/estimate/periods.py", "_charged", "0 -> 1"): "a phase's lines begin in its part",
+    ("pricing/estimate/whole.py", "_years", "months > 0 -> months >= 0"): "none ends as it begins",
+    (
         "pricing/estimate/compiled.py",
         "_heads",
         "_rounded(exact, unit) + ZERO -> _rounded(exact, unit) - ZERO",

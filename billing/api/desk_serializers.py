@@ -17,6 +17,7 @@ from monetization.interface.fields import (
     InputSerializer,
     ReferenceField,
 )
+from monetization.kernel.decimals import plain
 from monetization.kernel.period import Period
 from monetization.tenancy.models import LegalEntity, tenant_today
 
@@ -267,6 +268,19 @@ class StatementEntrySerializer(serializers.Serializer[Any]):
         return f"{row.balance:f}"
 
 
+class HeldCreditsSerializer(serializers.Serializer[Any]):
+    """A grant and what is left of it, in its own unit."""
+
+    grant = serializers.UUIDField(source="grant.id")
+    name = serializers.CharField(source="grant.name")
+    unit = serializers.CharField(source="grant.unit")
+    units = serializers.SerializerMethodField()
+    expires_at = serializers.DateTimeField(source="grant.expires_at", allow_null=True)
+
+    def get_units(self, row: Any) -> str:
+        return plain(row.units)
+
+
 class StatementSerializer(serializers.Serializer[Any]):
     """A customer's account in one currency over some days."""
 
@@ -276,3 +290,6 @@ class StatementSerializer(serializers.Serializer[Any]):
     opening = AmountField()
     closing = AmountField()
     entries = StatementEntrySerializer(many=True)
+    held = HeldCreditsSerializer(
+        many=True, help_text="Credits at the end of the last day; no part of the balance."
+    )

@@ -10,7 +10,7 @@ from uuid import UUID
 from django.db.models import QuerySet, Sum
 
 from billing.domain.credit_use import liability
-from billing.models import CreditGrant, CreditTransaction, Invoice, InvoiceCredit
+from billing.models import CreditGrant, CreditNote, CreditTransaction, Invoice, InvoiceCredit
 from monetization.kernel.money import ZERO, Money
 
 STATES = [
@@ -142,6 +142,25 @@ def credits_of(invoice: Invoice) -> list[InvoiceCredit]:
     for row in rows:
         row.label = labels.get(row.line_key, row.line_key)
     return rows
+
+
+def settled_on(invoice: Invoice) -> Decimal:
+    """Return what credits settle of an invoice with tax: as issued, or as its draft plans it.
+
+    What credit notes gave back since is not taken off: a document says what it said.
+    """
+    rows = InvoiceCredit.objects.filter(invoice=invoice, reduces_base=False)
+    found: Decimal | None = rows.aggregate(value=Sum("value"))["value"]
+    return found or ZERO
+
+
+def given_back_by(note: CreditNote) -> Decimal:
+    """Return the part of a credit note that went back to credits instead of being owed."""
+    rows = CreditTransaction.objects.filter(
+        credit_note=note, kind=CreditTransaction.Kind.RETURNED, grant__taxed_at="use"
+    )
+    found: Decimal | None = rows.aggregate(value=Sum("value"))["value"]
+    return -(found or ZERO)
 
 
 def grants_of(customer_id: UUID) -> "QuerySet[CreditGrant]":

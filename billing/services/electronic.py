@@ -21,6 +21,7 @@ from billing.domain.electronic import (
 )
 from billing.domain.ubl import ubl
 from billing.models import CreditNote, DocumentRecipient, Invoice, InvoiceLine
+from billing.selectors.credits import given_back_by, settled_on
 from billing.services.paper import recipient_of
 from monetization.customers.models import Customer
 from monetization.documents.models import DocumentTemplate
@@ -112,6 +113,7 @@ def _of_invoice(invoice: Invoice) -> ElectronicDocument:
         purchase_order=invoice.purchase_order,
         note=" ".join(invoice.memo.split()),
         terms=f"{invoice.payment_terms_days} days net",
+        paid=settled_on(invoice),
         **_shared(invoice.legal_entity, invoice.customer, invoice.currency, chosen),
     )
 
@@ -138,6 +140,7 @@ def _of_note(note: CreditNote) -> ElectronicDocument:
         purchase_order=note.invoice.purchase_order,
         note=" ".join(note.reason.split()),
         terms=f"Set off against {note.invoice.number}",
+        paid=given_back_by(note),
         corrects=note.invoice.number,
         corrects_issued_on=note.invoice.issued_on,
         **_shared(note.legal_entity, note.customer, note.currency, chosen),

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from billing.models import CreditNote, DocumentRecipient, Invoice, InvoiceLine
+from billing.selectors.credits import given_back_by, settled_on
 from billing.selectors.statements import Entry, Statement
 from billing.services.usage_detail import MAX_PAGE_ROWS, usage_detail
 from monetization.customers.models import Customer
@@ -74,6 +75,7 @@ def invoice_context(
     paper: Stationery = base["paper"]
     if lines is None:
         lines = list(invoice.lines.order_by("position", "key").select_related("reading__meter"))
+    settled = settled_on(invoice)
     usage, in_file = [], chosen.usage_appendix == DocumentTemplate.Appendix.FILE
     if chosen.usage_appendix == DocumentTemplate.Appendix.PAGES:
         usage = usage_detail(invoice, lines)
@@ -82,7 +84,8 @@ def invoice_context(
     return {
         **base,
         "invoice": invoice,
-        "due_after_credits": invoice.total_amount - invoice.prepaid_amount,
+        "paid_by_credits": settled,
+        "due_after_credits": invoice.total_amount - settled,
         "lines": lines,
         "tax_rows": tax_rows(invoice, lines, paper.words),
         "is_reverse_charge": is_reversed(invoice, lines),
@@ -113,6 +116,7 @@ def credit_note_context(
         "lines": lines,
         "tax_rows": tax_rows(note.invoice, taxed, base["paper"].words),
         "is_reverse_charge": is_reversed(note.invoice, taxed),
+        "given_back": given_back_by(note),
     }
 
 
@@ -136,6 +140,8 @@ def statement_context(
 _ENTRY_WORDS = {
     "invoice": ("Invoice ", "invoice"),
     "payment": ("Payment ", "payment_received"),
+    "credits used": ("Credits used ", "credits_used"),
+    "credits given back": ("Credits given back ", "credits_given_back"),
     "write-off": ("Write-off ", "write_off"),
     "write-off taken back": ("Write-off ", "write_off_taken_back"),
 }

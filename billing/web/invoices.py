@@ -1,6 +1,7 @@
 """One invoice: its page, what is done to it, and the proof of its amounts."""
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -62,6 +63,8 @@ def invoice_detail(request: HttpRequest, invoice_id: UUID) -> HttpResponse:
     previous = Invoice.objects.filter(id=compared.previous_id).first()
     subject = f"invoice/{invoice.id}"
     lines = list(invoice.lines.order_by("position", "key"))
+    credits = credits_of(invoice)
+    settled = sum((use.value for use in credits if not use.reduces_base), Decimal(0))
     return render(
         request,
         "billing/invoice_detail.html",
@@ -80,8 +83,9 @@ def invoice_detail(request: HttpRequest, invoice_id: UUID) -> HttpResponse:
             ],
             "comments": threads_of(invoice),
             "open_amount": open_amount(invoice),
-            "credits_used": credits_of(invoice),
-            "due_after_credits": invoice.total_amount - invoice.prepaid_amount,
+            "credits_used": credits,
+            "paid_by_credits": settled,
+            "due_after_credits": invoice.total_amount - settled,
             "recalculations": invoice.recalculations.order_by("-at")[:5],
             "moves": changes_of(invoice) if invoice.status in OPEN_STATES else [],
             "credit_requests": invoice.credit_requests.order_by("requested_at"),

@@ -146,8 +146,8 @@ def test_an_issued_invoice_is_credited_in_part_written_off_and_claimed_again(
         f"customers/{issued['customer']}/statement", {"since": "2026-02-01", "until": "2026-02-28"}
     ).json()
     assert [(row["kind"], Decimal(row["amount"])) for row in account["entries"]] == [
-        ("credit note", -100),
         ("invoice", 510),
+        ("credit note", -100),
         ("write-off", -410),
     ]
     assert account["closing"] == "0.00"

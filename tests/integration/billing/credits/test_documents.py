@@ -35,7 +35,9 @@ def invoice(march: Any, acme: Any) -> Invoice:
     entity.tax_id, entity.email = "US123", "ar@northwind.example"
     entity.save()
     DocumentTemplate.objects.update_or_create(legal_entity=entity, defaults=SELLER)
-    DocumentRecipient.objects.update_or_create(customer=acme, defaults=BUYER | {"street": "2 Side St"})
+    DocumentRecipient.objects.update_or_create(
+        customer=acme, defaults=BUYER | {"street": "2 Side St"}
+    )
     return Invoice.objects.get(id=invoice.id)
 
 

@@ -1,6 +1,7 @@
 """What a job meets on its way: rows others hold, and kinds only a newer release knows."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from threading import Event, Thread
 from typing import Any
@@ -29,19 +30,9 @@ def _kind() -> Iterator[None]:
     services._kinds.pop(KIND, None)
 
 
-@pytest.mark.django_db(transaction=True)
-def test_a_row_somebody_holds_is_waited_for_shortly_and_its_item_comes_last(
-    monkeypatch: Any,
-) -> None:
-    monkeypatch.setattr(services, "LOCK_WAIT", timedelta(milliseconds=200))
-    tenant = make_tenant("Held")
-    with tenant_context(tenant.id, actor="test"):
-        for code in ("AA", "BB"):
-            LegalEntity.objects.create(name=code, code=code)
-        items = [(code, code) for code in ("AA", "BB")]
-        job = services.start_job(kind=KIND, title="Rename", items=items)
-        token = claim_job(job_id=job.id, now=NOW)
-    assert token is not None
+@contextmanager
+def row_held(tenant: Any) -> Iterator[None]:
+    """Another session keeps the row of entity AA for itself."""
     held, let_go = Event(), Event()
 
     def hold() -> None:
@@ -55,13 +46,30 @@ def test_a_row_somebody_holds_is_waited_for_shortly_and_its_item_comes_last(
     holder.start()
     assert held.wait(10)
     try:
+        yield
+    finally:
+        let_go.set()
+        holder.join()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_row_somebody_holds_is_waited_for_shortly_and_its_item_comes_last(
+    monkeypatch: Any,
+) -> None:
+    monkeypatch.setattr(services, "LOCK_WAIT", timedelta(milliseconds=200))
+    tenant = make_tenant("Held")
+    with tenant_context(tenant.id, actor="test"):
+        for code in ("AA", "BB"):
+            LegalEntity.objects.create(name=code, code=code)
+        items = [(code, code) for code in ("AA", "BB")]
+        job = services.start_job(kind=KIND, title="Rename", items=items)
+        token = claim_job(job_id=job.id, now=NOW)
+    assert token is not None
+    with row_held(tenant):
         run(tenant, job, token)
         assert states(tenant) == {"AA": ("pending", 1), "BB": ("done", 1)}
         run(tenant, job, token)
         assert states(tenant)["AA"] == ("pending", 2)
-    finally:
-        let_go.set()
-        holder.join()
     run(tenant, job, token)
     assert states(tenant)["AA"] == ("done", 3)
     assert run(tenant, job, token) is False
@@ -76,24 +84,9 @@ def test_an_item_that_never_gets_its_row_fails_with_words(monkeypatch: Any) -> N
         job = services.start_job(kind=KIND, title="Rename", items=[("AA", "AA")])
         token = claim_job(job_id=job.id, now=NOW)
     assert token is not None
-    held, let_go = Event(), Event()
-
-    def hold() -> None:
-        with tenant_context(tenant.id), transaction.atomic():
-            LegalEntity.objects.select_for_update().get(code="AA")
-            held.set()
-            let_go.wait(30)
-        connection.close()
-
-    holder = Thread(target=hold)
-    holder.start()
-    assert held.wait(10)
-    try:
+    with row_held(tenant):
         while run(tenant, job, token):
             pass
-    finally:
-        let_go.set()
-        holder.join()
     with tenant_context(tenant.id):
         item = JobItem.objects.get()
         assert (item.status, item.attempts) == ("failed", services.MOST_WAITS)

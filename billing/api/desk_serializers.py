@@ -73,6 +73,18 @@ class OneOffSerializer(InputSerializer):
         return attrs
 
 
+class SupplementarySerializer(InputSerializer):
+    """Charges more for an issued invoice; the lines' service is its period by default."""
+
+    bill_on = DayField(required=False, help_text="Today by default.")
+    memo = serializers.CharField(max_length=2000, required=False, allow_blank=True)
+    lines = ManualLineSerializer(many=True, allow_empty=False, max_length=500)  # type: ignore[call-arg]
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        attrs.setdefault("bill_on", tenant_today())
+        return attrs
+
+
 class InvoiceWordsSerializer(InputSerializer):
     """What people write on an invoice; the note may be written at any time."""
 

@@ -20,6 +20,7 @@ from billing.services.bad_debt import reinstate_invoice, write_off_invoice
 from billing.services.comments import add_comment, correct_comment
 from billing.services.reissue import void_and_reissue
 from billing.services.reminders import send_reminder
+from billing.services.supplementary import draft_supplementary
 from monetization.tenancy.models import tenant_today
 
 LINE = "lines/(?P<line>[0-9a-fA-F-]{36})"
@@ -194,6 +195,24 @@ class DraftActions:
         body = self.read(ReasonSerializer)
         draft = void_and_reissue(invoice_id=invoice.id, **body, now=timezone.now())
         answer: Response = self._answer(draft)
+        answer.status_code = status.HTTP_201_CREATED
+        return answer
+
+    @extend_schema(
+        operation_id="invoices_supplement",
+        request=shapes.SupplementarySerializer,
+        responses={201: InvoiceDetailSerializer},
+    )
+    @action(detail=True, methods=["post"], filter_backends=[])
+    def supplement(self, request: Request, pk: str) -> Response:
+        """Draft an invoice that charges more for an issued one and refers to it."""
+        original = self.get_object()
+        body = self.read(shapes.SupplementarySerializer)
+        lines = [shapes.entry_from(line) for line in body.pop("lines")]
+        invoice = draft_supplementary(
+            invoice_id=original.id, entries=lines, **body, now=timezone.now()
+        )
+        answer: Response = self._answer(invoice)
         answer.status_code = status.HTTP_201_CREATED
         return answer
 

@@ -25,7 +25,13 @@ from billing.api.paper import (
 )
 from billing.models import Invoice, InvoiceCredit, InvoiceLine, Recalculation
 from billing.services.bulk import start_bulk
-from billing.services.corrections import credit_invoice, credit_lines, void_invoice
+from billing.services.corrections import (
+    credit_invoice,
+    credit_lines,
+    credit_positions,
+    void_invoice,
+)
+from billing.services.credit_limits import credit_room
 from billing.services.delivery import (
     ensure_document,
     ensure_usage_file,
@@ -53,6 +59,7 @@ class InvoiceFilters(django_filters.FilterSet):
     customer = django_filters.UUIDFilter(field_name="customer_id")
     schedule = django_filters.UUIDFilter(field_name="schedule_id")
     number = django_filters.CharFilter()
+    supplements = django_filters.UUIDFilter(field_name="supplements_id")
     currency = django_filters.CharFilter()
     bill_on_from = django_filters.DateFilter(field_name="bill_on", lookup_expr="gte")
     bill_on_to = django_filters.DateFilter(
@@ -194,6 +201,24 @@ class InvoiceViewSet(DraftActions, mixins.ListModelMixin, ApiViewSet):
             amounts = {line["line"]: line["amount"] for line in lines}
             note = credit_lines(invoice_id=invoice.id, amounts=amounts, **body, now=timezone.now())
         return self.show(note, shapes.CreditNoteDetailSerializer, status.HTTP_201_CREATED)
+
+    @extend_schema(
+        operation_id="invoices_creditable",
+        request=None,
+        responses={200: shapes.CreditableSerializer},
+    )
+    @action(detail=True, filter_backends=[])
+    def creditable(self, request: Request, pk: str) -> Response:
+        """Show what is left to credit, by line, and how much of it one person may credit alone."""
+        invoice = self.get_object()
+        is_issued = invoice.status == Invoice.Status.ISSUED
+        room = credit_room(invoice, now=timezone.now())
+        found = {
+            "currency": invoice.currency,
+            "alone": None if room is None else str(room.left.amount),
+            "lines": credit_positions(invoice) if is_issued else [],
+        }
+        return self.show(found, shapes.CreditableSerializer)
 
     @extend_schema(operation_id="invoices_pdf", responses=PDF_RESPONSES)
     @action(detail=True, filter_backends=[], **PDF_ACTION)

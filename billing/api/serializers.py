@@ -108,6 +108,9 @@ class InvoiceDetailSerializer(InvoiceSerializer):
     memo = serializers.CharField()
     change_note = serializers.CharField(help_text="Why it changed; for colleagues.")
     replaces = serializers.UUIDField(source="replaces_id", allow_null=True)
+    supplements = serializers.UUIDField(
+        source="supplements_id", allow_null=True, help_text="The invoice it charges more for."
+    )
     credits_used = InvoiceCreditSerializer(many=True)
     void_reason = serializers.CharField()
     write_off_reason = serializers.CharField()
@@ -299,6 +302,28 @@ class PaymentSerializer(serializers.Serializer[Any]):
     reference = serializers.CharField()
     created_at = serializers.DateTimeField()
     allocations = PaymentAllocationSerializer(many=True)
+
+
+class CreditPositionSerializer(serializers.Serializer[Any]):
+    """A line of an issued invoice, and what is left to credit of it."""
+
+    line = serializers.UUIDField(source="line.id")
+    key = serializers.CharField(source="line.key")
+    description = serializers.CharField(source="line.description")
+    amount = AmountField(source="line.amount", currency="net.currency")
+    tax_amount = AmountField(source="line.tax_amount", currency="net.currency")
+    amount_left = AmountField(source="net_left.amount", currency="net.currency")
+    tax_left = AmountField(source="tax_left.amount", currency="net.currency")
+
+
+class CreditableSerializer(serializers.Serializer[Any]):
+    """What can be credited of an invoice, and how much of it without a second person."""
+
+    currency = serializers.CharField()
+    alone = serializers.CharField(
+        allow_null=True, help_text="With tax; null where one person may credit everything."
+    )
+    lines = CreditPositionSerializer(many=True)
 
 
 class AskedCreditSerializer(serializers.Serializer[Any]):

@@ -14,7 +14,7 @@ from billing.api.desk import DeskView
 from billing.models import TaxRate, TaxSetting
 from billing.services import taxing
 from monetization.customers.models import Customer
-from monetization.interface.fields import ExactField, InputSerializer, ReferenceField
+from monetization.interface.fields import DayField, ExactField, InputSerializer, ReferenceField
 from monetization.interface.viewsets import ApiViewSet
 from monetization.tenancy.models import LegalEntity
 
@@ -31,6 +31,11 @@ class TaxRateSerializer(InputSerializer):
     treatment = serializers.ChoiceField(choices=Customer.TaxTreatment.choices, default="taxable")
     name = serializers.CharField(max_length=40, help_text="As the invoice says it: VAT, GST.")
     percent = ExactField(places=6, at_most=100, default=Decimal(0))
+    valid_from = DayField(
+        default=None,
+        allow_null=True,
+        help_text="The first tax date it counts on; null: since ever. A day to come is fine.",
+    )
 
 
 class TaxSettingSerializer(InputSerializer):
@@ -40,12 +45,21 @@ class TaxSettingSerializer(InputSerializer):
     prices_include_tax = serializers.BooleanField(
         default=False, help_text="It is taken out of prices, line by line, not added."
     )
+    tax_point = serializers.ChoiceField(
+        choices=TaxSetting.Point.choices,
+        default=TaxSetting.Point.EARLIER,
+        help_text="Which day's rate a line has.",
+    )
 
 
 class TaxRateFilters(django_filters.FilterSet):
     legal_entity = django_filters.UUIDFilter(field_name="legal_entity_id")
     category = django_filters.CharFilter()
     country = django_filters.CharFilter()
+    on = django_filters.DateFilter(method="in_force", help_text="Those in force on a tax date.")
+
+    def in_force(self, rows: Any, name: str, value: Any) -> Any:
+        return taxing.rates_on(rows, value)
 
 
 class TaxRateViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ApiViewSet):
@@ -58,14 +72,14 @@ class TaxRateViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ApiViewSe
 
     @extend_schema(request=TaxRateSerializer, responses={201: TaxRateSerializer})
     def create(self, request: Request) -> Response:
-        """Set a rate; the same category and country again changes its rate."""
+        """Set a rate from a day on; the same category, country and day again changes it."""
         body = self.read(TaxRateSerializer)
         row = taxing.set_tax_rate(**body, now=timezone.now())
         return self.show(row, TaxRateSerializer, status.HTTP_201_CREATED)
 
     @extend_schema(operation_id="tax_rates_remove", request=None, responses={204: None})
     def destroy(self, request: Request, pk: str) -> Response:
-        """Take a rate back; its lines fall back on the customer's own."""
+        """Take a rate back; the one before it holds on, or the customer's own."""
         taxing.remove_tax_rate(rate_id=self.get_object().id, now=timezone.now())
         return Response(status=status.HTTP_204_NO_CONTENT)
 

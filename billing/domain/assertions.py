@@ -100,6 +100,10 @@ def _amount(text: str) -> Decimal:
     return number
 
 
+def _amount_or_none(text: str) -> Decimal | None:
+    return _amount(text) if text.strip() else None
+
+
 def _countries(text: str) -> frozenset[str]:
     codes = [code.strip().upper() for code in text.split(",") if code.strip()]
     for code in codes:
@@ -264,10 +268,13 @@ KINDS: dict[str, Kind] = {
     ),
     SECOND_PERSON_CREDITS: Kind(
         "A second person approves large credit notes",
-        "Above this total with tax, in the invoice's own currency, one person asks for a credit "
-        "and another approves it; nothing is credited before.",
+        "One person asks for a credit and another approves it, once what was credited alone on the "
+        "invoice, or to its customer in the last 30 days, comes to more than this with tax.",
         _nothing,
-        (Parameter("limit", "Above", "1000", _amount),),
+        (
+            Parameter("limit", "Above, an invoice", "1000", _amount),
+            Parameter("customer_limit", "a customer (empty: none)", "", _amount_or_none),
+        ),
         is_default=False,
         tests_drafts=False,
     ),

@@ -111,7 +111,7 @@ class ElectronicDocument:
     terms: str = ""
     iban: str = ""
     bic: str = ""
-    corrects: str = ""  # the invoice a credit note is for
+    corrects: str = ""  # the invoice a credit note or a supplementary invoice is for
     corrects_issued_on: date | None = None
     paid: Decimal = ZERO
     rounding: Decimal = ZERO

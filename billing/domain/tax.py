@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -90,6 +91,26 @@ def _shared(nets: Sequence[Money], owed: Money, percent: Decimal) -> list[Money]
     largest = max(range(len(nets)), key=lambda place: abs(nets[place].amount))
     shares[largest] = shares[largest] + owed - total(shares, owed.currency)
     return shares
+
+
+def tax_day(bill_on: date, service_end: date, point: str = "earlier") -> date:
+    """Return the day whose rate a line has.
+
+    :param service_end: exclusive.
+    :param point: ``earlier`` of the billing date and the last day of service, which is when the
+        tax on a continuous supply falls due; or ``service_end``, whatever was billed ahead.
+
+    >>> from datetime import date
+    >>> june = date(2026, 7, 1)  # of usage, billed when the month is over
+    >>> str(tax_day(date(2026, 7, 1), june)), str(tax_day(date(2026, 1, 1), june))
+    ('2026-06-30', '2026-01-01')
+    >>> str(tax_day(date(2026, 1, 1), june, "service_end"))
+    '2026-06-30'
+
+    Source: Council Directive 2006/112/EC, articles 63 to 66 and 95.
+    """
+    last = service_end - timedelta(days=1)
+    return last if point == "service_end" else min(bill_on, last)
 
 
 TAX_INCLUDED = "tax_included"  # in a line's explanation: the percentage its price contains

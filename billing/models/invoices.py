@@ -16,6 +16,7 @@ _FROZEN = (
     "customer_id",
     "legal_entity_id",
     "schedule_id",
+    "supplements_id",
     "threshold_number",
     "number",
     "currency",
@@ -144,6 +145,8 @@ class Invoice(TenantModel):
     void_reason = models.CharField(max_length=300, blank=True)
     write_off_reason = models.CharField(max_length=300, blank=True)
     replaces = TenantForeignKey("self", null=True, blank=True, related_name="replacements")
+    # An issued invoice this one charges more for; that one stays as it is.
+    supplements = TenantForeignKey("self", null=True, blank=True, related_name="supplementary")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -178,6 +181,10 @@ class Invoice(TenantModel):
                 fields=["tenant", "schedule", "threshold_number"],
                 condition=Q(threshold_number__isnull=False),
                 name="invoice_once_per_threshold",  # void ones too: a threshold is passed once
+            ),
+            models.CheckConstraint(
+                name="invoice_supplement_bills_no_periods",
+                condition=Q(supplements__isnull=True) | Q(schedule__isnull=True),
             ),
             models.CheckConstraint(
                 name="invoice_threshold_has_schedule",

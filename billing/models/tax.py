@@ -8,7 +8,10 @@ from monetization.tenancy.models import LegalEntity, TenantForeignKey, TenantMod
 
 
 class TaxRate(TenantModel):
-    """The tax on products of one category for customers of one country, or of all the others."""
+    """The tax on products of one category for customers of one country, or of all the others.
+
+    From a day on, until the next of the same place begins.
+    """
 
     class Treatment(models.TextChoices):
         TAXABLE = "taxable", "Taxable"
@@ -21,11 +24,14 @@ class TaxRate(TenantModel):
     treatment = models.CharField(max_length=14, choices=Treatment, default=Treatment.TAXABLE)
     name = models.CharField(max_length=40)  # as the invoice says it: VAT, GST
     percent = models.DecimalField(max_digits=9, decimal_places=6, default=0)
+    valid_from = models.DateField(null=True, blank=True)  # first tax date; null: since ever
 
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["tenant", "legal_entity", "country", "category"], name="tax_rate_once"
+                fields=["tenant", "legal_entity", "country", "category", "valid_from"],
+                name="tax_rate_once_a_day",
+                nulls_distinct=False,
             ),
             models.CheckConstraint(
                 name="tax_rate_percent_in_range",
@@ -45,9 +51,16 @@ class TaxSetting(TenantModel):
         PER_LINE = "per_line", "Rounded on every line, then added up"
         PER_CATEGORY = "per_category", "Rounded once per rate (EN 16931)"
 
+    class Point(models.TextChoices):
+        EARLIER = "earlier", "The billing date, or the end of the service if that is earlier"
+        SERVICE_END = "service_end", "The last day of the service"
+
     legal_entity = TenantForeignKey(LegalEntity, related_name="tax_settings")
     method = models.CharField(max_length=12, choices=Method, default=Method.PER_LINE)
     prices_include_tax = models.BooleanField(default=False)
+    tax_point = models.CharField(  # which day's rate a line has
+        max_length=11, choices=Point, default=Point.EARLIER, db_default=Point.EARLIER
+    )
 
     class Meta:
         constraints = [

@@ -8,14 +8,12 @@ from decimal import Decimal
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F
 
 from billing.domain import lifecycle, posting_rules
-from billing.domain.assertions import SECOND_PERSON_CREDITS, read_parameters
 from billing.domain.credit_notes import LineCredit, MoreThanInvoiced, credit_line
-from billing.models import AssertionRule, CreditNote, CreditNoteLine, Invoice, InvoiceLine
+from billing.models import CreditNote, CreditNoteLine, Invoice, InvoiceLine
 from billing.selectors.claimed import issued_period_of
-from billing.services.approvals import SecondPersonNeeded
+from billing.services.credit_limits import refuse_alone
 from billing.services.credits.burning import unwind, unwind_all
 from billing.services.credits.planning import CREDIT, PREPAID
 from billing.services.credits.selling import credit_sold, withdraw_sold
@@ -40,6 +38,10 @@ class TakenOffElsewhere(Refusal):
     """The invoice of the period, which is issued, takes off what this one billed."""
 
 
+class InvoiceIsSupplemented(Refusal):
+    """Another invoice charges more for this one and refers to it."""
+
+
 class LineNotOnInvoice(Refusal):
     """A credit names a line of another invoice."""
 
@@ -61,6 +63,7 @@ def void_invoice(*, invoice_id: UUID, reason: str, now: datetime) -> Invoice:
     :raises InvoiceNotIssued: if it is not issued.
     :raises InvoiceIsSettled: if a payment or credit note touches it.
     :raises TakenOffElsewhere: for a threshold invoice whose period is issued.
+    :raises InvoiceIsSupplemented: if another invoice charges more for it.
     """
     invoice = _locked(invoice_id)
     if invoice.status != Invoice.Status.ISSUED or invoice.issued_on is None:
@@ -73,6 +76,7 @@ def void_invoice(*, invoice_id: UUID, reason: str, now: datetime) -> Invoice:
         raise TakenOffElsewhere(
             f"{invoice.number} was taken off {whole.number}; void that first, or credit this one"
         )
+    _refuse_supplemented(invoice)
     lines = list(invoice.lines.order_by("position"))
     positions = locked_positions(invoice)
     invoice.status = lifecycle.next_state(lifecycle.INVOICE, invoice.status, "void")
@@ -102,6 +106,13 @@ def void_invoice(*, invoice_id: UUID, reason: str, now: datetime) -> Invoice:
     return invoice
 
 
+def _refuse_supplemented(invoice: Invoice) -> None:
+    more = invoice.supplementary.exclude(status=Invoice.Status.VOID).order_by("number").last()
+    if more is not None:
+        do = f"void {more.number}" if more.number else "discard its supplementary draft"
+        raise InvoiceIsSupplemented(f"another invoice refers to {invoice.number}: {do} first")
+
+
 def _void_legs(
     invoice: Invoice, lines: list[InvoiceLine], positions: dict[str, posting_rules.Position]
 ) -> tuple[Leg, ...]:
@@ -122,7 +133,7 @@ def credit_invoice(*, invoice_id: UUID, reason: str, issued_on: date, now: datet
     :raises InvoiceNotIssued: if it is not issued.
     :raises InvoiceIsSettled: if it is written off.
     :raises NothingToCredit: if nothing is left.
-    :raises SecondPersonNeeded: above the company's limit, unless it was asked for and approved.
+    :raises SecondPersonNeeded: above what one person may credit unasked.
     """
     invoice = creditable(invoice_id)
     return _issue_note(invoice, lines_to_credit(invoice, None), reason, issued_on, now)
@@ -147,7 +158,7 @@ def credit_lines(
     :raises InvoiceIsSettled: if it is written off.
     :raises NothingToCredit: if no amount is given.
     :raises MoreThanInvoiced: if a line has less left.
-    :raises SecondPersonNeeded: above the company's limit, unless it was asked for and approved.
+    :raises SecondPersonNeeded: above what one person may credit unasked.
     """
     invoice = creditable(invoice_id)
     return _issue_note(invoice, lines_to_credit(invoice, amounts), reason, issued_on, now)
@@ -210,30 +221,6 @@ def credited_total(lines: Sequence[OpenLine], invoice: Invoice) -> Money:
     return total((net + tax for _, net, tax in lines), invoice.currency)
 
 
-def needs_second_person(gross: Money) -> bool:
-    """Say whether a credit of this size is approved by somebody else before it is issued."""
-    rule = AssertionRule.objects.filter(kind=SECOND_PERSON_CREDITS, is_enabled=True).first()
-    if rule is None:
-        return False
-    return bool(gross.amount > read_parameters(rule.kind, rule.parameters)["limit"])
-
-
-def _refuse_alone(invoice: Invoice, gross: Money) -> None:
-    """Refuse a credit above the company's limit that no second person approved.
-
-    :raises SecondPersonNeeded: saying what is missing.
-    """
-    if not needs_second_person(gross):
-        return
-    approved = invoice.credit_requests.filter(
-        status="approved", credit_note__isnull=True, total_amount=gross.amount
-    ).exclude(decided_by=F("requested_by"))
-    if not approved.exists():
-        raise SecondPersonNeeded(
-            f"a credit of {gross} is above the limit: ask for it, and somebody else approves it"
-        )
-
-
 def _issue_note(
     invoice: Invoice, lines: list[OpenLine], reason: str, issued_on: date, now: datetime
 ) -> CreditNote:
@@ -242,7 +229,7 @@ def _issue_note(
     tax = total((line_tax for _, _, line_tax in lines), invoice.currency)
     if (net + tax).amount <= 0:
         raise NothingToCredit("what is credited must come to more than nothing")
-    _refuse_alone(invoice, net + tax)
+    refuse_alone(invoice, net + tax, now=now)
     note = CreditNote.objects.create(
         invoice=invoice,
         customer_id=invoice.customer_id,

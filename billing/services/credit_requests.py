@@ -9,6 +9,7 @@ from django.db import transaction
 
 from billing.models import CreditNote, CreditRequest, Invoice
 from billing.services import corrections
+from billing.services.credit_limits import why_second_person
 from monetization.events.services import append_event
 from monetization.kernel.decimals import plain
 from monetization.kernel.errors import Refusal
@@ -59,7 +60,7 @@ def credit_or_ask(
     """
     invoice = corrections.creditable(invoice_id)
     total = corrections.credited_total(corrections.lines_to_credit(invoice, amounts), invoice)
-    if corrections.needs_second_person(total):
+    if why_second_person(invoice, total, now=now):
         return request_credit(
             invoice_id=invoice_id, amounts=amounts, reason=reason, issued_on=issued_on, now=now
         )

@@ -166,10 +166,19 @@ def create_one_off(
         memo=memo.strip(),
         calculated_at=now,
     )
+    write_entries(invoice, entries, now)
+    return invoice
+
+
+def write_entries(invoice: Invoice, entries: Sequence[ManualEntry], now: datetime) -> None:
+    """Put the first lines on a draft that bills no contract, and say that it is there.
+
+    :raises EntryInvalid: naming the line and its field.
+    """
     append_event(
         type="invoice.drafted",
         subject=f"invoice/{invoice.id}",
-        data={"invoice_id": str(invoice.id), "customer_id": str(customer.id)},
+        data={"invoice_id": str(invoice.id), "customer_id": str(invoice.customer_id)},
         occurred_at=now,
     )
     lines = []
@@ -182,7 +191,6 @@ def create_one_off(
         lines.append(line)
     InvoiceLine.objects.bulk_create(lines)
     total_draft(invoice, now)
-    return invoice
 
 
 @transaction.atomic
@@ -254,7 +262,7 @@ def _build(invoice: Invoice, entry: ManualEntry, now: datetime) -> InvoiceLine:
     if entry.product_code and not Product.objects.filter(code=entry.product_code).exists():
         raise EntryInvalid(f"product_code: there is no product {entry.product_code!r}")
     service = entry.service or Period(invoice.period_start, invoice.period_end)
-    rate = Rates.load().of(invoice, entry.product_code)
+    rate = Rates.load().of(invoice, entry.product_code, service.end)
     # A category's tax is shared out once all lines are known, see ``total_draft``.
     taxed = tax_lines(
         [("", priced.amount, rate.percent)],

@@ -114,6 +114,8 @@ def _of_invoice(invoice: Invoice) -> ElectronicDocument:
         note=" ".join(invoice.memo.split()),
         terms=f"{invoice.payment_terms_days} days net",
         paid=settled_on(invoice),
+        corrects=invoice.supplements.number if invoice.supplements else "",
+        corrects_issued_on=invoice.supplements.issued_on if invoice.supplements else None,
         **_shared(invoice.legal_entity, invoice.customer, invoice.currency, chosen),
     )
 

@@ -247,8 +247,8 @@ def _bill(late: LateInvoice, now: datetime) -> dict[str, InvoiceLine]:
     )
     if target is None:
         raise NoOpenInvoice(
-            f"{late.invoice.number}: the contract has no open invoice; credit it, or write a"
-            " one-off invoice"
+            f"{late.invoice.number}: the contract has no open invoice; credit it, or charge it on a"
+            " supplementary invoice from its page"
         )
     codes = set(
         Product.objects.filter(code__in={line.product_code for line in late.lines}).values_list(

@@ -3,16 +3,18 @@
 What a company has not set falls back on the customer's own rate.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import F, OuterRef, Q, QuerySet, Subquery
 
-from billing.domain.tax import percent_for, tax_lines
+from billing.domain.tax import percent_for, tax_day, tax_lines
 from billing.models import Invoice, InvoiceLine, TaxRate, TaxSetting
 from monetization.catalog.models import Product
 from monetization.customers.models import Customer
@@ -23,6 +25,8 @@ from monetization.kernel.money import Money
 from monetization.tenancy.models import LegalEntity
 
 STANDARD = "standard"
+EARLIEST, LATEST = date(1950, 1, 1), date(2199, 12, 31)
+Place = tuple[UUID, str, str]  # legal entity, country, category
 
 
 class TaxInvalid(Refusal):
@@ -42,25 +46,36 @@ class LineRate:
 class Rates:
     """The rates of a company, and the categories of its products, read once for many lines."""
 
-    by_place: Mapping[tuple[UUID, str, str], LineRate]
+    by_place: Mapping[Place, Sequence[tuple[date, LineRate]]]  # each since a day, latest first
     categories: Mapping[str, str]  # product code -> category, where it is not the standard one
+    points: Mapping[UUID, str]  # by legal entity: which day's rate counts, where that was set
 
     @classmethod
     def load(cls) -> "Rates":
         rows = TaxRate.objects.values_list(
-            "legal_entity_id", "country", "category", "percent", "name", "treatment"
+            "legal_entity_id", "country", "category", "percent", "name", "treatment", "valid_from"
         )
-        by_place = {row[:3]: LineRate(row[3], row[4], row[5]) for row in rows}
+        by_place: dict[Place, list[tuple[date, LineRate]]] = defaultdict(list)
+        for *place, percent, name, treatment, since in rows:
+            rate = LineRate(percent, name, treatment)
+            by_place[place[0], place[1], place[2]].append((since or date.min, rate))
         if not by_place:  # then no category has a rate of its own
-            return cls({}, {})
+            return cls({}, {}, {})
+        for known in by_place.values():
+            known.sort(key=lambda each: each[0], reverse=True)
         products = Product.objects.exclude(tax_category=STANDARD)
-        return cls(by_place, dict(products.values_list("code", "tax_category")))
+        settings = TaxSetting.objects.values_list("legal_entity_id", "tax_point")
+        return cls(
+            by_place, dict(products.values_list("code", "tax_category")), dict(settings.all())
+        )
 
-    def of(self, invoice: Invoice, product_code: str) -> LineRate:
-        """Return the tax of a line: of its place and category, else the customer's own.
+    def of(self, invoice: Invoice, product_code: str, service_end: date) -> LineRate:
+        """Return the tax of a line: of its place and category on its tax day, else the customer's.
 
         A customer who is exempt or accounts for the tax pays none on anything. The customer's
         own rate stands for the standard category and goes before the company's.
+
+        :param service_end: of the line, exclusive; with the billing date it says the tax day.
         """
         own = LineRate(percent_for(invoice.tax_treatment, invoice.tax_percent))
         if invoice.tax_treatment != "taxable":
@@ -68,17 +83,38 @@ class Rates:
         category = self.categories.get(product_code, STANDARD)
         if category == STANDARD and own.percent:
             return own
+        point = self.points.get(invoice.legal_entity_id, TaxSetting.Point.EARLIER)
+        day = tax_day(invoice.bill_on, service_end, point)
         country = invoice.customer.country
-        places = [(invoice.legal_entity_id, each, category) for each in (country, "")]
-        return next((self.by_place[each] for each in places if each in self.by_place), own)
+        for each in dict.fromkeys((country, "")):
+            found = self._on(day, (invoice.legal_entity_id, each, category))
+            if found is not None:
+                return found
+        return own
+
+    def _on(self, day: date, place: Place) -> LineRate | None:
+        return next((rate for since, rate in self.by_place.get(place, ()) if since <= day), None)
 
     def known(self) -> list[Any]:
         """Return what a recalculation depends on, as plain data."""
         return [
-            sorted([*map(str, place), plain(rate.percent), rate.name, rate.treatment]
-                   for place, rate in self.by_place.items()),
+            sorted([*map(str, place), str(since), plain(rate.percent), rate.name, rate.treatment]
+                   for place, several in self.by_place.items() for since, rate in several),
             sorted(self.categories.items()),
+            sorted((str(entity), point) for entity, point in self.points.items()),
         ]  # fmt: skip
+
+
+def rates_on(rows: QuerySet[TaxRate], day: date) -> QuerySet[TaxRate]:
+    """Return those of some rates that are in force on a tax day."""
+    begun = Q(valid_from__isnull=True) | Q(valid_from__lte=day)
+    place = ("legal_entity_id", "country", "category")
+    latest = (
+        TaxRate.objects.filter(begun, **{each: OuterRef(each) for each in place})
+        .order_by(F("valid_from").desc(nulls_last=True))
+        .values("id")[:1]
+    )
+    return rows.filter(id=Subquery(latest))
 
 
 def tax_settings() -> dict[UUID, TaxSetting]:
@@ -129,10 +165,13 @@ def set_tax_rate(
     name: str,
     percent: Decimal,
     now: datetime,
+    valid_from: date | None = None,
 ) -> TaxRate:
     """Say what is charged on a category in a country; drafts follow when they are recalculated.
 
     :param country: two letters; empty for every country without a rate of its own.
+    :param valid_from: the first tax day it counts on, past or to come; None: since ever. The rate
+        before it holds until then. Another of the same day is written anew.
     :raises TaxInvalid: naming the field.
     """
     entity = LegalEntity.objects.get(id=legal_entity_id)
@@ -149,43 +188,64 @@ def set_tax_rate(
         raise TaxInvalid("percent: must be between 0 and 100")
     if treatment != TaxRate.Treatment.TAXABLE and percent:
         raise TaxInvalid("percent: nothing is charged where it is exempt or reversed; leave it 0")
+    if valid_from is not None and not EARLIEST <= valid_from <= LATEST:
+        raise TaxInvalid(f"valid_from: must be between {EARLIEST} and {LATEST}")
     row, _ = TaxRate.objects.update_or_create(
         legal_entity=entity,
         country=country,
         category=category,
+        valid_from=valid_from,
         defaults={"treatment": treatment, "name": name[:40], "percent": percent},
     )
-    _say(entity, f"{name} {plain(percent)} % on {category} in {country or 'other countries'}", now)
+    since = f" from {valid_from}" if valid_from else ""
+    place = country or "other countries"
+    _say(entity, f"{name} {plain(percent)} % on {category} in {place}{since}", now)
     return row
 
 
 @transaction.atomic
 def remove_tax_rate(*, rate_id: UUID, now: datetime) -> None:
-    """Take a rate back; its lines fall back on the customer's own."""
+    """Take a rate back; its lines fall back on the one before it, or the customer's own."""
     row = TaxRate.objects.select_related("legal_entity").get(id=rate_id)
-    _say(row.legal_entity, f"no rate on {row.category} in {row.country or 'other countries'}", now)
+    since = f" from {row.valid_from}" if row.valid_from else ""
+    place = row.country or "other countries"
+    _say(row.legal_entity, f"no rate on {row.category} in {place}{since}", now)
     row.delete()
 
 
 @transaction.atomic
 def set_tax_method(
-    *, legal_entity_id: UUID, method: str, prices_include_tax: bool, now: datetime
+    *,
+    legal_entity_id: UUID,
+    method: str,
+    prices_include_tax: bool,
+    now: datetime,
+    tax_point: str = TaxSetting.Point.EARLIER,
 ) -> TaxSetting:
     """Say how an entity adds tax up and whether prices contain it, on invoices opened from now on.
+
+    :param tax_point: which day's rate a line has, see ``tax_day``; open drafts follow.
 
     :raises TaxInvalid: naming the field.
     """
     entity = LegalEntity.objects.get(id=legal_entity_id)
     if method not in TaxSetting.Method.values:
         raise TaxInvalid(f"method: must be one of {', '.join(TaxSetting.Method.values)}")
+    if tax_point not in TaxSetting.Point.values:
+        raise TaxInvalid(f"tax_point: must be one of {', '.join(TaxSetting.Point.values)}")
     if prices_include_tax and method != TaxSetting.Method.PER_LINE:
         raise TaxInvalid("method: tax that is inside the prices is taken out line by line")
     row, _ = TaxSetting.objects.update_or_create(
         legal_entity=entity,
-        defaults={"method": method, "prices_include_tax": prices_include_tax},
+        defaults={
+            "method": method,
+            "prices_include_tax": prices_include_tax,
+            "tax_point": tax_point,
+        },
     )
     contained = "prices contain it" if prices_include_tax else "on top of prices"
-    _say(entity, f"{row.get_method_display()}; {contained}", now)
+    day = row.get_tax_point_display().lower()
+    _say(entity, f"{row.get_method_display()}; {contained}; rate of {day}", now)
     return row
 
 

@@ -227,7 +227,8 @@ def _write_lines(invoice: Invoice, growing: Sequence[_Growing], now: datetime) -
     for position, one in enumerate(due, start=1):
         whole = one.line
         priced = price_progress(whole.explanation, label=label, claimed=one.standing)
-        rate = rates.of(invoice, whole.product_code)
+        service_end = max(invoice.period_end, whole.service_start + timedelta(days=1))
+        rate = rates.of(invoice, whole.product_code, service_end)
         taxed = tax_lines(
             [("", priced.amount, rate.percent)], currency=invoice.currency, inclusive=inclusive
         )[""]
@@ -242,7 +243,7 @@ def _write_lines(invoice: Invoice, growing: Sequence[_Growing], now: datetime) -
                 product_code=whole.product_code,
                 description=whole.description,
                 service_start=whole.service_start,
-                service_end=max(invoice.period_end, whole.service_start + timedelta(days=1)),
+                service_end=service_end,
                 exact_amount=priced.exact.quantize(EXACT),
                 amount=taxed.net.amount,
                 tax_percent=rate.percent,

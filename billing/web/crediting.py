@@ -12,6 +12,7 @@ from django.views.decorators.http import require_POST
 from billing.models import CreditNote, CreditRequest, Invoice
 from billing.services import credit_requests
 from billing.services.corrections import credit_positions
+from billing.services.credit_limits import credit_room
 from billing.web.fields import read_day, read_reason, read_text
 from monetization.interface.access import member_required
 from monetization.interface.forms import sentence
@@ -56,6 +57,7 @@ def credit(request: TenantRequest, invoice_id: UUID) -> HttpResponse:
                 (each, request.POST.get(f"line-{each.line.id}", ""))
                 for each in credit_positions(invoice)
             ],
+            "room": credit_room(invoice, now=timezone.now()),
             "notes": invoice.credit_notes.order_by("number"),
             "error": error,
             "today": tenant_today(),

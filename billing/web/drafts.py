@@ -11,9 +11,10 @@ from django.views.decorators.http import require_POST
 
 from billing.models import Invoice, InvoiceLine
 from billing.services import comments, drafts
+from billing.services.supplementary import draft_supplementary
 from billing.web import filters
 from billing.web.fields import read_text
-from billing.web.forms import LineForm, OneOffForm, WordsForm, line_initial
+from billing.web.forms import LineForm, OneOffForm, SupplementaryForm, WordsForm, line_initial
 from monetization.interface.access import member_required
 from monetization.interface.htmx import done, refused
 from monetization.kernel.errors import Refusal
@@ -132,6 +133,39 @@ def one_off_create(request: HttpRequest) -> HttpResponse:
         back=reverse("billing:invoice-list"),
         order=("customer", "bill_on", "description", "amount", "quantity", "unit_price", "product",
                "service_start", "service_last", "note", "currency", "purchase_order", "memo"),
+    )  # fmt: skip
+
+
+@member_required("invoices:write")
+def supplement(request: HttpRequest, invoice_id: UUID) -> HttpResponse:
+    """Draft an invoice that charges more for an issued one."""
+    original = get_object_or_404(
+        Invoice.objects.select_related("customer"), id=invoice_id, status=Invoice.Status.ISSUED
+    )
+    form = SupplementaryForm(request.POST or None, initial={"bill_on": tenant_today()})
+    if request.method == "POST" and form.is_valid():
+        data = form.cleaned_data
+        try:
+            invoice = draft_supplementary(
+                invoice_id=original.id,
+                entries=[form.entry()],
+                bill_on=data["bill_on"],
+                memo=data["memo"],
+                now=timezone.now(),
+            )
+        except Refusal as refusal:
+            form.refuse(type(refusal)(str(refusal).removeprefix("lines[0].")))
+        else:
+            return done(request, "The draft is ready to be looked over.", _page(invoice.id))
+    return _show(
+        request,
+        form,
+        invoice=original,
+        title=f"Charge more for {original.number}",
+        verb="Draft supplementary invoice",
+        back=_page(original.id),
+        order=("description", "amount", "quantity", "unit_price", "product", "service_start",
+               "service_last", "note", "bill_on", "memo"),
     )  # fmt: skip
 
 

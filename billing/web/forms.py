@@ -107,6 +107,21 @@ class OneOffForm(LineForm):
         self.fields["service_last"].help_text = "The billing day, if not given."
 
 
+class SupplementaryForm(LineForm):
+    """An invoice that charges more for an issued one, begun with its first line."""
+
+    bill_on = _day(label="Bill on")
+    memo = forms.CharField(
+        max_length=2000, required=False, widget=forms.Textarea(attrs={"rows": 3}),
+        help_text="Printed under the total; the customer reads here why it is charged.",
+    )  # fmt: skip
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["service_start"].help_text = "The invoice's period, if not given."
+        self.fields["service_last"].help_text = "The invoice's period, if not given."
+
+
 class WordsForm(PageForm):
     """What is printed on a draft, and the note for colleagues."""
 

@@ -55,7 +55,7 @@ def invoice_detail(request: HttpRequest, invoice_id: UUID) -> HttpResponse:
     """Show one invoice as a document, why it differs from the last, and what became of it."""
     invoice = get_object_or_404(
         Invoice.objects.select_related(
-            "customer", "legal_entity", "schedule__order_form", "replaces"
+            "customer", "legal_entity", "schedule__order_form", "replaces", "supplements"
         ),
         id=invoice_id,
     )
@@ -91,6 +91,7 @@ def invoice_detail(request: HttpRequest, invoice_id: UUID) -> HttpResponse:
             "credit_requests": invoice.credit_requests.order_by("requested_at"),
             "credit_notes": invoice.credit_notes.order_by("number"),
             "allocations": invoice.allocations.select_related("payment").order_by("id"),
+            "supplementary": invoice.supplementary.order_by("created_at"),
             "replacement": invoice.replacements.order_by("id").last(),
             "history": Event.objects.filter(subject=subject).order_by("occurred_at", "id"),
             "postings": Posting.objects.filter(invoice_id=invoice.id)

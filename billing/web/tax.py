@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from django import forms
+from django.db.models import F
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
@@ -16,7 +17,7 @@ from monetization.interface.access import member_required
 from monetization.interface.forms import ExactNumberField, PageForm
 from monetization.interface.htmx import done, refused
 from monetization.kernel.errors import Refusal
-from monetization.tenancy.models import LegalEntity
+from monetization.tenancy.models import LegalEntity, tenant_today
 from monetization.users.permissions import TenantRequest
 
 
@@ -30,6 +31,11 @@ class RateForm(PageForm):
     treatment = forms.ChoiceField(choices=TaxRate.Treatment.choices)
     name = forms.CharField(max_length=40, help_text="As the invoice says it: VAT, GST.")
     percent = ExactNumberField(whole=3, places=6, required=False)
+    valid_from = forms.DateField(
+        required=False,
+        widget=forms.DateInput(attrs={"type": "date"}),
+        help_text="First tax date, past or to come. Empty: since ever.",
+    )
 
 
 @require_safe
@@ -43,9 +49,7 @@ def _page(
     request: TenantRequest, form: RateForm | None = None, of: UUID | None = None
 ) -> HttpResponse:
     settings = taxing.tax_settings()
-    rates: dict[UUID, list[TaxRate]] = {}
-    for rate in TaxRate.objects.order_by("category", "-country"):
-        rates.setdefault(rate.legal_entity_id, []).append(rate)
+    rates = _rates_by_entity()
     context = {
         "tab": "tax",
         "entities": [
@@ -58,12 +62,28 @@ def _page(
             for each in LegalEntity.objects.order_by("-is_default", "name")
         ],
         "methods": TaxSetting.Method.choices,
+        "points": TaxSetting.Point.choices,
         "categories": taxing.categories(),
         "may_write": request.principal.may("settings:write"),
     }
     return render(
         request, "billing/tax_settings.html", context, status=200 if form is None else 422
     )
+
+
+def _rates_by_entity() -> dict[UUID, list[tuple[TaxRate, tuple[str, str]]]]:
+    """Return the rates of each entity, of a place the latest first, each with its state."""
+    today = tenant_today()
+    rows = TaxRate.objects.order_by("category", "-country", F("valid_from").desc(nulls_last=True))
+    in_force = set(taxing.rates_on(TaxRate.objects.all(), today).values_list("id", flat=True))
+    found: dict[UUID, list[tuple[TaxRate, tuple[str, str]]]] = {}
+    for rate in rows:
+        is_to_come = rate.valid_from is not None and rate.valid_from > today
+        state = ("pending", "To come") if is_to_come else ("ended", "Past")
+        if rate.id in in_force:
+            state = ("active", "In force")
+        found.setdefault(rate.legal_entity_id, []).append((rate, state))
+    return found
 
 
 @require_POST
@@ -77,6 +97,7 @@ def set_method(request: TenantRequest, entity_id: UUID) -> HttpResponse:
             legal_entity_id=entity.id,
             method=request.POST.get("method", ""),
             prices_include_tax=request.POST.get("prices_include_tax") == "on",
+            tax_point=request.POST.get("tax_point", TaxSetting.Point.EARLIER),
             now=timezone.now(),
         )
     except Refusal as refusal:

@@ -43,6 +43,7 @@ urlpatterns = [
     path("invoices/<uuid:invoice_id>/do", invoices.invoice_action, name="invoice-action"),
     path("invoices/<uuid:invoice_id>/words", drafts.words_edit, name="invoice-words"),
     path("invoices/<uuid:invoice_id>/comments", drafts.comment_save, name="invoice-comment"),
+    path("invoices/<uuid:invoice_id>/supplement", drafts.supplement, name="invoice-supplement"),
     path("invoices/<uuid:invoice_id>/credit", crediting.credit, name="invoice-credit"),
     path("invoices/<uuid:invoice_id>/split", splitting.split, name="invoice-split"),
     path("invoices/<uuid:invoice_id>/merge", splitting.merge, name="invoice-merge"),

@@ -16,6 +16,7 @@ _ROWS: dict[str, tuple[str, str, str, str]] = {
     "statement": ("Statement of account", "Kontoauszug", "Relevé de compte", "Rekeningoverzicht"),
     "tax_id": ("Tax id", "USt-IdNr.", "N° de TVA", "Btw-nummer"),
     "registration": ("Registration", "Registernummer", "Immatriculation", "Handelsregister"),
+    "supplements": ("Supplement to", "Nachtrag zu", "Complément à", "Aanvulling op"),
     "billed_to": ("Billed to", "Rechnung an", "Facturé à", "Factuur aan"),
     "date": ("Date", "Datum", "Date", "Datum"),
     "due": ("Due", "Fällig", "Échéance", "Vervaldatum"),

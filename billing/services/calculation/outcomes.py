@@ -301,7 +301,7 @@ def _taxed(
             line.key,
             line,
             periods[line.kind, line.item_key, line.service.start],
-            rates.of(invoice, _product_of(work, line)),
+            rates.of(invoice, _product_of(work, line), line.service.end),
         )
         for line in priced
     ]

@@ -381,6 +381,7 @@ def desk_calls(api: Api, customer: str, draft: str) -> dict[str, Any]:
         "treatment": "taxable",
         "name": "VAT",
         "percent": "7",
+        "valid_from": "2026-01-01",
     }
     review = api.made("invoices/bulk", {"action": "preview", "ids": [draft]}, status=202)
     return {
@@ -415,6 +416,11 @@ def desk_calls(api: Api, customer: str, draft: str) -> dict[str, Any]:
             "invoice_numbers": {"prefix": "R-", "digits": 4},
         },
         f"post credit-notes/{note['id']}/send": {},
+        f"post invoices/{claimed}/supplement": {
+            "bill_on": "2026-02-02",
+            "memo": "m",
+            "lines": [{"description": "Travel", "amount": "5"}],
+        },
         f"post invoices/{draft}/split": {
             "lines": [by_hand["id"]],
             "purchase_order": "PO",
@@ -432,6 +438,7 @@ def desk_calls(api: Api, customer: str, draft: str) -> dict[str, Any]:
         f"put {entity.replace('document-templates', 'tax-settings')}": {
             "method": "per_category",
             "prices_include_tax": False,
+            "tax_point": "service_end",
         },
         f"put {entity}/logo": {"content": None},
         f"put {entity}/mail-texts/invoice": {"subject": "{{ number }}", "body": "{{ total }}"},

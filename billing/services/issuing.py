@@ -248,13 +248,13 @@ def _unissuable(invoice: Invoice, lines: Sequence[InvoiceLine], issued_on: date)
         return InvoiceBelowZero("its total is below zero; credit an earlier invoice instead")
     if invoice.schedule_id is None and invoice.period_end > issued_on + timedelta(days=1):
         way = (
-            "write a line on the contract's next draft"
+            "issue it then, or write a line on the contract's next draft"
             if invoice.supplements_id
             else "bill it through a schedule"
         )
         return ServiceNotOver(
             f"issued_on: an invoice without a contract bills what was delivered, and this one "
-            f"runs to {invoice.period_end - timedelta(days=1):%d %b %Y}; issue it then, or {way}"
+            f"runs to {invoice.period_end - timedelta(days=1):%d %b %Y}; {way}"
         )
     return None
 

@@ -7,6 +7,7 @@ from billing.api import (
     credits,
     desk,
     invoices,
+    late_usage,
     paper,
     payments,
     schedules,
@@ -59,6 +60,9 @@ urlpatterns = [
     ),
     path("tax-settings/<str:pk>", tax.TaxSettingView.as_view(), name="tax-setting"),
     path("receivables/aging", desk.AgingView.as_view(), name="receivables-aging"),
+    path("late-usage", late_usage.LateUsageView.as_view(), name="late-usage"),
+    path("late-usage/export", late_usage.LateUsageExportView.as_view(), name="late-usage-export"),
+    path("late-usage/route", late_usage.LateUsageRouteView.as_view(), name="late-usage-route"),
     path("reminder-plan", desk.ReminderPlanView.as_view(), name="reminder-plan"),
     path("customers/<str:pk>/billing", desk.CustomerBillingView.as_view(), name="customer-billing"),
     path(

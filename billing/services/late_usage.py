@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
@@ -79,19 +80,25 @@ class LateInvoice:
         return Action.NEXT_INVOICE if self.owed.amount > 0 else Action.CREDIT_NOTE
 
 
-def late_invoices(*, since: date, until: date, now: datetime) -> list[LateInvoice]:
+def late_invoices(
+    *, since: date, until: date, now: datetime, customer_id: UUID | None = None
+) -> list[LateInvoice]:
     """Return issued invoices whose usage is not what they billed, earliest first.
 
     :param since, until: the days they were billed on; the last is excluded.
+    :param customer_id: of this customer alone.
     """
-    rows = InvoiceLine.objects.filter(
+    found = InvoiceLine.objects.filter(
         invoice__status=Invoice.Status.ISSUED,
         invoice__schedule__isnull=False,
         invoice__threshold_number__isnull=True,  # the period's invoice bills what comes after
         invoice__bill_on__gte=since,
         invoice__bill_on__lt=until,
         reading__isnull=False,
-    ).values_list("reading_id", "invoice_id")
+    )
+    if customer_id is not None:
+        found = found.filter(invoice__customer_id=customer_id)
+    rows = found.values_list("reading_id", "invoice_id")
     places = {reading: invoice for reading, invoice in rows if reading is not None}
     stale = {places[reading] for reading in stale_readings(list(places))}
     stale |= set(
@@ -99,6 +106,40 @@ def late_invoices(*, since: date, until: date, now: datetime) -> list[LateInvoic
     )
     invoices = Invoice.objects.filter(id__in=stale).select_related("schedule", "customer")
     return _late(list(invoices.order_by("bill_on", "number")), now)
+
+
+CSV_HEADER = (
+    "Invoice",
+    "Customer",
+    "Line",
+    "Service start",
+    "Service end (exclusive)",
+    "Quantity billed",
+    "Quantity now",
+    "Owed more",
+    "Currency",
+    "Proposed",
+)
+
+
+def csv_rows(found: Iterable[LateInvoice]) -> list[tuple[Any, ...]]:
+    """Return a row of ``CSV_HEADER`` for each line that is late."""
+    return [
+        (
+            late.invoice.number,
+            late.invoice.customer.name,
+            line.description,
+            line.service.start,
+            line.service.end,
+            line.quantity_billed,
+            line.quantity_now,
+            line.owed.amount,
+            line.owed.currency,
+            late.suggested,
+        )
+        for late in found
+        for line in late.lines
+    ]
 
 
 def estimated_invoices() -> QuerySet[Invoice]:

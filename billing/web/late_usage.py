@@ -11,7 +11,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from rest_framework.exceptions import ValidationError
 
 from billing.models import LateUsageDecision
-from billing.services.late_usage import LateInvoice, late_invoices, start_routing
+from billing.services.late_usage import CSV_HEADER, csv_rows, late_invoices, start_routing
 from monetization.interface.access import member_required
 from monetization.interface.exports import csv_response
 from monetization.interface.fields import read_month
@@ -97,33 +97,5 @@ def late_usage_export(request: TenantRequest) -> HttpResponseBase:
     """Write what is late as a CSV file, a line for each invoice line."""
     now = timezone.now()
     since, until, _ = _asked(request, now)
-    header = (
-        "Invoice",
-        "Customer",
-        "Line",
-        "Service start",
-        "Service end (exclusive)",
-        "Quantity billed",
-        "Quantity now",
-        "Owed more",
-        "Currency",
-    )
     found = late_invoices(since=since, until=until, now=now)
-    return csv_response("late-usage.csv", header, [row for one in found for row in _rows(one)])
-
-
-def _rows(late: LateInvoice) -> list[tuple[Any, ...]]:
-    return [
-        (
-            late.invoice.number,
-            late.invoice.customer.name,
-            line.description,
-            line.service.start,
-            line.service.end,
-            line.quantity_billed,
-            line.quantity_now,
-            line.owed.amount,
-            line.owed.currency,
-        )
-        for line in late.lines
-    ]
+    return csv_response("late-usage.csv", CSV_HEADER, csv_rows(found))

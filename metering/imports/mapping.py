@@ -197,9 +197,23 @@ def _reader(
     target: str, value: Value, header: Sequence[str], epoch: datetime
 ) -> Callable[[Row], str | None]:
     places = [header.index(column) for column in value.columns]
-    optional = target.startswith("data.")
     if isinstance(value, EpochCount):
         return _time_reader(value, places[0], epoch)
+    if target == "time":
+        read = _text_reader(target, value, places, header)
+        return lambda row: _with_t(read(row))
+    return _text_reader(target, value, places, header)
+
+
+def _with_t(text: str | None) -> str | None:
+    """Write a T between day and clock, where databases and spreadsheets leave a space."""
+    return f"{text[:10]}T{text[11:]}" if text and text[10:11] == " " else text
+
+
+def _text_reader(
+    target: str, value: Template, places: Sequence[int], header: Sequence[str]
+) -> Callable[[Row], str | None]:
+    optional = target.startswith("data.")
     if len(places) == 1 and not value.parts[0][0] and not value.tail:
         place, name = places[0], value.columns[0]
 

@@ -240,6 +240,11 @@ def good_calls(api: Api, inside: Any, platform: Any, calls: Any) -> dict[str, An
                 "service_month": "2026-02",
             },
         },
+        "post late-usage/route": {
+            "action": "left",
+            "reason": "r",
+            "ids": [draft["id"]],
+        },
         "post payments": {
             "customer": str(who),
             "currency": "USD",

@@ -51,6 +51,14 @@ class TestMapping:
 
         assert item["time"] == moment
 
+    def test_a_space_between_day_and_clock_is_read_as_databases_write_it(self) -> None:
+        mapping = "id=client,customer=client,type='c',time={hour}Z,data.note=note"
+
+        item = read(mapping, "a", "2023-11-16 18:17:03.9799600", "", "2023-11-16 18")
+
+        assert item["time"] == "2023-11-16T18:17:03.9799600Z"
+        assert item["data"] == {"note": "2023-11-16 18"}
+
     def test_leaves_out_a_property_whose_cell_is_blank(self) -> None:
         mapping = MINIMAL + ",data.note=note,data.both={client}/{note}"
 

@@ -1,10 +1,12 @@
 """Quantities of meters over any window, exact at every moment; and the events behind them."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from metering.domain.counting import MeterDefinition
 from metering.models import UsageReading
 from metering.selectors.days import days_of_reading, usage_by_day
 from metering.selectors.measuring import (
@@ -16,8 +18,9 @@ from metering.selectors.measuring import (
     meter_definition,
     read_usage,
 )
+from metering.stores.aggregates import counting_sql
 from metering.stores.port import EventRow, event_row
-from metering.stores.postgres import bulk_cursor
+from metering.stores.postgres import LIVE, bulk_cursor
 from metering.stores.postgres_events import EVENT_COLUMNS
 from metering.stores.routing import raw_events
 
@@ -99,9 +102,17 @@ def event_conditions(
     quarantine: str = "",
     source: str = "",
     before: UUID | None = None,
+    data: Mapping[str, Sequence[str]] | None = None,
+    meter: MeterDefinition | None = None,
 ) -> tuple[str, list[Any]]:
-    """Return the SQL condition on events ``e`` of some filters, with its parameters."""
-    conditions, parameters = ["e.tenant_id = current_tenant_id()"], []
+    """Return the SQL condition on events ``e`` of some filters, with its parameters.
+
+    :param data: properties, each with the values it may have.
+    :param meter: only what counts in it, or would if it were not unmatched, quarantined or in
+        conflict, where those are asked for.
+    """
+    conditions = ["e.tenant_id = current_tenant_id()"]
+    parameters: list[Any] = []
     for condition, value in (
         (_OF_ALIAS, subject or None),
         ("e.type = %b", type or None),
@@ -115,6 +126,15 @@ def event_conditions(
         if value is not None:
             conditions.append(condition)
             parameters += [value] * condition.count("%b")
+    for name, values in (data or {}).items():
+        conditions.append("e.data ->> %b = ANY(%b::text[])")
+        parameters += [name, list(values)]
+    if meter is not None:
+        counting, bound = counting_sql(meter)
+        conditions.append(counting)
+        parameters += bound
+        if not (unmatched or quarantined or conflicting):
+            conditions.append(f"{LIVE} AND e.customer_id IS NOT NULL")
     if unmatched:
         conditions.append("e.customer_id IS NULL")
     if quarantined:

@@ -1,14 +1,14 @@
 """What the usage pages show: the flow of events, and an event's story."""
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import orjson
 
 from metering.models import Meter
-from metering.selectors import EventRow, event_conditions, meter_definition
+from metering.selectors import EventRow, meter_definition
 from metering.stores.aggregates import counting_sql, value_parameters, value_sql
 from metering.stores.postgres import bulk_cursor
 
@@ -63,21 +63,6 @@ def health(*, now: datetime, day_start: datetime) -> Health:
         quarantined=quarantined,
         conflicts=conflicts,
     )
-
-
-def events_by_day(*, zone: str, **filters: Any) -> dict[date, int]:
-    """Count events per local day they happened on; days without events are left out.
-
-    :param filters: of ``event_conditions``.
-    """
-    where, parameters = event_conditions(**filters)
-    with bulk_cursor() as cursor:
-        cursor.execute(
-            "SELECT (e.occurred_at AT TIME ZONE %b)::date AS day, count(*)"
-            f" FROM metering_usageevent e WHERE {where} GROUP BY day",
-            [zone, *parameters],
-        )
-        return {day: int(count) for day, count in cursor.fetchall()}
 
 
 @dataclass(frozen=True, slots=True)

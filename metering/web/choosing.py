@@ -1,5 +1,6 @@
 """Customers chosen by name: what a datalist offers, and whom a written name means."""
 
+from collections.abc import Iterable
 from itertools import pairwise
 from uuid import UUID
 
@@ -7,6 +8,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from metering.models import Meter
+from metering.selectors import EventRow
 from monetization.customers.models import Customer
 
 OFFERED = 2000
@@ -51,3 +53,17 @@ class CustomerNameField(forms.CharField):
 def event_types() -> list[str]:
     """Return the types of events meters count, for a datalist."""
     return sorted(set(Meter.objects.values_list("event_type", flat=True)))
+
+
+def property_names(events: Iterable[EventRow]) -> list[str]:
+    """Return properties to choose from: those of some events and those meters look at."""
+    found = {name for event in events for name in event.data}
+    for group_by, filters in Meter.objects.values_list("group_by", "filters"):
+        found |= {*group_by, *filters}
+    return sorted(found)
+
+
+def offered_zones(company: str) -> list[str]:
+    """Return the zones usage is looked at in: the company's, its customers', and UTC."""
+    zones = Customer.objects.filter(is_archived=False).values_list("time_zone", flat=True)
+    return sorted({company, "UTC", *zones.order_by().distinct()})

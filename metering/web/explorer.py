@@ -1,120 +1,33 @@
 """Usage events: what came in, when, for whom; and the story of one of them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from django import forms
 from django.http import Http404, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_GET
 
 from metering.selectors import EventRow, find_event, list_events
-from metering.selectors.exploring import (
-    Health,
-    conflicts_of,
-    counted_by,
-    events_by_day,
-    health,
-)
+from metering.selectors.exploring import conflicts_of, counted_by, health
 from metering.selectors.history import event_history
-from metering.web.choosing import CustomerNameField, customer_labels, event_types
+from metering.selectors.spread import HOUR, every_cell
+from metering.web.choosing import customer_labels, event_types, offered_zones, property_names
+from metering.web.explorer_chart import group_names, hours_chart, spread
+from metering.web.explorer_form import Exploration, ExplorerForm, explored
 from monetization.customers.models import Customer
 from monetization.interface.access import member_required
 from monetization.interface.exports import csv_response
-from monetization.interface.forms import PageForm
-from monetization.interface.templatetags.money import day as day_text
+from monetization.kernel.decimals import plain
 from monetization.kernel.period import local_day, start_instant
 from monetization.tenancy.models import Tenant
 from monetization.users.permissions import TenantRequest
 
 PER_PAGE = 50
 EXPORTED = 5000
-DEFAULT_DAYS = 30
-MAX_DAYS = 400
-
-
-class ExplorerForm(PageForm):
-    """The filters of the explorer. Days are the company's."""
-
-    customer = CustomerNameField(required=False)
-    alias = forms.CharField(required=False, max_length=200, strip=False, label="Alias")
-    type = forms.CharField(required=False, max_length=100, label="Type")
-    since = forms.DateField(
-        required=False, label="From", widget=forms.DateInput(attrs={"type": "date"})
-    )
-    until = forms.DateField(
-        required=False, label="To", widget=forms.DateInput(attrs={"type": "date"})
-    )
-    show = forms.ChoiceField(
-        required=False,
-        label="Show",
-        choices=[
-            ("", "All events"),
-            ("unmatched", "Unmatched"),
-            ("quarantined", "Quarantined"),
-            ("conflicting", "With conflicts"),
-        ],
-    )
-    before = forms.UUIDField(required=False, widget=forms.HiddenInput)
-
-    def clean(self) -> dict[str, Any]:
-        data = super().clean() or {}
-        since, until = data.get("since"), data.get("until")
-        for name in ("since", "until"):
-            found = data.get(name)
-            if found and not date(1990, 1, 1) <= found <= date(2100, 1, 1):
-                self.add_error(name, "Choose a day between 1990 and 2100.")
-        if since and until and since > until:
-            self.add_error("until", "Must not be before the first day.")
-        elif since and until and (until - since).days > MAX_DAYS:
-            self.add_error("until", f"Choose at most {MAX_DAYS} days.")
-        return data
-
-
-@dataclass(frozen=True, slots=True)
-class Range:
-    """The days looked at, both included."""
-
-    first: date
-    last: date
-
-    def instants(self, zone: str) -> tuple[datetime, datetime]:
-        return start_instant(self.first, zone), start_instant(self.last + timedelta(days=1), zone)
-
-
-def _range(asked: dict[str, Any], today: date) -> Range:
-    since, until = asked.get("since"), asked.get("until")
-    if since and until is None:
-        return Range(since, max(since, min(today, since + timedelta(days=MAX_DAYS))))
-    last = until or today
-    return Range(since or last - timedelta(days=DEFAULT_DAYS - 1), last)
-
-
-def _filters(form: ExplorerForm, zone: str, today: date) -> tuple[dict[str, Any], Range, bool]:
-    """Return the filters for the selectors, their days, and whether a range was asked for.
-
-    Unmatched, quarantined and conflicting events are shown whenever they happened, because
-    they are looked for to be settled, unless somebody asked for days.
-    """
-    asked = form.cleaned_data
-    days = _range(asked, today)
-    filters: dict[str, Any] = {
-        "subject": asked.get("alias") or "",
-        "type": asked.get("type") or "",
-        "customer_id": getattr(asked.get("customer"), "id", None),
-    }
-    has_range = bool(asked.get("since") or asked.get("until"))
-    show = asked.get("show")
-    if show:
-        filters[show] = True
-    if has_range or not show:
-        filters["since"], filters["until"] = days.instants(zone)
-    return filters, days, has_range
+MAX_CELLS = 200_000
 
 
 def named_rows(events: Sequence[EventRow]) -> list[tuple[EventRow, Customer | None]]:
@@ -129,16 +42,16 @@ def named_rows(events: Sequence[EventRow]) -> list[tuple[EventRow, Customer | No
 @require_GET
 @member_required("usage:read")
 def usage(request: TenantRequest) -> HttpResponse:
-    """Explore events, last received first, fifty a page."""
+    """Explore events: how they spread over time and groups, and the events, fifty a page."""
     principal = request.principal
-    zone = Tenant.objects.values_list("time_zone", flat=True).get(id=principal.tenant_id)
+    zone = _company_zone(request)
     now = timezone.now()
-    today = local_day(now, zone)
-    form = ExplorerForm(request.GET)
+    form = ExplorerForm(request.GET, zone=zone)
+    found = health(now=now, day_start=start_instant(local_day(now, zone), zone))
     context: dict[str, Any] = {
         "form": form,
-        "health": (found := health(now=now, day_start=start_instant(today, zone))),
-        "hours": _hours_chart(found, zone),
+        "health": found,
+        "hours": hours_chart(found, zone),
         "customers": customer_labels(),
         "types": event_types(),
         "zone": zone,
@@ -147,54 +60,46 @@ def usage(request: TenantRequest) -> HttpResponse:
         "may_import": principal.may("usage:write"),
     }
     if form.is_valid():
-        filters, days, has_range = _filters(form, zone, today)
+        exploration = explored(form, local_day(now, form.cleaned_data["zone"]))
         before = form.cleaned_data.get("before")
-        events = list_events(**filters, before=before, limit=PER_PAGE + 1)
+        events = list_events(**exploration.filters, before=before, limit=PER_PAGE + 1)
         context |= {
+            "zone": exploration.zone,
             "events": named_rows(events[:PER_PAGE]),
             "next": events[PER_PAGE - 1].id if len(events) > PER_PAGE else None,
-            "days": days,
-            "has_range": has_range,
+            "days": exploration.days,
+            "exploration": exploration,
             "is_first": before is None,
+            **spread(exploration),
         }
-        if "since" in filters:
-            context["chart"] = _days_chart(filters, days, zone)
+    context["properties"] = property_names(event for event, _ in context["events"])
+    context["zones"] = offered_zones(zone)
     return render(request, "metering/usage.html", context)
 
 
-def _days_chart(filters: dict[str, Any], days: Range, zone: str) -> dict[str, Any]:
-    counts = events_by_day(zone=zone, **filters)
-    span = [days.first + timedelta(days=n) for n in range((days.last - days.first).days + 1)]
-    return {
-        "type": "bar",
-        "labels": [day_text(one) for one in span],
-        "series": [{"name": "Events", "values": [counts.get(one, 0) for one in span]}],
-        "total": sum(counts.values()),
-    }
+def _company_zone(request: TenantRequest) -> str:
+    tenant_id = request.principal.tenant_id
+    return str(Tenant.objects.values_list("time_zone", flat=True).get(id=tenant_id))
 
 
-def _hours_chart(found: Health, zone: str) -> dict[str, Any]:
-    info = ZoneInfo(zone)
-    return {
-        "type": "bar",
-        "labels": [f"{hour.astimezone(info):%H:%M}" for hour, _ in found.by_hour],
-        "series": [{"name": "Events received", "values": [count for _, count in found.by_hour]}],
-    }
+def _exploration(request: TenantRequest) -> Exploration | None:
+    """Return what the address asks for; None if it is garbled."""
+    form = ExplorerForm(request.GET, zone=_company_zone(request))
+    if not form.is_valid():
+        return None
+    return explored(form, local_day(timezone.now(), form.cleaned_data["zone"]))
 
 
 @require_GET
 @member_required("usage:read")
 def usage_export(request: TenantRequest) -> HttpResponseBase:
     """Answer with the events of the filters as a CSV file, five thousand at most."""
-    principal = request.principal
-    zone = Tenant.objects.values_list("time_zone", flat=True).get(id=principal.tenant_id)
-    form = ExplorerForm(request.GET)
+    exploration = _exploration(request)
     events: list[EventRow] = []
-    if form.is_valid():
-        filters, _, _ = _filters(form, zone, local_day(timezone.now(), zone))
+    if exploration is not None:
         before = None
         while len(events) < EXPORTED:
-            more = list_events(**filters, before=before, limit=200)
+            more = list_events(**exploration.filters, before=before, limit=200)
             events += more
             if len(more) < 200:
                 break
@@ -213,6 +118,36 @@ def usage_export(request: TenantRequest) -> HttpResponseBase:
         for event, customer in named_rows(events)
     )  # fmt: skip
     return csv_response("usage-events.csv", header, rows)
+
+
+@require_GET
+@member_required("usage:read")
+def usage_table(request: TenantRequest) -> HttpResponseBase:
+    """Answer with the chart's numbers as a CSV file: each day or hour of each group, all groups."""
+    exploration = _exploration(request)
+    unit = exploration.unit if exploration else ""
+    measure = exploration.measure if exploration else None
+    header = (
+        unit.capitalize() or "Day",
+        (exploration.group_label if exploration and exploration.group_by else "Group"),
+        measure.unit.capitalize() if measure else "Events counted",
+        "Events",
+    )
+    rows: list[tuple[Any, ...]] = []
+    if exploration is not None:
+        cells = every_cell(exploration.asked(), limit=MAX_CELLS)
+        names = group_names(exploration, [name for _, name, _ in cells])
+        info = ZoneInfo(exploration.zone)
+        rows = [
+            (
+                at.astimezone(info).isoformat() if unit == HOUR else at.astimezone(info).date(),
+                names[name] if exploration.group_by else "",
+                plain(measured.quantity),
+                measured.events,
+            )
+            for at, name, measured in cells
+        ]
+    return csv_response("usage-table.csv", header, rows)
 
 
 def data_text(data: dict[str, Any]) -> str:

@@ -11,6 +11,25 @@ from metering.services.meters import DEFINITION
 from monetization.interface.forms import PageForm, sentence
 
 
+def read_filters(text: str, part: str = "Line") -> dict[str, list[str]]:
+    """Read ``property: value, value``, one a line.
+
+    :raises ValidationError: naming the line, or what else it is called.
+    """
+    found: dict[str, list[str]] = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip():
+            continue
+        name, colon, written = line.partition(":")
+        values = [value.strip() for value in written.split(",") if value.strip()]
+        if not colon or not name.strip() or not values:
+            raise forms.ValidationError(f"{part} {number}: write property: value, value.")
+        if name.strip() in found:
+            raise forms.ValidationError(f"{part} {number}: {name.strip()} is there twice.")
+        found[name.strip()] = values
+    return found
+
+
 class DefinitionForm(PageForm):
     """What a meter counts."""
 
@@ -56,18 +75,7 @@ class DefinitionForm(PageForm):
     )
 
     def clean_filters(self) -> dict[str, list[str]]:
-        found: dict[str, list[str]] = {}
-        for number, line in enumerate(self.cleaned_data["filters"].splitlines(), start=1):
-            if not line.strip():
-                continue
-            name, colon, written = line.partition(":")
-            values = [value.strip() for value in written.split(",") if value.strip()]
-            if not colon or not name.strip() or not values:
-                raise forms.ValidationError(f"Line {number}: write property: value, value.")
-            if name.strip() in found:
-                raise forms.ValidationError(f"Line {number}: {name.strip()} is there twice.")
-            found[name.strip()] = values
-        return found
+        return read_filters(self.cleaned_data["filters"])
 
     def clean_group_by(self) -> list[str]:
         return [name.strip() for name in self.cleaned_data["group_by"].split(",") if name.strip()]

@@ -16,6 +16,7 @@ app_name = "metering"
 urlpatterns = [
     path("", explorer.usage, name="usage"),
     path("export.csv", explorer.usage_export, name="export"),
+    path("table.csv", explorer.usage_table, name="table"),
     path("events/<uuid:event_id>", explorer.event_detail, name="event"),
     path("unmatched", unmatched.unmatched, name="unmatched"),
     path("quarantine", queues.quarantine, name="quarantine"),

@@ -28,7 +28,7 @@ from tests.factories_billing import CALLS, billed, deal
 
 FEBRUARY = datetime(2026, 2, 10, 12, tzinfo=UTC)
 MARCH = datetime(2026, 3, 3, 12, tzinfo=UTC)
-SPAN = {"since": date(2026, 1, 1), "until": date(2026, 12, 1)}
+SPAN: dict[str, Any] = {"since": date(2026, 1, 1), "until": date(2026, 12, 1)}
 
 
 def use(calls: int, id: str, **more: Any) -> None:
@@ -95,7 +95,7 @@ class TestWhatIsLate:
     def test_only_invoices_billed_in_the_days_asked_for(self, invoice: Invoice) -> None:
         use(300, "late")
 
-        days = {"since": date(2026, 4, 1), "until": date(2026, 5, 1)}
+        days: dict[str, Any] = {"since": date(2026, 4, 1), "until": date(2026, 5, 1)}
         assert late_invoices(**days, now=MARCH) == []
 
 

@@ -157,7 +157,7 @@ class TestExplorer:
 
         chart = (
             signed_in(tenant)
-            .get("/usage/", {"since": "2026-01-04", "until": "2026-01-06"})
+            .get("/usage/", {"since": "2026-01-04", "until": "2026-01-06", "by": "day"})
             .context["chart"]
         )
 

@@ -324,7 +324,7 @@ class Traffic:
         headers = {"Authorization": f"Bearer {(call and call.key) or self.company['key']}"}
         if call is not None:
             headers["Content-Type"] = call.media
-        wire.request(method, path, call and call.body, headers)
+        wire.request(method, path, call.body if call else None, headers)
         answer = wire.getresponse()
         return answer.status, answer.read()
 

@@ -1,7 +1,6 @@
 """Read quotes: the terms of a draft, lists, numbers."""
 
 from collections.abc import Collection
-from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +15,6 @@ from monetization.pricing.terms import OrderTerms, terms_from_data
 from quotes.domain.approvals import QuoteFacts
 from quotes.domain.assembly import DraftHeader, DraftLine, DraftPhase, ProductFacts, assemble
 from quotes.domain.comparison import VersionFacts
-from quotes.domain.margins import margin_percent
 from quotes.domain.totals import QuoteTotals, list_price_ids, quote_totals
 from quotes.models import OrderForm, QuoteComment, QuoteLine, QuoteVersion
 
@@ -143,19 +141,11 @@ def version_for_reading(quote_id: UUID, number: int | None = None) -> QuoteVersi
 
 
 def totals_of(terms: OrderTerms) -> QuoteTotals:
-    """Price terms and compare them with the list prices their lines started from."""
+    """Price terms and compare them with their list prices and with what their products cost."""
     rows = PriceVersion.objects.filter(id__in=list_price_ids(terms)).values_list("id", "model")
-    return quote_totals(terms, {str(id): price_from_data(model) for id, model in rows})
-
-
-def margin_of(terms: OrderTerms) -> Decimal | None:
-    """Return the margin of terms in percent; None where a product's cost is not known."""
-    ids = list_price_ids(terms)
-    rows = PriceVersion.objects.filter(id__in=ids).values_list("id", "model")
     costs = Product.objects.filter(cost_percent__isnull=False).values_list("code", "cost_percent")
-    return margin_percent(
-        terms, {str(id): price_from_data(model) for id, model in rows}, dict(costs)
-    )
+    listed = {str(id): price_from_data(model) for id, model in rows}
+    return quote_totals(terms, listed, dict(costs))
 
 
 def facts_of(version: QuoteVersion, terms: OrderTerms) -> QuoteFacts:
@@ -165,7 +155,7 @@ def facts_of(version: QuoteVersion, terms: OrderTerms) -> QuoteFacts:
         offers += [terms_of_draft(version, chosen=one) for one in possible_choices(version)]
     totals = [totals_of(one) for one in offers]
     discounts = [one.below_list for one in totals if one.below_list is not None]
-    margins = [margin_of(one) for one in offers]
+    margins = [one.margin for one in totals]
     known = [margin for margin in margins if margin is not None]
     texts = (version.introduction.strip(), version.special_terms.strip())
     return QuoteFacts(

@@ -5,10 +5,11 @@ from typing import Any
 from django.db.models import OuterRef, Prefetch, QuerySet, Subquery
 
 from monetization.interface.fields import amount_text
-from monetization.pricing.estimate import Estimate, estimate
+from monetization.pricing.estimate import estimate
 from monetization.pricing.prices import PriceError
 from monetization.pricing.terms import terms_to_data
 from quotes import selectors
+from quotes.domain.totals import QuoteTotals
 from quotes.models import Quote, QuoteLine, QuotePhase, QuoteVersion
 
 MAX_AMOUNT = 10**15
@@ -52,7 +53,8 @@ class VersionDetail:
         self.phases = list(version.phases.all())
         try:
             terms = selectors.terms_of(version)
-            self.terms, self.estimate = terms_to_data(terms), estimate_data(estimate(terms))
+            self.terms = terms_to_data(terms)
+            self.estimate = estimate_data(selectors.totals_of(terms))
         except PriceError as error:
             self.incomplete = str(as_builder_says(error))
 
@@ -79,8 +81,9 @@ def check_totals(version: QuoteVersion) -> None:
         raise PriceError("phases: an amount has more than 15 digits before the point")
 
 
-def estimate_data(priced: Estimate) -> dict[str, Any]:
-    """Write an estimate with every amount as text."""
+def estimate_data(totals: QuoteTotals) -> dict[str, Any]:
+    """Write what a version is worth with every amount as text."""
+    priced = totals.priced
 
     def sums(pairs: Any) -> list[dict[str, str]]:
         return [
@@ -93,6 +96,9 @@ def estimate_data(priced: Estimate) -> dict[str, Any]:
         "total": str(priced.total.amount),
         "total_contract_value": str(priced.total_contract_value.amount),
         "annual_contract_value": str(priced.annual_contract_value.amount),
+        "annual_recurring_revenue": str(totals.recurring.amount),
+        "below_list_percent": totals.below_list,
+        "margin_percent": totals.margin,
         "by_phase": sums(priced.by_phase.items()),
         "by_year": sums(enumerate(priced.by_year, start=1)),
         "by_bill_date": sums(priced.by_bill_date.items()),

@@ -224,6 +224,15 @@ class EstimateSerializer(serializers.Serializer[Any]):
     total = serializers.CharField(help_text="With the assumed usage.")
     total_contract_value = serializers.CharField(help_text="Committed: without assumed usage.")
     annual_contract_value = serializers.CharField()
+    annual_recurring_revenue = serializers.CharField(
+        help_text="Committed by twelve months like the last phase, without what is billed once."
+    )
+    below_list_percent = ExactField(
+        allow_null=True, help_text="Over the term; negative above list; null without a list."
+    )
+    margin_percent = ExactField(
+        allow_null=True, help_text="Null where a product's cost is not known."
+    )
     by_phase = EstimateAmountSerializer(many=True)
     by_year = EstimateAmountSerializer(many=True)
     by_bill_date = EstimateAmountSerializer(many=True)

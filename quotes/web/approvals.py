@@ -86,7 +86,7 @@ def _shown(step: ApprovalStep) -> dict[str, Any]:
     found: dict[str, Any] = {"step": step, "version": step.version, "quote": step.version.quote}
     try:
         terms = selectors.terms_of(step.version)
-        found |= {"totals": selectors.totals_of(terms), "margin": selectors.margin_of(terms)}
+        found["totals"] = selectors.totals_of(terms)
     except PriceError as error:
         found["incomplete"] = str(error)
     return found

@@ -194,7 +194,10 @@ def _page(
     if target != PREVIEW:
         context |= _pickers(version)
     has_problems = bool(draft.found or ramp.errors) and request.method == "POST"
-    return render(request, template, context, status=422 if has_problems else 200)
+    response = render(request, template, context, status=422 if has_problems else 200)
+    if outcome.is_saved and target == PREVIEW:
+        response["HX-Trigger"] = "draft-saved"  # the parts beside the document load anew
+    return response
 
 
 def _pickers(version: QuoteVersion) -> dict[str, Any]:

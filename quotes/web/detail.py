@@ -72,7 +72,6 @@ def _agreeing(version: QuoteVersion, terms: OrderTerms | None) -> dict[str, Any]
         "signers": list(version.signers.all()),
         "evidence": list(version.evidence.order_by("sequence")),
         "comments": list(version.quote.comments.order_by("id")),
-        "margin": selectors.margin_of(terms) if terms else None,
     }
 
 

@@ -1,8 +1,14 @@
 from django.urls import path
 
-from revrec.api import views
+from revrec.api import previews, views
 
 urlpatterns = [
+    path("quotes/<uuid:pk>/revenue", previews.QuoteRevenueView.as_view(), name="quote-revenue"),
+    path(
+        "quotes/<uuid:pk>/amendment-preview",
+        previews.AmendmentPreviewView.as_view(),
+        name="quote-amendment-preview",
+    ),
     path("revenue/waterfall", views.WaterfallView.as_view(), name="revenue-waterfall"),
     path(
         "revenue/deferred-roll-forward",

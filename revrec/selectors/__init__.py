@@ -46,6 +46,11 @@ from revrec.selectors.months import (
     unplanned_contracts,
     unrecognized,
 )
+from revrec.selectors.previews import (
+    AmendmentEffect,
+    amended_schedule,
+    effect_of,
+)
 from revrec.selectors.recognition import (
     LineKey,
     month_end,
@@ -54,6 +59,7 @@ from revrec.selectors.recognition import (
 )
 
 __all__ = [
+    "AmendmentEffect",
     "ContractLine",
     "ContractPosition",
     "ContractRevenue",
@@ -67,6 +73,7 @@ __all__ = [
     "RollForwardRow",
     "TieOut",
     "WaterfallRow",
+    "amended_schedule",
     "balance",
     "contract_positions",
     "contract_revenue",
@@ -74,6 +81,7 @@ __all__ = [
     "deferred_roll_forward",
     "drafts_of_month",
     "earlier_open_month",
+    "effect_of",
     "first_month_of_books",
     "journal",
     "latest_recognized_month",

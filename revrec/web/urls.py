@@ -2,7 +2,7 @@ from datetime import date
 
 from django.urls import path, register_converter
 
-from revrec.web import books, contracts, months, views
+from revrec.web import books, contracts, months, previews, views
 
 app_name = "revrec"
 
@@ -33,6 +33,7 @@ urlpatterns = [
     path("months/<month:month>/close/", months.close, name="month-close"),
     path("months/<month:month>/reopen/", months.reopen, name="month-reopen"),
     path("contracts/<uuid:schedule_id>/", contracts.contract, name="contract"),
+    path("quotes/<uuid:version_id>/", previews.quote_revenue, name="quote-revenue"),
     path(
         "contracts/<uuid:schedule_id>/summary/", contracts.contract_revenue, name="contract-revenue"
     ),

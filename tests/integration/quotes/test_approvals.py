@@ -281,11 +281,11 @@ class TestRules:
         from quotes import selectors
 
         product = Product.objects.get(code="platform")
-        assert selectors.margin_of(selectors.terms_of(version)) is None
+        assert selectors.totals_of(selectors.terms_of(version)).margin is None
         set_product_cost(product_id=product.id, cost_percent=Decimal(40))
 
         # 12 x 500.00 sold at list, 40 % of it cost: 60 % remain.
-        assert selectors.margin_of(selectors.terms_of(version)) == Decimal(60)
+        assert selectors.totals_of(selectors.terms_of(version)).margin == Decimal(60)
 
 
 class TestPages:

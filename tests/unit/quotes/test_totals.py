@@ -97,3 +97,49 @@ class TestQuoteTotals:
             ("Year 1, from Jan 2026", "5400.00"),
             ("Year 2, from Jan 2027", "5400.00"),
         ]
+
+
+class TestWhatRecursByYear:
+    def test_a_ramp_is_worth_what_it_ends_at_and_set_up_does_not_recur(self) -> None:
+        setup = replace(
+            SEATS, key="setup", kind="fixed", model=Flat(Decimal(900)), frequency=Frequency.ONE_TIME
+        )
+        first = replace(YEAR, items=(SEATS, setup))
+        half = replace(
+            YEAR,
+            key="p2",
+            start_on=date(2027, 1, 1),
+            end_on=date(2027, 7, 1),
+            items=(replace(SEATS, quantity=Decimal(20)), setup),
+        )
+
+        # Half a year of 20 seats at 45 ends it: a whole one is 20 x 45 x 12 = 10,800.
+        assert str(quote_totals(terms(first, half), LIST).recurring.amount) == "10800.00"
+        # 10 x 45 x 12 = 5,400, without the 900 once.
+        assert str(quote_totals(terms(first), LIST).recurring.amount) == "5400.00"
+
+    def test_a_start_between_billing_days_is_still_worth_a_whole_year(self) -> None:
+        short = replace(YEAR, start_on=date(2026, 1, 31), end_on=date(2026, 3, 15))
+
+        assert str(quote_totals(terms(short), LIST).recurring.amount) == "5400.00"
+
+    def test_usage_recurs_by_what_is_committed_of_it(self) -> None:
+        calls = replace(SEATS, kind="usage", timing="in_arrears", meter="m", recognition="usage")
+        calls = replace(calls, expected_quantity=Decimal(500))
+        minimum = MinimumTerms(Decimal(250), Frequency.MONTHLY)
+
+        assert not quote_totals(terms(replace(YEAR, items=(calls,))), LIST).recurring
+        found = quote_totals(terms(replace(YEAR, items=(calls,), minimum=minimum)), LIST)
+        assert str(found.recurring.amount) == "3000.00"
+
+
+class TestMargin:
+    def test_a_product_costs_its_part_of_the_list_however_it_is_sold(self) -> None:
+        # Sold for 5,400; 30 % of 7,200 at list is 2,160: 3,240 of 5,400 remain.
+        assert quote_totals(terms(YEAR), LIST, {"seats": Decimal(30)}).margin == Decimal("60.00")
+
+    def test_it_is_not_known_where_a_cost_is_not_and_where_nothing_is_charged(self) -> None:
+        free = replace(YEAR, discounts=(DiscountTerms(Decimal(100)),))
+
+        assert quote_totals(terms(YEAR), LIST).margin is None
+        assert quote_totals(terms(free), LIST, {"seats": Decimal(30)}).margin is None

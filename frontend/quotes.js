@@ -26,10 +26,66 @@ document.addEventListener("htmx:afterSwap", (event) => {
     isUnsaved = document.querySelector("#preview [data-unsaved]") !== null;
   }
 });
+let focused = "";
+document.addEventListener("htmx:beforeSwap", () => { focused = document.activeElement?.id ?? ""; });
 document.addEventListener("htmx:afterSettle", (event) => {
   if (event.detail.target?.id !== "panes") return;
-  const wanted = event.detail.target.querySelector("[data-focus]")?.dataset.focus;
+  const wanted = event.detail.target.querySelector("[data-focus]")?.dataset.focus || focused;
   if (wanted) document.getElementById(wanted)?.focus();
+});
+
+// The keyboard does what the buttons do: it presses the one of the line or phase the cursor is in.
+function press(name) {
+  const button = form.querySelector(`button[name="do"][value="${name}"]`);
+  if (button && !button.disabled) button.click();
+  return button !== null;
+}
+function onThis(verb) {
+  const line = document.activeElement?.closest("[data-line]");
+  if (line) return press(`${verb}-line:${line.dataset.line}`);
+  const phase = document.activeElement?.closest("[data-phase]");
+  return phase ? press(`${verb}-phase:${phase.dataset.phase}`) : false;
+}
+function thisPhase() {
+  return document.activeElement?.closest("[data-phase]")?.dataset.phase
+    ?? form.querySelector("[data-phase]:last-of-type")?.dataset.phase ?? "0";
+}
+function goToPhase(step) {
+  const phases = [...form.querySelectorAll("[data-phase]")];
+  const at = phases.indexOf(document.activeElement?.closest("[data-phase]"));
+  phases[at < 0 ? 0 : at + step]?.querySelector("input:not([type=hidden])")?.focus();
+}
+const withAlt = {
+  KeyL: () => document.getElementById(`id_phases-${thisPhase()}-add`)?.focus(),
+  KeyP: () => press("add-phase"),
+  KeyT: () => press("add-trial"),
+  KeyC: () => onThis("copy"),
+  ArrowUp: () => onThis("up"),
+  ArrowDown: () => onThis("down"),
+  Delete: () => onThis("remove"),
+  Backspace: () => onThis("remove"),
+  PageUp: () => goToPhase(-1),
+  PageDown: () => goToPhase(1),
+};
+const withCtrl = {
+  KeyS: () => press("save"),
+  Enter: () => press("send"),
+  // What is typed and not saved yet is the field's own to undo.
+  KeyZ: (event) => (event.shiftKey ? press("redo") : !isUnsaved && press("undo")),
+  KeyY: () => press("redo"),
+};
+form?.ownerDocument.addEventListener("keydown", (event) => {
+  if (document.querySelector("dialog[open]")) return;
+  const control = event.ctrlKey || event.metaKey;
+  const typing = event.target.closest("input, textarea, select");
+  let act = null;
+  if (control && !event.altKey) act = withCtrl[event.code];
+  else if (event.altKey && !control) act = withAlt[event.code];
+  else if (event.key === "?" && !typing) act = () => document.getElementById("keys")?.showModal();
+  else if (event.key === "Enter" && typing?.matches(".adder select") && typing.value) {
+    act = () => press(`add-line:${thisPhase()}`);
+  }
+  if (act && act(event) !== false) event.preventDefault();
 });
 document.addEventListener("click", (event) => {
   const link = event.target.closest("[data-problem]");

@@ -69,6 +69,7 @@ def _register_renewals() -> None:
 
     for name, description in (
         ("notified", "Customer told of a renewal"),
+        ("resumed", "Renews after all"),
         ("opted_out", "Contract will not renew"),
         ("renewed", "Contract renewed by itself"),
     ):

@@ -89,6 +89,8 @@ def _line(line: QuoteLine, chosen: Collection[str] | None) -> DraftLine:
         price_version_id=str(line.price_version_id) if line.price_version_id else None,
         modifiers=line.modifiers,
         is_left_out=line.is_optional and not is_chosen,
+        term_discount_percent=line.term_discount_percent,
+        term_discount_label=line.term_discount_label,
     )
 
 
@@ -179,6 +181,13 @@ def months_of(terms: OrderTerms) -> int | None:
     while add_months(terms.start_on, months, anchor_day=terms.start_on.day) < terms.end_on:
         months += 1
     return months
+
+
+def committed_months(version: QuoteVersion) -> int | None:
+    """Return the months of a draft's phases, trials left out; None if open-ended."""
+    phases = list(version.phases.exclude(kind="trial").values_list("months", flat=True))
+    known = [months for months in phases if months is not None]
+    return sum(known) if known and len(known) == len(phases) else None
 
 
 def sellable_prices(currency: str) -> list[PriceVersion]:

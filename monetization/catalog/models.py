@@ -1,6 +1,7 @@
 """What is sold and at which list price."""
 
 import pgtrigger
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
@@ -125,3 +126,29 @@ class PriceVersion(TenantModel):
 
     def __str__(self) -> str:
         return f"{self.price_id} v{self.number}"
+
+
+class TermDiscount(TenantModel):
+    """What a term of at least so many months takes off list prices on quotes."""
+
+    name = models.CharField(max_length=120)  # the customer reads it
+    min_months = models.PositiveSmallIntegerField()
+    percent = models.DecimalField(max_digits=9, decimal_places=6)
+    # Codes; empty: every list price that recurs.
+    products = ArrayField(models.CharField(max_length=60), default=list, blank=True)
+    currency = models.CharField(max_length=3, blank=True)  # empty: all
+    is_active = models.BooleanField(default=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "name"], name="term_discount_name_once"),
+            models.CheckConstraint(
+                name="term_discount_in_range",
+                condition=Q(percent__gt=0, percent__lte=100, min_months__gte=1),
+            ),
+        ]
+        triggers = [audited()]
+
+    def __str__(self) -> str:
+        return self.name

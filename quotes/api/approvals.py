@@ -47,6 +47,9 @@ class ApprovalRuleSerializer(InputSerializer):
         child=serializers.SlugField(max_length=60), required=False, max_length=200
     )
     has_custom_text = serializers.BooleanField(required=False)
+    overrides_term_discount = serializers.BooleanField(
+        required=False, help_text="A line gets more for its term than the rules give."
+    )
     valid_days = serializers.IntegerField(min_value=1, max_value=365, required=False)
     is_active = serializers.BooleanField(required=False)
 

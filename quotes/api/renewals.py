@@ -79,3 +79,14 @@ class ContractRenewalViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, A
             now=timezone.now(),
         )
         return self.show(self.get_object(), ContractRenewalSerializer)
+
+    @extend_schema(
+        operation_id="contract_renewals_opt_in",
+        request=None,
+        responses={200: ContractRenewalSerializer},
+    )
+    @action(detail=True, methods=["post"], url_path="opt-in", filter_backends=[])
+    def opt_in(self, request: Request, pk: str) -> Response:
+        """Let the contract renew after all; possible until its last day of notice."""
+        renewals.opt_in(renewal_id=self.get_object().id, today=tenant_today(), now=timezone.now())
+        return self.show(self.get_object(), ContractRenewalSerializer)

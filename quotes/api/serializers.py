@@ -19,7 +19,7 @@ from monetization.interface.fields import (
 from monetization.interface.price_fields import ChargeModelField, ModifiersField
 from monetization.pricing.proration import METHODS
 from monetization.tenancy.models import tenant_today
-from quotes.models import QuotePhase, QuoteTemplate, QuoteVersion, Signer
+from quotes.models import QuoteLine, QuotePhase, QuoteTemplate, QuoteVersion, Signer
 
 MAX_MONTHS = 240
 _OPTIONAL: dict[str, Any] = {"required": False, "allow_null": True}
@@ -51,6 +51,15 @@ class QuoteLineSerializer(InputSerializer):
     timing = serializers.ChoiceField(choices=Price.Timing.choices, required=False)
     proration = serializers.ChoiceField(choices=METHODS, required=False)
     discount_percent = ExactField(places=6, at_most=100, required=False)
+    term_discount_mode = serializers.ChoiceField(
+        choices=QuoteLine.TermDiscount.choices,
+        required=False,
+        help_text="automatic: what the catalog's rules give a term of this length.",
+    )
+    term_discount_percent = ExactField(
+        places=6, at_most=100, required=False, help_text="Read with the mode own or kept."
+    )
+    term_discount_label = serializers.CharField(max_length=120, **_TEXT)
     is_optional = serializers.BooleanField(
         required=False, help_text="The customer chooses it on the signing page."
     )

@@ -41,6 +41,7 @@ from quotes.models import Quote, QuoteVersion
 from quotes.ports import OWN_LINK
 from quotes.services.following import clone_quote
 from quotes.services.templates import create_from_template
+from quotes.services.undoing import redo_draft, undo_draft
 
 _NUMBER = OpenApiParameter("number", OpenApiTypes.INT, OpenApiParameter.PATH)
 _VERSION = r"versions/(?P<number>[0-9]{1,6})"
@@ -140,6 +141,26 @@ class QuoteViewSet(mixins.ListModelMixin, ExpectationActions):
         payload = self.read(QuoteDraftSerializer)
         with transaction.atomic():
             self._save(quote, payload)
+        return self._answer(quote)
+
+    @extend_schema(
+        operation_id="quotes_draft_undo", request=None, responses={200: QuoteDetailSerializer}
+    )
+    @action(detail=True, methods=["post"], url_path="draft/undo", filter_backends=[])
+    def draft_undo(self, request: Request, pk: str) -> Response:
+        """Put the draft back to the step of editing before."""
+        quote = self.get_object()
+        undo_draft(version_id=details.latest_of(quote).id, now=timezone.now())
+        return self._answer(quote)
+
+    @extend_schema(
+        operation_id="quotes_draft_redo", request=None, responses={200: QuoteDetailSerializer}
+    )
+    @action(detail=True, methods=["post"], url_path="draft/redo", filter_backends=[])
+    def draft_redo(self, request: Request, pk: str) -> Response:
+        """Do again what was undone last."""
+        quote = self.get_object()
+        redo_draft(version_id=details.latest_of(quote).id, now=timezone.now())
         return self._answer(quote)
 
     @extend_schema(

@@ -20,6 +20,7 @@ class QuoteFacts:
     payment_days: int
     products: tuple[str, ...]  # codes
     custom_text: str  # introduction and special terms as the customer reads them
+    overrides: tuple[str, ...] = ()  # lines that get more for their term than the rules give
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class Conditions:
     currencies: tuple[str, ...] = ()
     products: tuple[str, ...] = ()
     has_custom_text: bool = False
+    overrides_term_discount: bool = False
 
 
 def reasons(conditions: Conditions, facts: QuoteFacts) -> tuple[str, ...] | None:
@@ -49,6 +51,7 @@ def reasons(conditions: Conditions, facts: QuoteFacts) -> tuple[str, ...] | None
     found = [_discount(conditions, facts), _value(conditions, facts), _margin(conditions, facts)]
     found += [_term(conditions, facts), _payment(conditions, facts), _currency(conditions, facts)]
     found += [_products(conditions, facts), _text(conditions, facts)]
+    found += [_overrides(conditions, facts)]
     if any(each is False for each in found):
         return None
     said = tuple(each for each in found if isinstance(each, str))
@@ -132,6 +135,12 @@ def _text(conditions: Conditions, facts: QuoteFacts) -> _Answer:
     return "It has terms or an introduction in its own words." if facts.custom_text else False
 
 
+def _overrides(conditions: Conditions, facts: QuoteFacts) -> _Answer:
+    if not conditions.overrides_term_discount:
+        return None
+    return f"{'; '.join(facts.overrides)}." if facts.overrides else False
+
+
 def fingerprint(conditions: Conditions, facts: QuoteFacts) -> str:
     """Return the SHA-256 of what a rule looks at: while that is the same, so is the agreement.
 
@@ -154,9 +163,14 @@ def fingerprint(conditions: Conditions, facts: QuoteFacts) -> str:
         looked_at["products"] = sorted(set(facts.products) & set(conditions.products))
     if conditions.has_custom_text:
         looked_at["text"] = facts.custom_text
+    if conditions.overrides_term_discount:
+        looked_at["overrides"] = facts.overrides
     if not looked_at:  # asked of every quote: about all of it
         looked_at = asdict(facts)
-    text = json.dumps([asdict(conditions), looked_at], sort_keys=True, default=_exactly)
+    limits = asdict(conditions)
+    if not conditions.overrides_term_discount:
+        del limits["overrides_term_discount"]  # agreements given before it existed still stand
+    text = json.dumps([limits, looked_at], sort_keys=True, default=_exactly)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

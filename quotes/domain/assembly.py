@@ -52,6 +52,8 @@ class DraftLine:
     discount_percent: Decimal = Decimal(0)
     price_version_id: str | None = None
     modifiers: Any = None  # data; monetization.pricing.terms.modifiers
+    term_discount_percent: Decimal = Decimal(0)  # for the length of the term
+    term_discount_label: str = ""
     is_left_out: bool = False  # optional and not chosen: read like any other, not agreed
 
 
@@ -127,6 +129,15 @@ def _phase(phase: DraftPhase, key: str, start: date, end: date | None, path: str
     agreed = [line for line in phase.lines if not line.is_left_out]
     lines = [one for one, line in zip(read, phase.lines, strict=True) if not line.is_left_out]
     discounts = [discount for line in lines for discount in line.discounts]
+    discounts += [
+        DiscountTerms(
+            line.term_discount_percent,
+            line.term_discount_label or "Commitment",
+            (line.item_key,),
+        )
+        for line in agreed
+        if line.term_discount_percent
+    ]
     discounts += [
         DiscountTerms(line.discount_percent, "Discount", (line.item_key,))
         for line in agreed

@@ -5,12 +5,14 @@ from quotes.models.notes import QuoteComment, QuoteTemplate
 from quotes.models.quotes import Quote, QuoteLine, QuotePhase, QuoteSequence, QuoteVersion
 from quotes.models.renewals import ContractRenewal, RenewalNotice
 from quotes.models.signing import OrderForm, SignatureEvidence, Signer, SigningLink
+from quotes.models.steps import DraftStep
 
 __all__ = [
     "ApprovalDeputy",
     "ApprovalRule",
     "ApprovalStep",
     "ContractRenewal",
+    "DraftStep",
     "OrderForm",
     "Quote",
     "QuoteComment",

@@ -30,6 +30,7 @@ class ApprovalRule(TenantModel):
     currencies = ArrayField(models.CharField(max_length=3), default=list, blank=True)
     products = ArrayField(models.CharField(max_length=60), default=list, blank=True)  # codes
     has_custom_text = models.BooleanField(default=False)
+    overrides_term_discount = models.BooleanField(default=False)
     valid_days = models.PositiveSmallIntegerField(default=30)  # how long an agreement holds
     is_active = models.BooleanField(default=True)
     created_at = models.DateTimeField(auto_now_add=True)

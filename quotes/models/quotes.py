@@ -94,6 +94,7 @@ class QuoteVersion(TenantModel):
     change_rule = models.CharField(max_length=14, blank=True)  # terms.CHANGE_RULES
     asks_email_code = models.BooleanField(default=False)  # a signer proves the mailbox is theirs
     signature_method = models.CharField(max_length=30, default="link")  # quotes.ports
+    step = models.PositiveIntegerField(default=0)  # of editing, at which a draft stands
     # Frozen when sent:
     terms = models.JSONField(null=True, blank=True)  # monetization.pricing.terms
     terms_sha256 = models.CharField(max_length=64, blank=True)
@@ -179,6 +180,11 @@ class QuotePhase(TenantModel):
 class QuoteLine(TenantModel):
     """One price in one phase. ``item_key`` ties the same line together across phases."""
 
+    class TermDiscount(models.TextChoices):
+        AUTOMATIC = "automatic", "By the rules"
+        OWN = "own", "Own"
+        KEPT = "kept", "As agreed before"  # an amendment or renewal carries it on
+
     phase = TenantForeignKey(QuotePhase, on_delete=models.CASCADE, related_name="lines")
     position = models.PositiveSmallIntegerField()
     item_key = models.CharField(max_length=100)
@@ -196,6 +202,12 @@ class QuoteLine(TenantModel):
     timing = models.CharField(max_length=10)
     proration = models.CharField(max_length=16, default="daily")
     discount_percent = models.DecimalField(max_digits=9, decimal_places=6, default=0)
+    # What the line is less for a longer commitment, and why (catalog.TermDiscount).
+    term_discount_mode = models.CharField(
+        max_length=9, choices=TermDiscount, default=TermDiscount.AUTOMATIC
+    )
+    term_discount_percent = models.DecimalField(max_digits=9, decimal_places=6, default=0)
+    term_discount_label = models.CharField(max_length=120, blank=True)
     # An optional line is offered beside the price; the customer chooses it on the signing page.
     is_optional = models.BooleanField(default=False)
     is_chosen = models.BooleanField(default=False)
@@ -209,6 +221,10 @@ class QuoteLine(TenantModel):
             models.CheckConstraint(
                 name="quote_line_discount_in_range",
                 condition=Q(discount_percent__gte=0, discount_percent__lte=100),
+            ),
+            models.CheckConstraint(
+                name="quote_line_term_discount_in_range",
+                condition=Q(term_discount_percent__gte=0, term_discount_percent__lte=100),
             ),
         ]
 

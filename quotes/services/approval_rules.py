@@ -32,6 +32,7 @@ _FIELDS = (
     "currencies",
     "products",
     "has_custom_text",
+    "overrides_term_discount",
     "valid_days",
     "is_active",
 )

@@ -1,7 +1,7 @@
 """Ask for the agreement a quote needs, and answer."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -19,6 +19,7 @@ from quotes.domain import lifecycle
 from quotes.domain.approvals import Conditions, fingerprint, reasons
 from quotes.models import ApprovalDeputy, ApprovalRule, ApprovalStep, QuoteVersion
 from quotes.services.approval_rules import approvers
+from quotes.services.commitments import overrides_of
 from quotes.services.common import announce, locked_draft
 
 
@@ -70,7 +71,7 @@ def needs_of(version: QuoteVersion, terms: OrderTerms, now: datetime) -> list[Ne
     rules = list(ApprovalRule.objects.filter(is_active=True).order_by("step", "name"))
     if not rules:
         return []
-    facts = selectors.facts_of(version, terms)
+    facts = replace(selectors.facts_of(version, terms), overrides=overrides_of(version))
     given = {
         (step.rule_id, step.facts_sha256): step
         for step in ApprovalStep.objects.filter(
@@ -99,6 +100,7 @@ def _conditions(rule: ApprovalRule) -> Conditions:
         currencies=tuple(rule.currencies),
         products=tuple(rule.products),
         has_custom_text=rule.has_custom_text,
+        overrides_term_discount=rule.overrides_term_discount,
     )
 
 

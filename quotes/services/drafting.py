@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
+from django.utils import timezone
 
 from monetization.catalog.models import PriceVersion, Product
 from monetization.customers.models import Customer
@@ -17,7 +18,10 @@ from quotes.domain.assembly import number
 from quotes.models import Quote, QuoteLine, QuotePhase, QuoteSequence, QuoteVersion
 from quotes.selectors import terms_of_draft
 from quotes.services import agreeing
+from quotes.services.commitments import read_term_discount, settle_term_discounts
 from quotes.services.common import announce, locked_draft
+from quotes.services.payloads import whole_payload
+from quotes.services.steps import keep_step
 
 
 @transaction.atomic
@@ -71,14 +75,29 @@ _HEADER_TEXT = (
 
 
 @transaction.atomic
-def save_draft(*, version_id: UUID, payload: dict[str, Any]) -> QuoteVersion:
+def save_draft(
+    *, version_id: UUID, payload: dict[str, Any], now: datetime | None = None
+) -> QuoteVersion:
     """Replace a draft by the builder's state; saving the same state again changes nothing.
+
+    What it was before can be gone back to: :mod:`quotes.services.undoing`.
 
     :param payload: header fields and ``phases``, each with ``lines``; docs in the API schema.
     :raises PriceError: naming the field that cannot be read.
     :raises VersionNotDraft: once it was sent.
     """
     version = locked_draft(version_id)
+    before = whole_payload(version)
+    write_draft(version, payload)
+    keep_step(version, before, now or timezone.now())
+    return version
+
+
+def write_draft(version: QuoteVersion, payload: dict[str, Any]) -> None:
+    """Write a payload on a locked draft, with its discounts by rule and its value.
+
+    :raises PriceError: naming the field that cannot be read.
+    """
     for name in _HEADER_TEXT:
         if name in payload:
             setattr(version, name, str(payload[name] or ""))
@@ -99,8 +118,8 @@ def save_draft(*, version_id: UUID, payload: dict[str, Any]) -> QuoteVersion:
         for position, row in enumerate(payload["phases"]):
             _save_phase(version, position, row)
         _settle_choices(version)
+    settle_term_discounts(version)
     keep_value(version)
-    return version
 
 
 def keep_value(version: QuoteVersion) -> None:
@@ -172,6 +191,7 @@ def _save_line(
         is_optional=bool(row.get("is_optional")) or bool(row.get("choice_group")),
         is_chosen=bool(row.get("is_chosen")),
         choice_group=" ".join(str(row.get("choice_group") or "").split())[:60],
+        **read_term_discount(row, path),
     )
 
 

@@ -13,6 +13,7 @@ from monetization.kernel.period import add_months, billing_periods
 from monetization.pricing.terms import CHANGE_RULES, OrderTerms, terms_from_data
 from quotes.domain.uplift import risen_model
 from quotes.models import OrderForm, Quote, QuoteLine, QuotePhase, QuoteVersion
+from quotes.services.commitments import settle_term_discounts
 from quotes.services.common import announce
 from quotes.services.drafting import copy_row, create_quote, keep_value
 
@@ -156,6 +157,7 @@ def clone_quote(
     version.save()
     version.phases.all().delete()
     _copy_phases(source, version)
+    settle_term_discounts(version)
     keep_value(version)
     return quote
 
@@ -208,7 +210,12 @@ def _copy_phases(
             lines = [line for line in lines if line.is_chosen or not line.is_optional]
         agreed: dict[str, Any] = {}
         if signed:
-            agreed = {"is_optional": False, "is_chosen": False, "choice_group": ""}
+            agreed = {
+                "is_optional": False,
+                "is_chosen": False,
+                "choice_group": "",
+                "term_discount_mode": QuoteLine.TermDiscount.KEPT,  # whatever the rest is long
+            }
         copied: QuotePhase = copy_row(phase, version=target, position=number + 1)
         for line in lines:
             copy_row(line, phase=copied, **agreed)

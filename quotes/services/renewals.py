@@ -14,6 +14,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef
 
 from monetization.documents.services import letterhead, render_pdf, store_document
+from monetization.events.models import Event
 from monetization.events.services import append_event
 from monetization.kernel.errors import Refusal
 from monetization.mail.services import queue_mail
@@ -175,6 +176,57 @@ def opt_out(
     if today > renewal.decide_by:
         raise RenewalDecided(f"it could be ended until {renewal.decide_by:%d %B %Y}")
     return _end(renewal, reason, by or current_actor(), now)
+
+
+@transaction.atomic
+def opt_in(*, renewal_id: UUID, today: date, now: datetime) -> ContractRenewal:
+    """Let a contract renew after all; a repeat changes nothing. Its signer is told.
+
+    :raises RenewalDecided: if it was renewed or its last day of notice is over, or the contract
+        itself ended or was amended.
+    """
+    renewal = _locked(renewal_id)
+    if renewal.status == UPCOMING:
+        return renewal
+    if renewal.status == RENEWED:
+        raise RenewalDecided(f"it was renewed on {renewal.decided_at:%d %B %Y}")
+    if today > renewal.decide_by:
+        raise RenewalDecided(f"it could be taken back until {renewal.decide_by:%d %B %Y}")
+    form = OrderForm.objects.select_related("version__quote__legal_entity").get(
+        id=renewal.order_form_id
+    )
+    if _is_over(form):
+        raise RenewalDecided(f"{form.number} ended before its term or was amended")
+    by = renewal.decided_by
+    renewal.status, renewal.decided_at = UPCOMING, None
+    renewal.reason = renewal.decided_by = ""
+    renewal.save()
+    _announce(renewal, "renewal.resumed", now)
+    seller, quote = form.version.quote.legal_entity.name, form.version.quote
+    queue_mail(
+        dedupe_key=f"contract-renewal/{renewal.id}/resumed/{now.isoformat()}",
+        to=form.signer_email,
+        subject=f"{seller}: {quote.title} renews after all",
+        text=(
+            f"Dear {form.signer_name},\n\n"
+            f"{quote.title} ({form.number}) was not to renew ({by}). That was taken back: it "
+            f"renews on {renewal.ends_on:%d %B %Y} for {renewal.months} months.\n\n"
+            f"If that is not what you want, write to {seller} until "
+            f"{renewal.decide_by:%d %B %Y}, or end it with the link of the notice you got.\n"
+        ),
+        subject_ref=f"quote/{quote.id}",
+        now=now,
+    )
+    return renewal
+
+
+def _is_over(form: OrderForm) -> bool:
+    """Say whether a contract ended early, or another took its place."""
+    ended = Event.objects.filter(type="schedule.ended", data__order_form_id=str(form.id))
+    amended = Quote.objects.filter(
+        amends=form, kind=Quote.Kind.AMENDMENT, versions__status="accepted"
+    )
+    return ended.exists() or amended.exists()
 
 
 def end_renewal_of(*, order_form_id: UUID, reason: str, now: datetime) -> None:

@@ -1,41 +1,16 @@
 """Templates: what a quote offers, kept under a name to start other quotes from."""
 
 from datetime import date, datetime
-from typing import Any
 from uuid import UUID
 
 from django.db import transaction
 
-from monetization.kernel.decimals import plain
 from monetization.kernel.errors import Refusal
 from monetization.pricing.prices import PriceError
 from monetization.tenancy.context import current_actor
-from quotes.models import Quote, QuoteLine, QuotePhase, QuoteTemplate, QuoteVersion
+from quotes.models import Quote, QuoteTemplate, QuoteVersion
 from quotes.services.drafting import create_quote, save_draft
-
-_HEADER = (
-    "anchor_day",
-    "payment_terms_days",
-    "auto_renew",
-    "introduction",
-    "special_terms",
-    "renewal_months",
-    "renewal_notice_days",
-    "asks_email_code",
-)
-_LINE = (
-    "item_key",
-    "description",
-    "model",
-    "modifiers",
-    "meter_key",
-    "frequency",
-    "timing",
-    "proration",
-    "is_optional",
-    "is_chosen",
-    "choice_group",
-)
+from quotes.services.payloads import payload_of
 
 
 class QuoteTemplateInvalid(Refusal):
@@ -124,40 +99,3 @@ def _name(text: str) -> str:
     if not name or len(name) > 120:
         raise QuoteTemplateInvalid("name: is needed, at most 120 characters")
     return name
-
-
-def payload_of(version: QuoteVersion) -> dict[str, Any]:
-    """Return what a version offers as ``save_draft`` takes it."""
-    payload: dict[str, Any] = {name: getattr(version, name) for name in _HEADER}
-    payload["renewal_uplift_percent"] = plain(version.renewal_uplift_percent)
-    phases = version.phases.order_by("position").prefetch_related("lines__product")
-    payload["phases"] = [_phase(phase) for phase in phases]
-    return payload
-
-
-def _phase(phase: QuotePhase) -> dict[str, Any]:
-    return {
-        "name": phase.name,
-        "kind": phase.kind,
-        "months": phase.months,
-        "minimum_amount": _number(phase.minimum_amount),
-        "minimum_frequency": phase.minimum_frequency,
-        "discount_percent": plain(phase.discount_percent),
-        "discount_label": phase.discount_label,
-        "lines": [_line(line) for line in sorted(phase.lines.all(), key=lambda li: li.position)],
-    }
-
-
-def _line(line: QuoteLine) -> dict[str, Any]:
-    return {
-        **{name: getattr(line, name) for name in _LINE},
-        "product": line.product.code,
-        "price_version": str(line.price_version_id) if line.price_version_id else None,
-        "quantity": _number(line.quantity),
-        "expected_quantity": _number(line.expected_quantity),
-        "discount_percent": plain(line.discount_percent),
-    }
-
-
-def _number(value: Any) -> str | None:
-    return None if value is None else plain(value)

@@ -53,6 +53,9 @@ class RuleForm(PageForm):
     currencies = forms.CharField(required=False, max_length=80, help_text="Codes: EUR, GBP.")
     products = forms.MultipleChoiceField(required=False, help_text="Any of them is sold.")
     has_custom_text = forms.BooleanField(required=False, label="Terms or introduction in own words")
+    overrides_term_discount = forms.BooleanField(
+        required=False, label="A commitment discount beyond its rule"
+    )
     approver_role = forms.ChoiceField(
         required=False,
         label="Anybody of the role",

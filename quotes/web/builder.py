@@ -13,15 +13,18 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils import timezone
 
 from monetization.catalog.models import Product
 from monetization.interface.access import member_required
 from monetization.interface.htmx import alert, refused
+from monetization.kernel.errors import Refusal
 from monetization.pricing.prices import PriceError
 from monetization.pricing.terms import OrderTerms
 from quotes import selectors, services
 from quotes.domain.totals import QuoteTotals
 from quotes.models import QuoteVersion
+from quotes.services.undoing import redo_draft, undo_draft, ways_of
 from quotes.web.builder_draft import (
     BuilderDraft,
     fit_rows,
@@ -73,6 +76,8 @@ def edit(request: HttpRequest, quote_id: UUID) -> HttpResponse:
 def _change(request: HttpRequest, version: QuoteVersion) -> HttpResponse:
     state = read_state(request.POST.dict())
     action = request.POST.get("do", "save")
+    if action in ("undo", "redo"):
+        return _go(request, version, state, is_back=action == "undo")
     ramp = RampForm(initial=_ramp_as_typed(request))
     focus = ""
     try:
@@ -98,6 +103,31 @@ def _change(request: HttpRequest, version: QuoteVersion) -> HttpResponse:
         return redirect("quotes:send", version.quote_id)
     here = reverse("quotes:builder", args=[version.quote_id])
     return redirect(f"{here}#id_{focus}" if focus else here)
+
+
+def _go(
+    request: HttpRequest, version: QuoteVersion, state: DraftState, *, is_back: bool
+) -> HttpResponse:
+    """Undo or redo a step. What was typed last and cannot be saved is all that undoing drops."""
+    fit_rows(state)
+    typed = BuilderDraft(state)
+    can_go = not is_back or _save(version, typed).is_saved
+    try:
+        if can_go:
+            go = undo_draft if is_back else redo_draft
+            go(version_id=version.id, now=timezone.now())
+    except (Refusal, PriceError) as error:
+        if getattr(request, "htmx", False):
+            return alert(request, Refusal(str(error)))
+        here = reverse("quotes:builder", args=[version.quote_id])
+        return refused(request, Refusal(str(error)), here)
+    if not getattr(request, "htmx", False):
+        return redirect("quotes:builder", version.quote_id)
+    fresh = selectors.version_for_reading(version.quote_id, version.number)
+    outcome = _priced(fresh)
+    outcome.is_saved = True
+    draft = BuilderDraft(state_of(fresh))
+    return _page(request, fresh, draft, outcome, RampForm(initial={"years": 3}))
 
 
 def _ramp_as_typed(request: HttpRequest) -> dict[str, str]:
@@ -128,7 +158,9 @@ def _save(version: QuoteVersion, draft: BuilderDraft) -> Outcome:
     if not draft.found:
         try:
             with transaction.atomic():
-                services.save_draft(version_id=version.id, payload=draft.payload())
+                services.save_draft(
+                    version_id=version.id, payload=draft.payload(), now=timezone.now()
+                )
                 fresh = selectors.version_for_reading(version.quote_id, version.number)
                 outcome = _price(fresh)
                 _fits(outcome)
@@ -176,7 +208,9 @@ def _page(
 ) -> HttpResponse:
     is_htmx = bool(getattr(request, "htmx", False))
     target = request.headers.get("HX-Target", "") if is_htmx else ""
+    draft.show_earned(version)
     context: dict[str, Any] = {
+        "ways": ways_of(version),
         "version": version,
         "quote": version.quote,
         "draft": draft,

@@ -51,8 +51,13 @@ class LineBlock:
     place: str  # "0:2", as the buttons say it
     product: Product | None
     listed: PriceVersion | None
+    earned: QuoteLine | None = None  # as stored, with what its term takes off
     model: Any = None  # data, once everything could be read
     modifiers: Any = None
+
+    @property
+    def term_id(self) -> str:
+        return f"term-{self.place.replace(':', '-')}"
 
     @property
     def is_open(self) -> bool:
@@ -176,6 +181,15 @@ class BuilderDraft:
                     return
         self.found.append(Problem("", path, message))
 
+    def show_earned(self, version: QuoteVersion) -> None:
+        """Put beside each line what its term takes off, as it was stored."""
+        rows = QuoteLine.objects.filter(phase__version=version).select_related("phase")
+        stored = {(row.phase.position - 1, row.item_key): row for row in rows}
+        for block in self.phases:
+            for line in block.lines:
+                key = line.form.data.get(line.form.add_prefix("item_key"), "")
+                line.earned = stored.get((block.position, key))
+
     def payload(self) -> dict[str, Any]:
         """Return what ``save_draft`` takes. Only for a draft without problems."""
         payload: dict[str, Any] = dict(self.header.cleaned_data)
@@ -204,6 +218,9 @@ def _line_payload(line: LineBlock) -> dict[str, Any]:
         "is_optional": bool(clean.get("choice")),
         "is_chosen": clean.get("choice") == "chosen",
         "choice_group": clean.get("choice_group") or "",
+        "term_discount_mode": clean.get("term_discount_mode") or "",
+        "term_discount_percent": clean.get("term_discount_percent"),
+        "term_discount_label": clean.get("term_discount_label") or "",
     }
     return row
 
@@ -296,6 +313,9 @@ def _line_state(line: QuoteLine) -> LineState:
         "frequency": line.frequency,
         "timing": line.timing,
         "discount_percent": _number(line.discount_percent or None),
+        "term_discount_mode": line.term_discount_mode,
+        "term_discount_percent": _number(line.term_discount_percent or None),
+        "term_discount_label": line.term_discount_label,
         "choice": _choice(line),
         "choice_group": line.choice_group,
     }

@@ -10,7 +10,7 @@ from monetization.catalog.models import Price
 from monetization.interface import charging
 from monetization.interface.charging import Spec
 from monetization.kernel.decimals import NotExact, exact_decimal, plain
-from quotes.models import QuotePhase
+from quotes.models import QuoteLine, QuotePhase
 from quotes.web.forms import DayField, text_input
 
 _SHORT = {
@@ -217,6 +217,15 @@ class LineForm(forms.Form):
     frequency = _select(Price.Frequency.choices, label="Billed")
     timing = _select(Price.Timing.choices, label="When")
     discount_percent = ExactField(places=6, at_most=100, required=False, label="Discount %")
+    term_discount_mode = _select(
+        QuoteLine.TermDiscount.choices, required=False, label="Commitment discount"
+    )
+    term_discount_percent = ExactField(
+        places=6, at_most=100, required=False, label="Own or kept, %"
+    )
+    term_discount_label = forms.CharField(
+        max_length=120, required=False, label="It is called", widget=text_input()
+    )
     choice = _select(CHOICES, required=False, label="In the offer")
     choice_group = forms.CharField(
         max_length=60, required=False, label="Alternatives called", widget=text_input()
@@ -276,6 +285,11 @@ class LineForm(forms.Form):
         """Return whether anything beside the charge model is said, or wrong."""
         usual = ("", "none", "per_period")
         names = [spec.name for spec in self.beside]
+        said = {name: self.data.get(self.add_prefix(name)) for name in ("choice", "choice_group")}
+        if self.data.get(self.add_prefix("term_discount_mode")) == QuoteLine.TermDiscount.OWN:
+            return True
+        if any(said.values()):
+            return True
         return any(self.typed[name] not in usual or name in self.errors for name in names)
 
     def read(self) -> dict[str, Any]:

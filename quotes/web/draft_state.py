@@ -42,6 +42,7 @@ _LINE = frozenset(
         *("product", "price_version", "item_key", "meter_key", "proration", "description"),
         *("model", "raw", "shown", "quantity", "expected_quantity", "frequency", "timing"),
         *("choice", "choice_group"),
+        *("term_discount_mode", "term_discount_percent", "term_discount_label"),
         *("discount_percent", *charging.LINE_NAMES),
     }
 )
@@ -145,6 +146,8 @@ def apply_action(state: DraftState, action: str, new_line: LineState | None = No
             return _ON_PHASE[verb](state, place[0])
         if verb == "add-line" and new_line is not None:
             return _add_line(state, place[0], new_line)
+        if verb in _ON_LINE and len(place) == 2:
+            return _ON_LINE[verb](state, place[0], place[1])
         if verb == "remove-line":
             return _remove_line(state, place[0], place[1])
         if verb == "add-tier":
@@ -248,6 +251,32 @@ def _free_key(code: str, taken: set[str]) -> str:
     return next(key for n in range(2, MAX_LINES + 3) if (key := f"{code}-{n}") not in taken)
 
 
+def _copy_line(state: DraftState, position: int, line: int) -> str:
+    """Repeat a line below itself, under a key of its own."""
+    phase = state.phases[position]
+    source = phase.lines[line]
+    if len(phase.lines) >= MAX_LINES:
+        return _line_name(position, line)
+    copy = deepcopy(source)
+    taken = {one.values.get("item_key", "") for one in phase.lines}
+    copy.values["item_key"] = _free_key(source.values.get("product", ""), taken)
+    phase.lines.insert(line + 1, copy)
+    return _line_name(position, line + 1)
+
+
+def _move_line(state: DraftState, position: int, line: int, to: int) -> str:
+    lines = state.phases[position].lines
+    if 0 <= to < len(lines):
+        lines.insert(to, lines.pop(line))
+        return _line_name(position, to)
+    _ = lines[line]
+    return _line_name(position, line)
+
+
+def _line_name(position: int, line: int) -> str:
+    return f"phases-{position}-lines-{line}-description"
+
+
 def _remove_line(state: DraftState, position: int, line: int) -> str:
     del state.phases[position].lines[line]
     return f"phases-{position}-add"
@@ -279,6 +308,11 @@ def _remove_tier(state: DraftState, position: int, line: int, tier: int) -> str:
 
 
 _ON_DRAFT = {"add-phase": _add_phase, "add-trial": _add_trial}
+_ON_LINE = {
+    "copy-line": _copy_line,
+    "up-line": lambda state, position, line: _move_line(state, position, line, line - 1),
+    "down-line": lambda state, position, line: _move_line(state, position, line, line + 1),
+}
 _ON_PHASE = {
     "copy-phase": _copy_phase,
     "remove-phase": _remove_phase,

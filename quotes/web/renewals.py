@@ -5,6 +5,7 @@ from functools import wraps
 from uuid import UUID
 
 from django import forms
+from django.core.paginator import Paginator
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, render
@@ -23,6 +24,8 @@ from monetization.users.permissions import TenantRequest
 from quotes.models import ContractRenewal
 from quotes.services import renewals, tenant_of_token
 from quotes.web.signing import csrf_checked, gone, is_too_fast, sealed
+
+PER_PAGE = 100
 
 
 class OptOutForm(forms.Form):
@@ -47,7 +50,9 @@ def renewal_list(request: TenantRequest) -> HttpResponse:
     if chosen in ContractRenewal.Status.values:
         rows = rows.filter(status=chosen)
     context = {
-        "rows": rows.order_by("decide_by", "id")[:500],
+        "page": Paginator(rows.order_by("decide_by", "id"), PER_PAGE).get_page(
+            request.GET.get("page")
+        ),
         "chosen": chosen,
         "statuses": ContractRenewal.Status.choices,
         "today": tenant_today(),
@@ -72,6 +77,19 @@ def end(request: TenantRequest, renewal_id: UUID) -> HttpResponse:
     except Refusal as refusal:
         return refused(request, refusal, here)
     return done(request, f"It ends with its term, on {renewal.ends_on:%d %B %Y}.", here)
+
+
+@require_POST
+@member_required("quotes:write")
+def resume(request: TenantRequest, renewal_id: UUID) -> HttpResponse:
+    """Let a contract renew after all."""
+    renewal = get_object_or_404(ContractRenewal, id=renewal_id)
+    here = reverse("quotes:renewals")
+    try:
+        renewals.opt_in(renewal_id=renewal.id, today=tenant_today(), now=timezone.now())
+    except Refusal as refusal:
+        return refused(request, refusal, here)
+    return done(request, f"It renews on {renewal.ends_on:%d %B %Y} after all.", here)
 
 
 def _customers_page(

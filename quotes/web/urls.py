@@ -23,6 +23,7 @@ urlpatterns = [
     path("templates/<uuid:template_id>/delete/", templates.template_delete, name="template-delete"),
     path("renewals/", renewals.renewal_list, name="renewals"),
     path("renewals/<uuid:renewal_id>/end/", renewals.end, name="renewal-end"),
+    path("renewals/<uuid:renewal_id>/resume/", renewals.resume, name="renewal-resume"),
     path("approvals/", approvals.inbox, name="approvals"),
     path("approvals/<uuid:step_id>/", approvals.decide, name="decide"),
     path("approvals/deputies/", approvals.add_deputy, name="add-deputy"),

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from monetization.catalog.web import pricing, products
+from monetization.catalog.web import pricing, products, term_discounts
 
 app_name = "catalog"
 urlpatterns = [
@@ -15,4 +15,12 @@ urlpatterns = [
     path("prices/<uuid:price_id>/calculate", pricing.price_calculate, name="price-calculate"),
     path("prices/<uuid:price_id>/draft", pricing.price_draft, name="price-draft"),
     path("prices/<uuid:price_id>/publish", pricing.price_publish, name="price-publish"),
+    path("term-discounts", term_discounts.rule_list, name="term-discounts"),
+    path("term-discounts/new", term_discounts.rule_create, name="term-discount-create"),
+    path("term-discounts/<uuid:rule_id>", term_discounts.rule_edit, name="term-discount"),
+    path(
+        "term-discounts/<uuid:rule_id>/delete",
+        term_discounts.rule_delete,
+        name="term-discount-delete",
+    ),
 ]

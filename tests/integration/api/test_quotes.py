@@ -231,3 +231,40 @@ class TestQuotes:
         answer = api.post("quotes", {**body, "phases": [{"months": 12, "lines": [line]}]})
 
         assert fields_of(answer) == {"phases"}
+
+
+class TestWhatAQuoteWouldEarn:
+    def test_a_year_paid_by_the_month_is_earned_by_the_day(
+        self, api: Api, customer: Any, platform: Any
+    ) -> None:
+        body = {
+            "customer": customer["id"],
+            "title": "Deal",
+            "start_on": "2027-01-01",
+            "phases": [{"months": 12, "lines": [line_of(platform)]}],
+        }
+        quote = api.made("quotes", body)
+
+        found = api.get(f"quotes/{quote['id']}/revenue").json()
+
+        # 6,000 over 365 days: 31 in January are 509.59; 500 billed, so 9.59 is unbilled.
+        assert found["months"][0] == {
+            "month": "2027-01",
+            "billed": "500.00",
+            "committed": "509.59",
+            "expected": "0.00",
+            "balance": "-9.59",
+        }
+        worth = quote["latest"]["estimate"]
+        assert worth["annual_recurring_revenue"] == "6000.00"
+        assert (worth["below_list_percent"], worth["margin_percent"]) == ("0", None)
+
+    def test_only_an_amendment_of_a_contract_that_is_billed_has_a_preview(
+        self, api: Api, customer: Any
+    ) -> None:
+        body = {"customer": customer["id"], "title": "Deal", "start_on": "2027-01-01"}
+        quote = api.made("quotes", body)
+
+        answer = api.get(f"quotes/{quote['id']}/amendment-preview")
+
+        assert (answer.status_code, answer.json()["code"]) == (409, "nothing_amended")

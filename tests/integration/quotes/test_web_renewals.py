@@ -8,6 +8,8 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
+from monetization.events.services import append_event
+from monetization.mail.models import OutgoingMail
 from quotes import services
 from quotes.models import ContractRenewal, Quote
 from quotes.tasks import renew_contracts
@@ -76,3 +78,63 @@ def test_over_rest_it_is_found_and_ended_but_not_after_its_last_day(
         ContractRenewal.objects.update(decide_by=renewal.decide_by)
     ended = api.made(f"contract-renewals/{row['id']}/opt-out", {"reason": "moving"}, status=200)
     assert (ended["status"], ended["reason"]) == ("ended", "moving")
+
+
+def test_what_was_ended_renews_after_all_until_its_last_day_and_the_signer_is_told(
+    renewal: ContractRenewal, company: Any, revops: Client, inside: Inside
+) -> None:
+    def ended() -> bool:
+        with inside():
+            renewal.refresh_from_db()
+            return renewal.status == "ended"
+
+    revops.post(f"/quotes/renewals/{renewal.id}/end/", {"reason": "By mistake"})
+    page = revops.get("/quotes/renewals/?status=ended").content.decode()
+    assert "Renew after all" in page
+    with inside():
+        last = renewal.decide_by
+        ContractRenewal.objects.update(decide_by=timezone.now().date() - timedelta(days=3))
+    revops.post(f"/quotes/renewals/{renewal.id}/resume/")
+    assert ended()
+
+    with inside():
+        ContractRenewal.objects.update(decide_by=last)
+    revops.post(f"/quotes/renewals/{renewal.id}/resume/")
+    assert not ended()
+    with inside():
+        mail = OutgoingMail.objects.filter(subject__contains="renews after all").get()
+        assert "was not to renew" in mail.text
+    assert (
+        Api(company).made(f"contract-renewals/{renewal.id}/opt-in", {}, status=200)["reason"] == ""
+    )
+
+
+def test_a_contract_that_ended_itself_does_not_renew_after_all(
+    renewal: ContractRenewal, company: Any, inside: Inside
+) -> None:
+    with inside():
+        append_event(
+            type="schedule.ended",
+            subject="schedule/1",
+            data={
+                "schedule_id": str(renewal.id),
+                "customer_id": str(renewal.order_form.customer_id),
+                "ended_on": "2026-12-01",
+                "order_form_id": str(renewal.order_form_id),
+            },
+            occurred_at=timezone.now(),
+        )
+        ContractRenewal.objects.update(status="ended", decided_at=timezone.now())
+
+    answer = Api(company).post(f"contract-renewals/{renewal.id}/opt-in", {})
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "renewal_decided")
+
+
+def test_many_renewals_are_shown_by_the_page(
+    renewal: ContractRenewal, revops: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("quotes.web.renewals.PER_PAGE", 1)
+
+    assert "Q-00001-v1" not in revops.get("/quotes/renewals/?status=renewed").content.decode()
+    assert "Q-00001-v1" in revops.get("/quotes/renewals/?page=7").content.decode()

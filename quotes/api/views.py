@@ -23,7 +23,7 @@ from monetization.interface.viewsets import (
 )
 from quotes import services
 from quotes.api import details
-from quotes.api.expectation import ExpectationActions
+from quotes.api.changes import ChangesActions
 from quotes.api.serializers import (
     OrderFormDetailSerializer,
     QuoteCopySerializer,
@@ -57,7 +57,7 @@ class QuoteFilters(django_filters.FilterSet):
     )
 
 
-class QuoteViewSet(mixins.ListModelMixin, ExpectationActions):
+class QuoteViewSet(mixins.ListModelMixin, ChangesActions):
     """Quotes and their versions. Signing is a public page, not part of the API."""
 
     model = Quote

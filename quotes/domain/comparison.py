@@ -134,8 +134,11 @@ def _compare_lines(changes: _Changes, before: PhaseTerms, after: PhaseTerms) -> 
             changes.note(where, "Line", "line", one, other)
             continue
         _compare_line(changes, where, one, other)
-        discounts = [_percent(_line_discount(phase, key)) for phase in (before, after)]
-        changes.note(where, "Discount", "percent", *discounts)
+        off, now_off = (_line_discounts(phase, key) for phase in (before, after))
+        for label in dict.fromkeys([*now_off, *off]):
+            what = label if label == "Discount" else f"Discount “{label}”"
+            sides = (_percent(off.get(label)), _percent(now_off.get(label)))
+            changes.note(where, what, "percent", *sides)
 
 
 # What only some lines have, and how it is called.
@@ -173,7 +176,9 @@ def _compare_line(changes: _Changes, where: str, before: ItemTerms, after: ItemT
 
 def _other_discounts(phase: PhaseTerms) -> tuple[DiscountTerms, ...]:
     """Return the discounts that are neither a percentage on the phase nor on one line."""
-    known = [_phase_discount(phase), *(_line_discount(phase, item.key) for item in phase.items)]
+    known: list[DiscountTerms | None] = [_phase_discount(phase)]
+    for item in phase.items:
+        known += _line_discounts(phase, item.key).values()
     return tuple(one for one in phase.discounts if one not in known)
 
 
@@ -185,8 +190,13 @@ def _phase_discount(phase: PhaseTerms) -> DiscountTerms | None:
     return next((one for one in phase.discounts if one.item_keys is None and one.percent), None)
 
 
-def _line_discount(phase: PhaseTerms, key: str) -> DiscountTerms | None:
-    return next((one for one in phase.discounts if one.item_keys == (key,) and one.percent), None)
+def _line_discounts(phase: PhaseTerms, key: str) -> dict[str, DiscountTerms]:
+    """Return the percentages off one line by what they are called, the first of a name."""
+    found: dict[str, DiscountTerms] = {}
+    for one in phase.discounts:
+        if one.item_keys == (key,) and one.percent:
+            found.setdefault(one.label, one)
+    return found
 
 
 def _percent(discount: DiscountTerms | None) -> Decimal | None:

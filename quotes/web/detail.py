@@ -18,7 +18,8 @@ from monetization.pricing.prices import PriceError
 from monetization.pricing.terms import OrderTerms, terms_hash
 from monetization.users.permissions import TenantRequest
 from quotes import selectors
-from quotes.domain.comparison import Change, compare_versions
+from quotes.domain.comparison import compare_versions
+from quotes.domain.differences import money_rows, named_changes
 from quotes.models import OrderForm, QuoteVersion
 from quotes.ports import signature_method
 from quotes.services.approvals import needs_of
@@ -88,12 +89,15 @@ def _comparison(request: TenantRequest, versions: list[QuoteVersion]) -> dict[st
     by_number = {str(version.number): version for version in versions}
     after = by_number.get(request.GET.get("to", ""), versions[0])
     before = by_number.get(request.GET.get("from", ""), versions[1])
-    changes: tuple[Change, ...] | None
+    found: dict[str, Any] = {"before": before, "after": after, "changes": None}
     try:
-        changes = compare_versions(selectors.version_facts(before), selectors.version_facts(after))
+        facts = [selectors.version_facts(one) for one in (before, after)]
+        changes = compare_versions(*facts)
+        totals = [selectors.totals_of(one.terms) for one in facts]
     except PriceError:
-        changes = None  # one of the two has no complete terms
-    return {"before": before, "after": after, "changes": changes}
+        return found  # one of the two has no complete terms
+    money = [row for row in money_rows(*totals) if not row.is_same]
+    return found | {"changes": changes, "named": named_changes(changes), "money": money}
 
 
 @member_required("quotes:read")

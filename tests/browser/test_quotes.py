@@ -86,6 +86,46 @@ def test_a_three_phase_quote_is_built_live_and_signed_without_scripts(
         assert OutgoingMail.objects.filter(subject__startswith="Signed").exists()
 
 
+def test_the_keyboard_builds_undoes_and_redoes(seller: Any, sign_in: Callable[..., Any]) -> None:
+    with tenant_context(seller.id, actor="test"):
+        quote = make_quote("By keyboard")
+    page = sign_in(make_member(seller, "revops"))
+    page.goto(f"/quotes/{quote.id}/edit/")
+
+    def hit(keys: str) -> None:
+        with page.expect_response(lambda answer: answer.request.method == "POST"):
+            page.keyboard.press(keys)
+        page.locator(".htmx-request").first.wait_for(state="detached")
+
+    page.keyboard.press("?")
+    page.locator("dialog#keys[open]").wait_for()
+    page.keyboard.press("Escape")
+    page.keyboard.press("Alt+l")
+    expect(page.locator("#id_phases-0-add")).to_be_focused()
+    page.locator("#id_phases-0-add").select_option(label="Platform list")
+    hit("Enter")
+    expect(page.locator("#id_phases-0-lines-0-amount")).to_have_value("500")
+    hit("Alt+c")
+    expect(page.locator("#id_phases-0-lines-1-amount")).to_have_value("500")
+    type_into(page, "phases-0-lines-1-amount", "700")
+    hit("Alt+ArrowUp")
+    expect(page.locator("#id_phases-0-lines-0-amount")).to_have_value("700")
+
+    hit("Control+z")
+    expect(page.locator("#id_phases-0-lines-0-amount")).to_have_value("500")
+    hit("Control+z")
+    expect(page.locator("#id_phases-0-lines-1-amount")).to_have_value("500")
+    page.reload()
+    page.locator("#id_title").focus()
+    hit("Control+Shift+Z")
+    expect(page.locator("#id_phases-0-lines-1-amount")).to_have_value("700")
+    page.locator("#id_phases-0-lines-1-amount").focus()
+    hit("Alt+Delete")
+    expect(page.locator("#id_phases-0-lines-1-amount")).to_have_count(0)
+    hit("Alt+p")
+    expect(page.locator("#id_phases-1-name")).to_be_focused()
+
+
 def sign(page: Any, address: str) -> None:
     """Read, tick the box, sign and keep the copy: on a phone, without scripts or an account."""
     page.goto(address)

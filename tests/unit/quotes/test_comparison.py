@@ -19,6 +19,8 @@ from monetization.pricing.terms import (
     PhaseTerms,
 )
 from quotes.domain.comparison import VersionFacts, compare_versions
+from quotes.domain.differences import money_rows
+from quotes.domain.totals import quote_totals
 
 SEATS = ItemTerms(
     key="seats",
@@ -136,3 +138,44 @@ class TestCompareVersions:
         back = {(c.where, c.what, c.after, c.before) for c in compare_versions(after, before)}
 
         assert forward == back
+
+
+class TestDiscountsOfALine:
+    def test_each_is_compared_under_its_own_name(self) -> None:
+        rule = DiscountTerms(Decimal(10), "Two years", ("seats",))
+        own = DiscountTerms(Decimal(5), "Discount", ("seats",))
+        before = facts(replace(YEAR_1, discounts=(own,)))
+        after = facts(replace(YEAR_1, discounts=(rule, replace(own, percent=Decimal(7)))))
+
+        assert told(before, after) == [
+            ("Year 1 · Seats", "Discount “Two years”", None, Decimal(10)),
+            ("Year 1 · Seats", "Discount", Decimal(5), Decimal(7)),
+        ]
+
+
+class TestInMoney:
+    def test_sums_stand_side_by_side_and_a_new_year_is_all_difference(self) -> None:
+        one = quote_totals(facts(YEAR_1).terms, {})
+        two = quote_totals(facts(YEAR_1, YEAR_2).terms, {})
+
+        # 12 x (500 + 10 x 60) = 13,200 a year.
+        rows = {row.label: row for row in money_rows(one, two)}
+        value = rows["Contract value"]
+        assert [
+            str(one.amount) for one in (value.before, value.after, value.difference) if one
+        ] == [
+            "13200.00",
+            "26400.00",
+            "13200.00",
+        ]
+        assert rows["Recurring (ARR)"].is_same
+        assert rows["Year 2, with usage"].before is None
+        assert str(rows["Year 2, with usage"].difference) == "13200.00 USD"
+        back = {row.label: row for row in money_rows(two, one)}
+        assert str(back["Year 2, with usage"].difference) == "-13200.00 USD"
+
+    def test_across_currencies_there_is_no_difference(self) -> None:
+        one = quote_totals(facts(YEAR_1).terms, {})
+        two = quote_totals(replace(facts(YEAR_1).terms, currency="EUR"), {})
+
+        assert money_rows(one, two)[0].difference is None

@@ -107,6 +107,21 @@ def _lines(
     return list(dict.fromkeys(found)) or ["lines moved"]
 
 
+def is_same_shape(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    """Say whether only fields differ: the same lines in as many phases, in the same order.
+
+    >>> one = {"phases": [{"lines": [{"item_key": "seats"}]}]}
+    >>> is_same_shape(one, one), is_same_shape(one, {"phases": []})
+    (True, False)
+    """
+
+    def shape(state: Mapping[str, Any]) -> list[list[Any]]:
+        phases = state.get("phases", [])
+        return [[line.get("item_key") for line in phase.get("lines", [])] for phase in phases]
+
+    return shape(before) == shape(after)
+
+
 def _same(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]) -> bool:
     """Say whether the same phases stand in another order."""
     rest = list(before)

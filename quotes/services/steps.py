@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from monetization.tenancy.context import current_actor
-from quotes.domain.steps import what_changed
+from quotes.domain.steps import is_same_shape, what_changed
 from quotes.models import DraftStep, QuoteVersion
 from quotes.services.payloads import whole_payload
 
@@ -24,7 +24,8 @@ def keep_step(version: QuoteVersion, before: dict[str, Any], now: datetime) -> N
         return
     _forget_undone(version)
     what = what_changed(before, after)[:200] or "draft"
-    if current.what == what and _is_one_go(current, now):
+    typed_on = current.what == what and is_same_shape(before, after)
+    if typed_on and _is_one_go(current, now):
         current.payload, current.made_at = after, now
         current.save(update_fields=["payload", "made_at"])
         return

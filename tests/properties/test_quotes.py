@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 
@@ -9,11 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monetization.kernel.money import Money, total
+from monetization.kernel.period import add_months
 from monetization.pricing.estimate import PricedLine, estimate, price_periods
 from monetization.pricing.terms import OrderTerms, terms_from_data, terms_hash, terms_to_data
 from monetization.pricing.timeline import ChargePeriod, charge_periods
 from quotes.domain.assembly import DraftHeader, DraftLine, DraftPhase, ProductFacts, assemble
 from quotes.domain.totals import quote_totals
+from revrec.domain.preview import amendment_effect, revenue_preview
 from tests.properties.strategies import decimals, heavy
 
 RHYTHMS = ["one_time", "weekly", "monthly", "quarterly", "half_yearly", "yearly"]
@@ -41,6 +44,8 @@ def lines(draw: st.DrawFn, code: str) -> DraftLine:
         meter_key="calls" if usage else "",
         proration=draw(st.sampled_from(["daily", "none", "thirty_day_month", "exact"])),
         discount_percent=draw(percents),
+        term_discount_percent=draw(st.just(Decimal(0)) | percents),
+        term_discount_label="Two-year commitment",
     )
 
 
@@ -90,6 +95,39 @@ def invoice_by_invoice(terms: OrderTerms) -> dict[date, Sequence[PricedLine]]:
 
 
 class TestAQuote:
+    @heavy
+    @given(agreed())
+    def test_earns_what_it_commits_and_has_nothing_deferred_in_the_end(
+        self, terms: OrderTerms
+    ) -> None:
+        quoted = quote_totals(terms, {}).priced
+        months = revenue_preview(terms)
+        zero = Money.zero(terms.currency)
+
+        assert sum((one.billed for one in months), start=zero) == quoted.total
+        assert sum((one.earned for one in months), start=zero) == quoted.total
+        assert not months or not months[-1].balance
+
+    @heavy
+    @given(agreed(), st.integers(0, 20))
+    def test_catching_up_moves_an_amendments_revenue_and_never_changes_its_sum(
+        self, terms: OrderTerms, closed: int
+    ) -> None:
+        later = terms.phases[1:]
+        if not later:
+            return
+        rest = replace(terms, start_on=later[0].start_on, phases=later)
+        first_open = add_months(terms.start_on.replace(day=1), closed, anchor_day=1)
+
+        plain = amendment_effect(terms, rest)
+        caught = amendment_effect(terms, rest, first_open=first_open)
+
+        zero = Money.zero(terms.currency)
+        assert sum((one.after for one in caught), start=zero) == sum(
+            (one.after for one in plain), start=zero
+        )
+        assert all(not one.difference for one in caught if one.month < first_open)
+
     @heavy
     @given(agreed())
     def test_is_worth_what_its_schedule_holds_and_what_its_fixed_invoices_charge(

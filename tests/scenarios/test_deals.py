@@ -3,12 +3,15 @@
 Every amount is worked by hand in the comment above it.
 """
 
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from monetization.catalog.models import Product
+from monetization.catalog.services import create_price
+from monetization.catalog.term_discounts import save_term_discount
 from tests.factories_billing import make_customer
 from tests.scenarios.deals import line, make_products, phase, sell, tiers, use
 
@@ -98,6 +101,36 @@ class TestTheSixKindsOfDeal:
 
         assert deal.value == value
         assert deal.invoices(date(2027, 1, 1))["2027-01-01"] == first
+
+    def test_a_rule_of_the_catalog_gives_a_longer_commitment_its_discount(self) -> None:
+        now = datetime(2026, 1, 1, tzinfo=UTC)
+        listed = create_price(
+            product_id=Product.objects.get(code="platform").id,
+            code="platform-usd",
+            name="Platform",
+            currency="USD",
+            frequency="monthly",
+            timing="in_advance",
+            model={"model": "flat", "amount": "1000"},
+            meter_id=None,
+            now=now,
+        )
+        for name, months, percent in (("Two years", 24, "10"), ("Three years", 36, "17.5")):
+            values = {"name": name, "min_months": months, "percent": D(percent)}
+            save_term_discount(values=values)
+        price = str(listed.versions.get().id)
+        lines = line("platform", price_version=price), line("setup", "900", frequency="one_time")
+
+        deal = sell(phase(*lines, months=36), start=date(2027, 1, 1))
+
+        # 36 x 825 = 29,700 at 17.5 % off, and 900 once, off the list: no discount.
+        assert deal.value == D(30600)
+        assert deal.form.terms["phases"][0]["discounts"][0]["label"] == "Three years"
+        assert deal.invoices(date(2027, 2, 1)) == {
+            "2027-01-01": D(1725),
+            "2027-02-01": D(825),
+            "2027-03-01": D(825),
+        }
 
     def test_seats_per_module_bill_each_module_at_its_price(self) -> None:
         deal = sell(

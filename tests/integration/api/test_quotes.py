@@ -268,3 +268,40 @@ class TestWhatAQuoteWouldEarn:
         answer = api.get(f"quotes/{quote['id']}/amendment-preview")
 
         assert (answer.status_code, answer.json()["code"]) == (409, "nothing_amended")
+
+    def test_editing_is_undone_and_redone_and_two_versions_are_compared(
+        self, api: Api, customer: Any, platform: Any
+    ) -> None:
+        phases = [{"months": 12, "lines": [line_of(platform)]}]
+        body = {"customer": customer["id"], "title": "Deal", "start_on": "2027-01-01"}
+        path = f"quotes/{api.made('quotes', {**body, 'phases': phases})['id']}"
+        api.made(f"{path}/draft", {"anchor_day": 15}, method="put", status=200)
+
+        back = api.made(f"{path}/draft/undo", {}, status=200)["latest"]
+        again = api.made(f"{path}/draft/redo", {}, status=200)["latest"]
+        none = api.post(f"{path}/draft/redo", {})
+        assert (back["anchor_day"], again["anchor_day"]) == (1, 15)
+        assert (none.status_code, none.json()["code"]) == (409, "no_further_step")
+
+        signer = {
+            "signer_name": "Ann",
+            "signer_email": "ann@example.com",
+            "expires_on": "2027-01-31",
+        }
+        api.made(f"{path}/draft", signer, method="put", status=200)
+        api.made(f"{path}/send", {}, status=200)
+        api.made(f"{path}/revise", {}, status=200)
+        two = [{"months": 24, "lines": [line_of(platform)]}]
+        api.made(f"{path}/draft", {"phases": two}, method="put", status=200)
+        found = api.get(f"{path}/changes", {"from_version": "1", "to_version": "2"}).json()
+        assert "period" in found["summary"]
+        # 12 and 24 months at 500.
+        assert found["money"][0] == {
+            "label": "Contract value",
+            "before": "6000.00",
+            "after": "12000.00",
+            "difference": "6000.00",
+        }
+        assert api.get(f"{path}/changes", {"from_version": "1"}).status_code == 422
+        missing = {"from_version": "1", "to_version": "9"}
+        assert api.get(f"{path}/changes", missing).status_code == 404

@@ -169,25 +169,25 @@ class TestTheRules:
     def test_are_kept_in_the_catalog(
         self, revops: Client, company: Any, inside: Callable[[], Any]
     ) -> None:
-        admin = browser(company, "admin")
-        page = admin.get("/catalog/term-discounts")
+        owner = browser(company, "owner")
+        page = owner.get("/catalog/term-discounts")
         assert "No rules" in page.content.decode()
 
         form = {"name": "Two years", "min_months": "24", "percent": "10", "is_active": "on"}
-        admin.post("/catalog/term-discounts/new", form)
+        owner.post("/catalog/term-discounts/new", form)
         with inside():
             rule = TermDiscount.objects.get()
         assert (
-            "Every list price that recurs" in admin.get("/catalog/term-discounts").content.decode()
+            "Every list price that recurs" in owner.get("/catalog/term-discounts").content.decode()
         )
 
-        admin.post(f"/catalog/term-discounts/{rule.id}", form | {"products": "seats"})
-        wrong = admin.post(f"/catalog/term-discounts/{rule.id}", form | {"percent": "0"})
+        owner.post(f"/catalog/term-discounts/{rule.id}", form | {"products": "seats"})
+        wrong = owner.post(f"/catalog/term-discounts/{rule.id}", form | {"percent": "0"})
         assert (wrong.status_code, rule.products) == (422, [])
         with inside():
             rule.refresh_from_db()
             assert (rule.percent, rule.products) == (D(10), ["seats"])
-        admin.post(f"/catalog/term-discounts/{rule.id}/delete")
+        owner.post(f"/catalog/term-discounts/{rule.id}/delete")
         with inside():
             assert not TermDiscount.objects.exists()
 

@@ -84,6 +84,8 @@ class TestInTheBuilder:
         assert builder.fields["phases-0-lines-0-product"] == "seats"
 
         builder.press("copy-line:0:0")
+        builder.press("copy-line:0:0")
+        builder.press("undo")
         keys = [builder.fields[f"phases-0-lines-{n}-item_key"] for n in range(3)]
         assert keys == ["seats", "seats-2", "platform"]
 

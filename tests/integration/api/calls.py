@@ -57,6 +57,9 @@ def good_calls(api: Api, inside: Any, platform: Any, calls: Any) -> dict[str, An
                         timing="in_arrears",
                         proration="thirty_day_month",
                         discount_percent="1",
+                        term_discount_mode="own",
+                        term_discount_percent="2",
+                        term_discount_label="Two years",
                     ),
                 ],
             }
@@ -76,6 +79,7 @@ def good_calls(api: Api, inside: Any, platform: Any, calls: Any) -> dict[str, An
         "currencies": ["USD"],
         "products": ["calls"],
         "has_custom_text": True,
+        "overrides_term_discount": True,
         "valid_days": 30,
         "is_active": True,
     }
@@ -145,6 +149,7 @@ def good_calls(api: Api, inside: Any, platform: Any, calls: Any) -> dict[str, An
             "currency": "USD",
             "items": [{"model": CALLS_MODEL, "quantity": "5"}],
         },
+        **term_discount_calls(api),
         "post quotes": {
             "customer": str(who),
             "title": "T",
@@ -152,6 +157,8 @@ def good_calls(api: Api, inside: Any, platform: Any, calls: Any) -> dict[str, An
             "external_id": "o",
         },
         f"put quotes/{quote['id']}/draft": draft_body,
+        f"post quotes/{quote['id']}/draft/undo": {},
+        f"post quotes/{quote['id']}/draft/redo": {},
         f"post quotes/{quote['id']}/signed-elsewhere": {
             "signed_on": "2026-01-05",
             "signer_name": "Ann",
@@ -178,6 +185,7 @@ def good_calls(api: Api, inside: Any, platform: Any, calls: Any) -> dict[str, An
             "start_on": "2026-01-31",
         },
         f"post contract-renewals/{renewal}/opt-out": {"reason": "moving"},
+        f"post contract-renewals/{renewal}/opt-in": {},
         f"post quotes/{quote['id']}/expected-bill": {
             "usage": [{"month": "2026-01", "meter": "calls", "quantity": "5"}],
             "measured": False,
@@ -257,6 +265,26 @@ def good_calls(api: Api, inside: Any, platform: Any, calls: Any) -> dict[str, An
         "post revenue/recognize": month,
         "post revenue/close": month,
         "post revenue/reopen": {**month, "reason": "r"},
+    }
+
+
+def term_discount_calls(api: Api) -> dict[str, Any]:
+    """What longer commitments are worth."""
+    good = {
+        "name": "Two years",
+        "min_months": 24,
+        "percent": "10",
+        "products": [],
+        "currency": "USD",
+        "is_active": True,
+    }
+    rule, gone = (
+        api.made("term-discounts", good | {"name": name})["id"] for name in ("One", "Three")
+    )
+    return {
+        "post term-discounts": good,
+        f"patch term-discounts/{rule}": good | {"name": "Other"},
+        f"delete term-discounts/{gone}": {},
     }
 
 

@@ -6,7 +6,7 @@ let isUnsaved = false;
 function placeProblems(preview) {
   form.querySelectorAll(".cell .error, .tiers .error").forEach((place) => { place.textContent = ""; });
   form.querySelectorAll("[aria-invalid]").forEach((field) => field.removeAttribute("aria-invalid"));
-  preview.querySelectorAll("[data-problem]").forEach((link) => {
+  preview.querySelectorAll(".problems [data-problem]").forEach((link) => {
     const field = document.getElementById(link.dataset.problem);
     const place = document.getElementById(`${link.dataset.problem}_error`);
     if (place) place.textContent = link.nextElementSibling?.textContent ?? "";

@@ -3,12 +3,13 @@
 from typing import Any
 
 from django.db.models import OuterRef, Prefetch, QuerySet, Subquery
+from django.utils import timezone
 
 from monetization.interface.fields import amount_text
 from monetization.pricing.estimate import estimate
 from monetization.pricing.prices import PriceError
 from monetization.pricing.terms import terms_to_data
-from quotes import selectors
+from quotes import selectors, services
 from quotes.domain.totals import QuoteTotals
 from quotes.models import Quote, QuoteLine, QuotePhase, QuoteVersion
 
@@ -50,6 +51,7 @@ class VersionDetail:
         self.terms: dict[str, Any] | None = None
         self.estimate: dict[str, Any] | None = None
         self.incomplete: str | None = None
+        self.missing: list[str] = []
         self.phases = list(version.phases.all())
         try:
             terms = selectors.terms_of(version)
@@ -57,6 +59,10 @@ class VersionDetail:
             self.estimate = estimate_data(selectors.totals_of(terms))
         except PriceError as error:
             self.incomplete = str(as_builder_says(error))
+        else:
+            if version.status in (QuoteVersion.Status.DRAFT, QuoteVersion.Status.APPROVED):
+                needed = services.needed_before_sending(version, terms, timezone.now())
+                self.missing = [one.what for one in needed]
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._version, name)

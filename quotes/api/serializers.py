@@ -259,6 +259,10 @@ class VersionDetailSerializer(QuoteVersionSerializer):
     incomplete = serializers.CharField(
         allow_null=True, help_text="What keeps a draft from having terms."
     )
+    missing = serializers.ListField(
+        child=serializers.CharField(),
+        help_text="What a draft lacks before it can be sent, approvals too.",
+    )
 
 
 class QuoteDetailSerializer(QuoteSerializer):

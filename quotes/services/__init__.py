@@ -23,8 +23,10 @@ from quotes.services.links import (
 )
 from quotes.services.sending import (
     DraftIncomplete,
+    Missing,
     expire_versions,
     missing_before_sending,
+    needed_before_sending,
     send_version,
 )
 from quotes.services.signing import (
@@ -41,6 +43,7 @@ __all__ = [
     "ConsentMissing",
     "DraftIncomplete",
     "ExternalSignature",
+    "Missing",
     "SignatureMethodUnavailable",
     "SignerNotAsked",
     "SigningLinkInvalid",
@@ -52,6 +55,7 @@ __all__ = [
     "import_order_form",
     "make_token",
     "missing_before_sending",
+    "needed_before_sending",
     "reassign_signer",
     "record_external_decline",
     "record_external_progress",

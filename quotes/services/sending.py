@@ -1,5 +1,6 @@
 """Freeze a draft, make its document, and invite its first signer."""
 
+from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
 
@@ -14,7 +15,7 @@ from quotes.domain import lifecycle
 from quotes.models import QuoteVersion, Signer
 from quotes.ports import OWN_LINK, SignatureMethod, available_methods, signature_method
 from quotes.selectors import terms_of_draft
-from quotes.services.approvals import refuse_unapproved
+from quotes.services.approvals import needs_of, refuse_unapproved
 from quotes.services.common import announce, freeze, locked_draft
 from quotes.services.links import SignatureMethodUnavailable, invite
 
@@ -92,22 +93,44 @@ def _name_signers(version: QuoteVersion) -> list[Signer]:
     ]
 
 
-def missing_before_sending(version: QuoteVersion, today: date) -> list[str]:
-    """Return what a draft lacks before it can be sent, in words."""
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Something a draft lacks before it can be sent, and the builder's field it is at."""
+
+    what: str
+    field: str = ""
+
+
+def missing_before_sending(version: QuoteVersion, today: date) -> list[Missing]:
+    """Return what a draft lacks before it can be sent, in words; approvals are said apart."""
     missing = []
-    if not version.signer_email or not version.signer_name:
-        missing.append("the signer's name and e-mail address")
+    if not version.signer_name:
+        missing.append(Missing("the signer's name", "signer_name"))
+    if not version.signer_email:
+        missing.append(Missing("the signer's e-mail address", "signer_email"))
     if not any(phase.lines.exists() for phase in version.phases.all()):
-        missing.append("at least one product")
+        missing.append(Missing("at least one product", "phases-0-add"))
     if version.expires_on < today:
-        missing.append("an expiry date that is not over")
+        missing.append(Missing("an expiry date that is not over", "expires_on"))
     return missing
+
+
+def needed_before_sending(version: QuoteVersion, terms: OrderTerms, now: datetime) -> list[Missing]:
+    """Return what a draft lacks, and whose agreement with the reasons for it."""
+    return [
+        *missing_before_sending(version, now.date()),
+        *(
+            Missing(f"an approval: {need.rule.name}. {' '.join(need.reasons)}")
+            for need in needs_of(version, terms, now)
+            if need.agreement is None
+        ),
+    ]
 
 
 def _complete_terms(version: QuoteVersion, now: datetime) -> OrderTerms:
     missing = missing_before_sending(version, now.date())
     if missing:
-        raise DraftIncomplete(f"still needed: {'; '.join(missing)}")
+        raise DraftIncomplete(f"still needed: {'; '.join(one.what for one in missing)}")
     try:
         return terms_of_draft(version)
     except PriceError as error:

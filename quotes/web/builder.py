@@ -218,6 +218,7 @@ def _page(
         "totals": outcome.totals,
         "priced": outcome.totals.priced if outcome.totals else None,
         "is_saved": outcome.is_saved,
+        "missing": _missing(version, outcome),
         "is_posted": request.method == "POST",
         "ramp": ramp,
         "focus": focus,
@@ -232,6 +233,14 @@ def _page(
     if outcome.is_saved and target == PREVIEW:
         response["HX-Trigger"] = "draft-saved"  # the parts beside the document load anew
     return response
+
+
+def _missing(version: QuoteVersion, outcome: Outcome) -> list[services.Missing]:
+    """Return what the stored draft lacks before it can be sent."""
+    now = timezone.now()
+    if outcome.terms is None:
+        return services.missing_before_sending(version, now.date())
+    return services.needed_before_sending(version, outcome.terms, now)
 
 
 def _pickers(version: QuoteVersion) -> dict[str, Any]:

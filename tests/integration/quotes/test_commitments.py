@@ -130,6 +130,7 @@ class TestOverriding:
         assert needs() == []
         builder.press(**{f"{at}_mode": "own", f"{at}_percent": "20", f"{at}_label": "Friends"})
         assert needs() == [("Platform gets 20% for its term, by the rules 10%.",)]
+        assert "An approval: Commitment. Platform gets 20% for its term" in builder.text
         # 24 x (400 + 54) + 1,000.
         assert value_of_saved(quote, inside) == D(11896)
         builder.press(**{f"{at}_percent": "8"})

@@ -365,6 +365,16 @@ class TestLive:
             builder.client.get(builder.url)
 
 
+class TestBeforeSending:
+    def test_the_builder_lists_what_is_missing_until_nothing_is(self, builder: Builder) -> None:
+        assert "At least one product" in builder.text
+        builder.add("platform")
+        builder.press(signer_email="", signer_name="")
+        assert "2 things missing before it can be sent" in builder.text
+        builder.press(signer_email="ann@example.com", signer_name="Ann")
+        assert "Ready to be sent." in builder.text
+
+
 class TestAccess:
     @pytest.mark.parametrize("role", ["finance", "engineer", "auditor"])
     def test_only_those_who_write_quotes_may_edit(

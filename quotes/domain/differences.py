@@ -56,7 +56,8 @@ def named_changes(changes: Sequence[Change]) -> str:
     'price (2) and start'
     """
     # The value follows from the rest: it is not what anybody changed.
-    counted = Counter(one.what.lower() for one in changes if one.kind != "money")
+    named = (one.what[:1].lower() + one.what[1:] for one in changes if one.kind != "money")
+    counted = Counter(named)
     said = [f"{what} ({count})" if count > 1 else what for what, count in counted.most_common()]
     if len(said) > 5:
         said = [*said[:4], f"{len(said) - 4} more"]

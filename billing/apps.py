@@ -178,6 +178,11 @@ def _register_credits() -> None:
     )
     register_event_type("credits.voided", "Credits voided", required=("grant_id", "name", "reason"))
     register_event_type(
+        "credits.overdraft_covered",
+        "Overdraft of credits covered by a later grant",
+        required=("customer_id", "grants"),
+    )
+    register_event_type(
         "credits.expired",
         "Credits expired",
         required=("grant_id", "customer_id", "name", "units"),

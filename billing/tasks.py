@@ -16,6 +16,7 @@ from billing.services.credits.clock import (
     grant_by_plan,
     top_up,
 )
+from billing.services.credits.covering import cover_overdrafts, overdrawn_customers
 from billing.services.invoicing import advance_schedule, recalculate_invoices
 from billing.services.reminders import due_reminders, send_reminder
 from billing.services.thresholds import bill_threshold, due_thresholds
@@ -53,11 +54,16 @@ def advance_credits(**_future: object) -> None:
     for tenant_id in Tenant.objects.values_list("id", flat=True):
         now = timezone.now()
         with tenant_context(tenant_id):
-            plans = CreditPlan.objects.filter(stopped_at=None).values_list("id", flat=True)
+            plans = CreditPlan.objects.filter(stopped_at=None, paused_at=None).values_list(
+                "id", flat=True
+            )
             over = due_to_expire(now=now)
-            rules = CreditTopUp.objects.filter(stopped_at=None).values_list("id", flat=True)
+            rules = CreditTopUp.objects.filter(stopped_at=None, paused_at=None).values_list(
+                "id", flat=True
+            )
             work: list[tuple[Callable[..., object], str, UUID]] = [
                 *((grant_by_plan, "plan_id", key) for key in plans),
+                *((cover_overdrafts, "customer_id", key) for key in overdrawn_customers()),
                 *((expire_grant, "grant_id", key) for key in over),
                 *((top_up, "rule_id", key) for key in rules),
             ]

@@ -147,6 +147,37 @@ class CreditSaleInput(_Words):
     )
 
 
+class _TermsChange(serializers.Serializer[Any]):
+    """What may be changed of credits by themselves; what is not sent stays."""
+
+    name = serializers.CharField(max_length=120, required=False)
+    amount = ExactField(whole=15, above_zero=True, required=False)
+    priority = serializers.IntegerField(min_value=0, max_value=1000, required=False)
+    products = serializers.ListField(
+        child=serializers.CharField(max_length=60), max_length=100, required=False
+    )
+    prices = serializers.ListField(child=serializers.UUIDField(), max_length=100, required=False)
+    taxed_at = serializers.ChoiceField(choices=CreditGrant.TaxedAt.choices, required=False)
+    allows_overdraft = serializers.BooleanField(required=False)
+
+
+class CreditPlanChange(_TermsChange):
+    ends_on = serializers.DateField(required=False, allow_null=True, help_text="Exclusive.")
+    resets = serializers.BooleanField(required=False)
+    roll_over_fraction = ExactField(required=False, at_most=1)
+    roll_over_most = ExactField(whole=15, required=False, allow_null=True)
+
+
+class CreditTopUpChange(_TermsChange):
+    threshold = ExactField(whole=15, required=False)
+    unit_cost = ExactField(above_zero=True, required=False)
+    target = ExactField(whole=15, required=False, allow_null=True, help_text="Null: the amount.")
+    expires_after_days = serializers.IntegerField(
+        min_value=1, max_value=36500, required=False, allow_null=True
+    )
+    issues_at_once = serializers.BooleanField(required=False)
+
+
 class CreditPlanInput(_Words):
     every = serializers.ChoiceField(choices=CreditPlan.Every.choices)
     starts_on = serializers.DateField()
@@ -167,6 +198,7 @@ class CreditPlanSerializer(_TermsSerializer):
     resets = serializers.BooleanField()
     roll_over_fraction = SignedUnitsField()
     roll_over_most = SignedUnitsField(allow_null=True)
+    paused_at = serializers.DateTimeField(allow_null=True)
     stopped_at = serializers.DateTimeField(allow_null=True)
 
 
@@ -190,4 +222,5 @@ class CreditTopUpSerializer(_TermsSerializer):
     unit_cost = SignedUnitsField()
     expires_after_days = serializers.IntegerField(allow_null=True)
     issues_at_once = serializers.BooleanField()
+    paused_at = serializers.DateTimeField(allow_null=True)
     stopped_at = serializers.DateTimeField(allow_null=True)

@@ -16,9 +16,11 @@ from rest_framework.views import APIView
 from billing.api.credit_serializers import (
     CreditGrantInput,
     CreditGrantSerializer,
+    CreditPlanChange,
     CreditPlanInput,
     CreditPlanSerializer,
     CreditSaleInput,
+    CreditTopUpChange,
     CreditTopUpInput,
     CreditTopUpSerializer,
     CreditTransactionSerializer,
@@ -29,10 +31,11 @@ from billing.api.desk import DeskView
 from billing.api.serializers import InvoiceSerializer
 from billing.models import CreditGrant, CreditPlan, CreditTopUp, CreditTransaction
 from billing.selectors.credits import standings
-from billing.services.credits import granting
+from billing.services.credits import granting, recurring
 from billing.services.credits.clock import grant_by_plan
-from billing.services.credits.granting import CreditWords, PlanRhythm
+from billing.services.credits.granting import CreditWords
 from billing.services.credits.live import live_standings
+from billing.services.credits.recurring import PlanRhythm, Selling
 from monetization.customers.models import Customer
 from monetization.interface.viewsets import ApiViewSet
 
@@ -164,9 +167,42 @@ class CreditPlanViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ApiVie
         """Plan grants; those that are due are made at once, the others on their day."""
         now = timezone.now()
         words, rest = _split(self.read(CreditPlanInput), _WORDS)
-        plan = granting.plan_credits(words=CreditWords(**words), rhythm=PlanRhythm(**rest), now=now)
+        plan = recurring.plan_credits(
+            words=CreditWords(**words), rhythm=PlanRhythm(**rest), now=now
+        )
         grant_by_plan(plan_id=plan.id, now=now)
         return self.show(plan, CreditPlanSerializer, status.HTTP_201_CREATED)
+
+    @extend_schema(
+        operation_id="credit_plans_change",
+        request=CreditPlanChange,
+        responses={200: CreditPlanSerializer},
+    )
+    def partial_update(self, request: Request, pk: str) -> Response:
+        """Change it from the next step on; grants made stay as they are."""
+        changes = self.read(CreditPlanChange, partial=True)
+        row = recurring.change_plan(
+            plan_id=self.get_object().id, changes=changes, now=timezone.now()
+        )
+        return self.show(row, CreditPlanSerializer)
+
+    @extend_schema(
+        operation_id="credit_plans_pause", request=None, responses={200: CreditPlanSerializer}
+    )
+    @action(detail=True, methods=["post"], filter_backends=[])
+    def pause(self, request: Request, pk: str) -> Response:
+        """Make no grants until it is resumed."""
+        row = recurring.pause_plan(plan_id=self.get_object().id, now=timezone.now())
+        return self.show(row, CreditPlanSerializer)
+
+    @extend_schema(
+        operation_id="credit_plans_resume", request=None, responses={200: CreditPlanSerializer}
+    )
+    @action(detail=True, methods=["post"], filter_backends=[])
+    def resume(self, request: Request, pk: str) -> Response:
+        """Grant again; what came due in between is left out."""
+        row = recurring.resume_plan(plan_id=self.get_object().id, now=timezone.now())
+        return self.show(row, CreditPlanSerializer)
 
     @extend_schema(
         operation_id="credit_plans_stop", request=None, responses={200: CreditPlanSerializer}
@@ -174,7 +210,7 @@ class CreditPlanViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ApiVie
     @action(detail=True, methods=["post"], filter_backends=[])
     def stop(self, request: Request, pk: str) -> Response:
         """Make no more grants; those made stay."""
-        plan = granting.stop_plan(plan_id=self.get_object().id, now=timezone.now())
+        plan = recurring.stop_plan(plan_id=self.get_object().id, now=timezone.now())
         return self.show(plan, CreditPlanSerializer)
 
 
@@ -197,8 +233,41 @@ class CreditTopUpViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ApiVi
     def create(self, request: Request) -> Response:
         """Sell credits whenever the live balance falls below a threshold."""
         words, rest = _split(self.read(CreditTopUpInput), _WORDS)
-        rule = granting.set_top_up(words=CreditWords(**words), now=timezone.now(), **rest)
+        rule = recurring.set_top_up(
+            words=CreditWords(**words), selling=Selling(**rest), now=timezone.now()
+        )
         return self.show(rule, CreditTopUpSerializer, status.HTTP_201_CREATED)
+
+    @extend_schema(
+        operation_id="credit_top_ups_change",
+        request=CreditTopUpChange,
+        responses={200: CreditTopUpSerializer},
+    )
+    def partial_update(self, request: Request, pk: str) -> Response:
+        """Change it from the next sale on."""
+        changes = self.read(CreditTopUpChange, partial=True)
+        row = recurring.change_top_up(
+            rule_id=self.get_object().id, changes=changes, now=timezone.now()
+        )
+        return self.show(row, CreditTopUpSerializer)
+
+    @extend_schema(
+        operation_id="credit_top_ups_pause", request=None, responses={200: CreditTopUpSerializer}
+    )
+    @action(detail=True, methods=["post"], filter_backends=[])
+    def pause(self, request: Request, pk: str) -> Response:
+        """Sell nothing until it is resumed."""
+        row = recurring.pause_top_up(rule_id=self.get_object().id, now=timezone.now())
+        return self.show(row, CreditTopUpSerializer)
+
+    @extend_schema(
+        operation_id="credit_top_ups_resume", request=None, responses={200: CreditTopUpSerializer}
+    )
+    @action(detail=True, methods=["post"], filter_backends=[])
+    def resume(self, request: Request, pk: str) -> Response:
+        """Sell again, at once if the balance is low."""
+        row = recurring.resume_top_up(rule_id=self.get_object().id, now=timezone.now())
+        return self.show(row, CreditTopUpSerializer)
 
     @extend_schema(
         operation_id="credit_top_ups_stop", request=None, responses={200: CreditTopUpSerializer}
@@ -206,7 +275,7 @@ class CreditTopUpViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ApiVi
     @action(detail=True, methods=["post"], filter_backends=[])
     def stop(self, request: Request, pk: str) -> Response:
         """Sell nothing more by this rule."""
-        rule = granting.stop_top_up(rule_id=self.get_object().id, now=timezone.now())
+        rule = recurring.stop_top_up(rule_id=self.get_object().id, now=timezone.now())
         return self.show(rule, CreditTopUpSerializer)
 
 

@@ -98,8 +98,9 @@ def total_document(
     for discount in discounts:
         off = _discount_on(running, discount, currency) if discount.before_tax else zero
         taken.append(off)
-        scope = _scope(running, discount)
-        for key, part in spread(scope, off, split).items():
+        # All of an amount: a base with parts of a minor unit is then taken whole, not rounded.
+        whole = discount.amount if off.amount > 0 and discount.percent is None else None
+        for key, part in spread(_scope(running, discount), whole or off, split).items():
             running[key] -= part
             line_discounts[key] += part
     subtotal = Money.rounded(sum(running.values(), start=Fraction(0)), currency)
@@ -111,8 +112,8 @@ def total_document(
     payable = subtotal - given if inclusive else subtotal - given + tax.total
     for place, discount in enumerate(discounts):
         if not discount.before_tax:
-            whole = {"": Fraction(payable.amount)}
-            taken[place] = _discount_on(whole, discount, currency)
+            due = {"": Fraction(payable.amount)}
+            taken[place] = _discount_on(due, discount, currency)
             payable = payable - taken[place]
     settled = _at_most(prepaid or zero, payable)
     noted = _at_most(credit_notes or zero, payable - settled)

@@ -172,6 +172,17 @@ def credits_rounded(document: Document, grant: str, released: Money) -> tuple[Le
     )
 
 
+def overdraft_covered(customer_id: UUID, grant: str, released: Money) -> tuple[Leg, ...]:
+    """Release what a grant that covers was sold for; an overdrawn one takes back what it said.
+
+    The uses it pays for were counted as given away beyond what was sold; now they are not.
+    """
+    return (
+        Leg(Account.CUSTOMER_CREDITS, released, customer_id=customer_id, item_key=grant),
+        Leg(Account.PROMOTIONAL_CREDITS, -released, customer_id=customer_id, item_key=grant),
+    )
+
+
 def credits_expired(customer_id: UUID, grant: str, released: Money) -> tuple[Leg, ...]:
     """Earn what was paid for credits nobody will use (breakage: ASC 606-10-55-48)."""
     return (

@@ -1,5 +1,6 @@
 """Credits customers hold: grants, the journal of what became of them, how they are made."""
 
+from decimal import Decimal
 from typing import Any
 
 import pgtrigger
@@ -131,6 +132,8 @@ class CreditPlan(CreditTerms):
     resets = models.BooleanField(default=True)  # a grant ends when the next one begins
     roll_over_fraction = models.DecimalField(max_digits=7, decimal_places=6, default=ZERO)
     roll_over_most = models.DecimalField(**UNITS, null=True, blank=True)
+    paused_at = models.DateTimeField(null=True, blank=True)
+    grants_from = models.DateField(null=True, blank=True)  # steps before it, not made, are left out
     stopped_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
@@ -148,6 +151,10 @@ class CreditPlan(CreditTerms):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def roll_over_percent(self) -> Decimal:
+        return (self.roll_over_fraction * 100).normalize()
 
 
 class CreditGrant(CreditTerms):
@@ -232,6 +239,8 @@ class CreditTransaction(TenantModel):
         EXPIRED = "expired", "Expired"
         VOIDED = "voided", "Voided"
         ROLLED_OVER = "rolled_over", "Rolled over"
+        COVERING = "covering", "Covered overdraft"
+        COVERED = "covered", "Overdraft covered"
 
     grant = TenantForeignKey(CreditGrant, related_name="transactions")
     kind = models.CharField(max_length=11, choices=Kind)
@@ -253,8 +262,11 @@ class CreditTransaction(TenantModel):
         constraints = [
             models.CheckConstraint(
                 name="credit_transaction_sign",
-                condition=Q(kind__in=["granted", "returned"], units__gt=0)
-                | Q(kind__in=["burned", "expired", "voided", "rolled_over"], units__lt=0),
+                condition=Q(kind__in=["granted", "returned", "covered"], units__gt=0)
+                | Q(
+                    kind__in=["burned", "expired", "voided", "rolled_over", "covering"],
+                    units__lt=0,
+                ),
             ),
             models.CheckConstraint(
                 name="credit_transaction_numbers", condition=is_number("units", "value", "released")
@@ -350,6 +362,7 @@ class CreditTopUp(CreditTerms):
     unit_cost = models.DecimalField(max_digits=24, decimal_places=12)  # currency per unit
     expires_after_days = models.PositiveIntegerField(null=True, blank=True)
     issues_at_once = models.BooleanField(default=False)
+    paused_at = models.DateTimeField(null=True, blank=True)
     stopped_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:

@@ -65,7 +65,7 @@ class Standing:
     grant: CreditGrant
     balance: Decimal  # after issued invoices
     planned: Decimal  # by open invoices and usage so far
-    burned: Decimal  # on issued invoices, less what was given back
+    burned: Decimal  # on issued invoices or overdrawn before, less what was given back or covered
     expired: Decimal
     state: str  # active, upcoming, used_up, expired, voided
 
@@ -115,10 +115,13 @@ def _standing(
         grant,
         balance,
         planned,
-        -(sums.get("burned", ZERO) + sums.get("returned", ZERO)),
+        -sum((sums.get(kind, ZERO) for kind in _USES), ZERO),
         -sums.get("expired", ZERO),
         _state(grant, balance, now),
     )
+
+
+_USES = ("burned", "returned", "covering", "covered")
 
 
 def _state(grant: CreditGrant, balance: Decimal, now: datetime) -> str:

@@ -7,8 +7,8 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from django import forms
 from django.core.paginator import Paginator
+from django.db.models import F
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
@@ -18,13 +18,11 @@ from django.views.decorators.http import require_GET, require_POST
 from billing.models import CreditGrant, CreditPlan, CreditTopUp, CreditTransaction
 from billing.selectors.credits import Standing, standings, transactions_of
 from billing.services.credits import granting
-from billing.services.credits.granting import CreditWords
 from billing.services.credits.live import live_standings
-from metering.models import Meter
-from monetization.catalog.models import Product
+from billing.web.credit_forms import CreditForm
+from billing.web.credit_rules import tab
 from monetization.customers.models import Customer
 from monetization.interface.access import member_required
-from monetization.interface.forms import ExactNumberField, PageForm
 from monetization.interface.htmx import done, refused
 from monetization.kernel.errors import Refusal
 from monetization.kernel.money import ZERO
@@ -65,12 +63,18 @@ def of_customer(request: TenantRequest, customer_id: UUID) -> HttpResponse:
         "pools": _pools(found),
         "moves": moves[:SHOWN],
         "chart": _burn_down(moves, found, customer.time_zone),
-        "plans": CreditPlan.objects.filter(customer=customer, stopped_at=None),
-        "rules": CreditTopUp.objects.filter(customer=customer, stopped_at=None),
+        "plans": _rules(CreditPlan, customer),
+        "rules": _rules(CreditTopUp, customer),
         "may_write": request.principal.may("invoices:write"),
         "now": now,
     }
     return render(request, "billing/_credits.html", context)
+
+
+def _rules(model: Any, customer: Customer) -> Any:
+    """Return a customer's plans or top-ups: those at work first, ended ones last."""
+    rows = model.objects.filter(customer=customer).select_related("meter")
+    return rows.order_by(F("stopped_at").desc(nulls_first=True), "created_at", "id")
 
 
 def _pools(found: Sequence[Standing]) -> list[dict[str, Any]]:
@@ -127,63 +131,6 @@ def _burn_down(
     }
 
 
-class CreditForm(PageForm):
-    """Credits as people give or sell them."""
-
-    name = forms.CharField(max_length=120, help_text="What they are for; printed on invoices.")
-    kind = forms.ChoiceField(choices=CreditGrant.Kind.choices)
-    amount = ExactNumberField(whole=15, above_zero=True)
-    unit_code = forms.CharField(
-        max_length=60, required=False, label="Custom unit", help_text="As prices name it."
-    )
-    meter: Any = forms.ModelChoiceField(queryset=None, required=False)
-    price = ExactNumberField(
-        whole=15,
-        places=4,
-        above_zero=True,
-        required=False,
-        label="Sold for",
-        help_text="Without tax, for all of them; a draft invoice sells them. Empty: given.",
-    )
-    products: Any = forms.ModelMultipleChoiceField(
-        queryset=None, required=False, to_field_name="code", help_text="None chosen: every product."
-    )
-    priority = forms.IntegerField(min_value=0, max_value=1000, initial=50)
-    effective_on = forms.DateField(
-        required=False, label="From", widget=forms.DateInput(attrs={"type": "date"})
-    )
-    expires_on = forms.DateField(
-        required=False,
-        label="Until",
-        help_text="The day itself is not included. Empty: never.",
-        widget=forms.DateInput(attrs={"type": "date"}),
-    )
-    taxed_at = forms.ChoiceField(choices=CreditGrant.TaxedAt.choices, label="Taxed")
-    allows_overdraft = forms.BooleanField(required=False, label="May go below zero")
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        meter: Any = self.fields["meter"]
-        products: Any = self.fields["products"]
-        meter.queryset = Meter.objects.filter(is_archived=False).order_by("name")
-        products.queryset = Product.objects.filter(is_archived=False).order_by("name")
-
-    def words(self, customer: Customer) -> CreditWords:
-        data = self.cleaned_data
-        return CreditWords(
-            customer_id=customer.id,
-            name=data["name"],
-            amount=data["amount"],
-            kind=data["kind"],
-            meter_id=data["meter"].id if data["meter"] else None,
-            unit_code=data["unit_code"],
-            priority=data["priority"],
-            products=[product.code for product in data["products"]],
-            taxed_at=data["taxed_at"],
-            allows_overdraft=data["allows_overdraft"],
-        )
-
-
 @member_required("invoices:write")
 def credit_new(request: TenantRequest, customer_id: UUID) -> HttpResponse:
     """Give a customer credits, or sell them on a draft invoice."""
@@ -220,7 +167,7 @@ def _make(customer: Customer, form: CreditForm) -> tuple[str, str]:
         expires_at=start_instant(ends, customer.time_zone) if ends else None,
         now=now,
     )
-    return f"{grant.name} is granted.", _tab(customer.id)
+    return f"{grant.name} is granted.", tab(customer.id)
 
 
 @require_POST
@@ -228,7 +175,7 @@ def _make(customer: Customer, form: CreditForm) -> tuple[str, str]:
 def credit_void(request: TenantRequest, grant_id: UUID) -> HttpResponse:
     """Withdraw what is left of a grant."""
     grant = get_object_or_404(CreditGrant, id=grant_id)
-    to = _tab(grant.customer_id)
+    to = tab(grant.customer_id)
     try:
         granting.void_grant(
             grant_id=grant.id, reason=request.POST.get("reason", ""), now=timezone.now()
@@ -236,7 +183,3 @@ def credit_void(request: TenantRequest, grant_id: UUID) -> HttpResponse:
     except Refusal as refusal:
         return refused(request, refusal, to)
     return done(request, f"{grant.name} is withdrawn.", to)
-
-
-def _tab(customer_id: UUID) -> str:
-    return f"{reverse('customers:detail', args=[customer_id])}?tab=credits"

@@ -70,7 +70,7 @@ def grant_by_plan(*, plan_id: UUID, now: datetime) -> list[CreditGrant]:
         .select_related("customer")
         .get(id=plan_id)
     )
-    if plan.stopped_at is not None:
+    if plan.stopped_at is not None or plan.paused_at is not None:
         return []
     zone = plan.customer.time_zone
     given = plan.grants.exclude(origin=CreditGrant.Origin.ROLL_OVER)
@@ -78,7 +78,8 @@ def grant_by_plan(*, plan_id: UUID, now: datetime) -> list[CreditGrant]:
     grants = []
     for step in steps_of(plan, local_day(now, zone)):
         ends = start_instant(step.following, zone) if plan.resets else None
-        if step.on in made or (ends is not None and ends <= now):
+        is_left_out = plan.grants_from is not None and step.on < plan.grants_from
+        if step.on in made or is_left_out or (ends is not None and ends <= now):
             continue
         values = {name: getattr(plan, name) for name in _COPIED} | {"amount": plan.amount}
         grants.append(
@@ -241,7 +242,9 @@ def top_up(*, rule_id: UUID, now: datetime) -> Invoice | None:
     One sale at a time: while its draft waits, nothing more is sold; a constraint says so.
     """
     rule: CreditTopUp = CreditTopUp.objects.select_for_update(of=("self",)).get(id=rule_id)
-    if rule.stopped_at is not None or CreditSale.objects.filter(top_up=rule, is_open=True).exists():
+    if rule.stopped_at is not None or rule.paused_at is not None:
+        return None
+    if CreditSale.objects.filter(top_up=rule, is_open=True).exists():
         return None
     found = live_standings(customer_ids=[rule.customer_id], now=now)
     left = sum((one.left for one in pool_of(rule, found)), ZERO)

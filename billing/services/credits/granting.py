@@ -1,8 +1,8 @@
 """Give credits, sell them, withdraw them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from datetime import date, datetime
+from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -13,7 +13,6 @@ from billing.domain.manual_lines import ManualEntry
 from billing.models import (
     BillingSchedule,
     CreditGrant,
-    CreditPlan,
     CreditSale,
     CreditTopUp,
     CreditTransaction,
@@ -22,6 +21,7 @@ from billing.models import (
 )
 from billing.selectors.credits import balances_of
 from billing.services.calculation import forget_marks, settle_stored
+from billing.services.credits.covering import cover_overdrafts
 from billing.services.credits.journal import Move, lock_grants, write_moves
 from billing.services.credits.planning import PREPAID
 from billing.services.drafts import create_one_off
@@ -92,7 +92,11 @@ def grant_credits(
 
 
 def make_grant(values: dict[str, Any], *, now: datetime, **more: Any) -> CreditGrant:
-    """Write a grant that costs nothing, its first transaction and its event."""
+    """Write a grant that costs nothing, its first transaction and its event.
+
+    What was overdrawn before is covered by it at once; by a grant that is sold, or begins
+    later, at the next tick of the clock.
+    """
     grant: CreditGrant = CreditGrant.objects.create(**values, **more, created_at=now)
     event = append_event(
         type="credits.granted",
@@ -109,6 +113,7 @@ def make_grant(values: dict[str, Any], *, now: datetime, **more: Any) -> CreditG
     write_moves({grant.id: grant}, [Move(grant.id, _Kind.GRANTED, grant.amount)], event=event,
                 now=now)  # fmt: skip
     forget_marks(customer_id=grant.customer_id)
+    cover_overdrafts(customer_id=grant.customer_id, now=now)
     return grant
 
 
@@ -189,99 +194,6 @@ def sell_credits(
         created_at=now,
     )
     return invoice
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanRhythm:
-    """When a plan grants, and what happens to what is left at the next step."""
-
-    every: str
-    starts_on: date
-    ends_on: date | None = None
-    resets: bool = True
-    roll_over_fraction: Decimal = ZERO
-    roll_over_most: Decimal | None = None
-
-
-@transaction.atomic
-def plan_credits(*, words: CreditWords, rhythm: PlanRhythm, now: datetime) -> CreditPlan:
-    """Grant credits again and again; the clock makes each grant on its day.
-
-    :raises CreditsInvalid: naming the field.
-    """
-    values = checked(words)
-    if rhythm.every not in CreditPlan.Every.values:
-        raise CreditsInvalid(f"every: must be one of {', '.join(CreditPlan.Every.values)}")
-    if not now.year - 5 <= rhythm.starts_on.year <= 2200:
-        raise CreditsInvalid("starts_on: must be at most five years ago")
-    if not 0 <= rhythm.roll_over_fraction <= 1:
-        raise CreditsInvalid("roll_over_fraction: must be from 0 to 1")
-    if rhythm.ends_on is not None and rhythm.ends_on <= rhythm.starts_on:
-        raise CreditsInvalid("ends_on: must be after it starts")
-    if rhythm.roll_over_most is not None and not 0 < rhythm.roll_over_most < MOST:
-        raise CreditsInvalid("roll_over_most: must be above zero")
-    more = {one.name: getattr(rhythm, one.name) for one in fields(rhythm)}
-    plan: CreditPlan = CreditPlan.objects.create(**values, **more, created_at=now)
-    return plan
-
-
-@transaction.atomic
-def stop_plan(*, plan_id: UUID, now: datetime) -> CreditPlan:
-    """Make no more grants by a plan; those made stay."""
-    plan: CreditPlan = CreditPlan.objects.select_for_update(of=("self",)).get(id=plan_id)
-    if plan.stopped_at is None:
-        plan.stopped_at = now
-        plan.save(update_fields=["stopped_at"])
-    return plan
-
-
-@transaction.atomic
-def set_top_up(
-    *,
-    words: CreditWords,
-    threshold: Decimal,
-    unit_cost: Decimal,
-    now: datetime,
-    target: Decimal | None = None,
-    expires_after_days: int | None = None,
-    issues_at_once: bool = False,
-) -> CreditTopUp:
-    """Sell credits by themselves whenever a customer's live balance falls below a threshold.
-
-    :param target: fill up to it; the words' amount is then not used. None: sell the amount.
-    :raises CreditsInvalid: naming the field.
-    """
-    values = checked(words)
-    if not 0 <= threshold < MOST:
-        raise CreditsInvalid("threshold: must not be below zero")
-    if unit_cost <= 0 or unit_cost >= 10**12:
-        raise CreditsInvalid("unit_cost: must be above zero")
-    if target is not None and not threshold < target < MOST:
-        raise CreditsInvalid("target: must be above the threshold")
-    if expires_after_days is not None and not 1 <= expires_after_days <= 36500:
-        raise CreditsInvalid("expires_after_days: must be from 1 to 36500")
-    if target is not None:
-        values["amount"] = None
-    rule: CreditTopUp = CreditTopUp.objects.create(
-        **values,
-        threshold=threshold,
-        target=target,
-        unit_cost=unit_cost,
-        expires_after_days=expires_after_days,
-        issues_at_once=issues_at_once,
-        created_at=now,
-    )
-    return rule
-
-
-@transaction.atomic
-def stop_top_up(*, rule_id: UUID, now: datetime) -> CreditTopUp:
-    """Sell nothing more by a rule."""
-    rule: CreditTopUp = CreditTopUp.objects.select_for_update(of=("self",)).get(id=rule_id)
-    if rule.stopped_at is None:
-        rule.stopped_at = now
-        rule.save(update_fields=["stopped_at"])
-    return rule
 
 
 def checked(words: CreditWords) -> dict[str, Any]:

@@ -7,7 +7,8 @@ from uuid import UUID
 
 from billing.models import CreditPlan, Invoice
 from billing.services.credits import clock, granting
-from billing.services.credits.granting import CreditWords, PlanRhythm
+from billing.services.credits.granting import CreditWords
+from billing.services.credits.recurring import PlanRhythm, Selling, plan_credits, set_top_up
 from billing.services.invoicing import issue_invoice, recalculate_invoices
 from monetization.config.demo.contracts import Deal
 from monetization.config.demo.history import noon
@@ -65,7 +66,7 @@ class Prepaid:
         """Watch the pack that is nearly gone, and bring everything up to date."""
         if LOW in self._customers:
             customer, monthly = self._customers[LOW]
-            granting.set_top_up(
+            set_top_up(
                 words=CreditWords(
                     customer_id=customer.id,
                     name="Top-up of AI credits",
@@ -73,8 +74,9 @@ class Prepaid:
                     kind="unit",
                     unit_code=UNIT,
                 ),
-                threshold=(monthly / 4).quantize(Decimal(1000)),
-                unit_cost=RATE * DISCOUNT,
+                selling=Selling(
+                    threshold=(monthly / 4).quantize(Decimal(1000)), unit_cost=RATE * DISCOUNT
+                ),
                 now=now,
             )
         self._tick(now)
@@ -112,7 +114,7 @@ class Prepaid:
             )
         if MONTHLY in self._customers:
             customer, monthly = self._customers[MONTHLY]
-            granting.plan_credits(
+            plan_credits(
                 words=CreditWords(
                     customer_id=customer.id,
                     name="Included AI credits",

@@ -11,7 +11,8 @@ from monetization.kernel.money import ZERO, Money
 _BY_KIND = """
     SELECT grant_id, COALESCE(sum(units), 0) AS balance,
            COALESCE(sum(units) FILTER (WHERE kind = 'granted'), 0) AS granted,
-           -COALESCE(sum(units) FILTER (WHERE kind IN ('burned', 'returned')), 0) AS burned,
+           -COALESCE(sum(units) FILTER (WHERE kind IN
+               ('burned', 'returned', 'covering', 'covered')), 0) AS burned,
            -COALESCE(sum(units) FILTER (WHERE kind = 'expired'), 0) AS expired,
            -COALESCE(sum(units) FILTER (WHERE kind IN ('voided', 'rolled_over')), 0) AS withdrawn
       FROM billing_credittransaction GROUP BY 1
@@ -120,4 +121,17 @@ def returns_fit(books: Books) -> Found:
         """,
         of="uses given back",
         count="SELECT count(DISTINCT returns_id) FROM billing_credittransaction",
+    )
+
+
+@check("I08.7", "What covers an overdraft is what was overdrawn, unit for unit")
+def covers_fit(books: Books) -> Found:
+    return violations(
+        """
+        SELECT 'event ' || event_id || ' covers ' || sum(units) || ' more than it takes'
+          FROM billing_credittransaction WHERE kind IN ('covering', 'covered')
+         GROUP BY event_id HAVING sum(units) <> 0
+        """,
+        of="overdrafts covered",
+        count="SELECT count(*) FROM billing_credittransaction WHERE kind = 'covered'",
     )

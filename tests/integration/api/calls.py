@@ -326,8 +326,19 @@ def credit_calls(api: Api, customer: str) -> dict[str, Any]:
         f"post credit-grants/{grant}/void": {"reason": "r"},
         "post credit-sales": {**words, "price": "4", "expires_after_days": 30},
         "post credit-plans": plan_body,
+        f"patch credit-plans/{plan}": {"amount": "8", "ends_on": None, "roll_over_fraction": "1"},
+        f"post credit-plans/{plan}/pause": {},
+        f"post credit-plans/{plan}/resume": {},
         f"post credit-plans/{plan}/stop": {},
         "post credit-top-ups": rule_body,
+        f"patch credit-top-ups/{rule}": {
+            "name": "Low",
+            "threshold": "2",
+            "target": None,
+            "amount": "5",
+        },
+        f"post credit-top-ups/{rule}/pause": {},
+        f"post credit-top-ups/{rule}/resume": {},
         f"post credit-top-ups/{rule}/stop": {},
     }
 

@@ -102,6 +102,7 @@ CORRUPTIONS = {
     "I08.4": one_of("billing_credittransaction", "released = released + 1", "kind = 'burned'"),
     "I08.5": one_of("billing_credittransaction", "released = released + 1", "kind = 'burned'"),
     "I08.6": one_of("billing_credittransaction", "units = units + 100", "kind = 'returned'"),
+    "I08.7": one_of("billing_credittransaction", "kind = 'covered'", "kind = 'returned'"),
     "I10.1": Corruption(
         "UPDATE metering_usagerollup SET quantity = quantity + 1"
         " WHERE hour = (SELECT min(hour) FROM metering_usagerollup)"

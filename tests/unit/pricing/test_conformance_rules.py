@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from monetization.config.conformance.running import run_cases
-from tests.unit.pricing.made_up import charges, timing, usage
+from tests.unit.pricing.made_up import charges, documents, further, timing, usage
 from tests.unit.pricing.made_up.drawing import MAKERS
 
 EACH = 120
-MODULES = (charges, timing, usage)  # they fill MAKERS
+MODULES = (charges, documents, further, timing, usage)  # they fill MAKERS
 
 
 @pytest.mark.parametrize("kind", sorted(MAKERS))

@@ -20,8 +20,15 @@ from billing.services.collections import record_payment
 from billing.services.corrections import credit_invoice, credit_lines, void_invoice
 from billing.services.credits import clock, granting
 from billing.services.credits.burning import CreditsChanged
-from billing.services.credits.granting import CreditWords, PlanRhythm
+from billing.services.credits.granting import CreditWords
 from billing.services.credits.live import live_standings
+from billing.services.credits.recurring import (
+    PlanRhythm,
+    Selling,
+    plan_credits,
+    set_top_up,
+    stop_plan,
+)
 from billing.services.credits.selling import CreditsAlreadyUsed
 from billing.services.invoicing import advance_schedule, issue_invoice, recalculate_invoices
 from monetization.tenancy.context import tenant_context
@@ -129,7 +136,7 @@ class TestClock:
     def test_a_plan_grants_each_step_once_and_rolls_a_part_over(
         self, tenant: Any, acme: Any
     ) -> None:
-        plan = granting.plan_credits(
+        plan = plan_credits(
             words=CreditWords(customer_id=acme.id, name="Monthly", amount=Decimal(100)),
             rhythm=PlanRhythm(
                 every="monthly", starts_on=date(2026, 1, 31), roll_over_fraction=Decimal("0.25")
@@ -151,7 +158,7 @@ class TestClock:
         assert (held(first), held(rolled), held(second)) == (ZERO, Decimal(25), Decimal(100))
         assert rolled.expires_at == second.expires_at == datetime(2026, 3, 31, tzinfo=UTC)
         assert_sound(tenant)
-        granting.stop_plan(plan_id=plan.id, now=MARCH)
+        stop_plan(plan_id=plan.id, now=MARCH)
         assert clock.grant_by_plan(plan_id=plan.id, now=MARCH + timedelta(days=90)) == []
         assert CreditPlan.objects.get().stopped_at == MARCH
 
@@ -176,12 +183,12 @@ class TestClock:
         use(1000, month=3, day=2)
         give(acme, "3500", kind="unit", unit_code="AI credits")
         billed(deal(AI), now=MARCH, customer=acme)
-        rule = granting.set_top_up(
+        rule = set_top_up(
             words=CreditWords(
                 customer_id=acme.id, name="Top-up", amount=Decimal(10000), kind="unit",
                 unit_code="AI credits",
             ),
-            threshold=Decimal(1000), unit_cost=Decimal("0.01"), now=MARCH,
+            selling=Selling(threshold=Decimal(1000), unit_cost=Decimal("0.01")), now=MARCH,
         )  # fmt: skip
 
         draft = clock.top_up(rule_id=rule.id, now=MARCH)  # 500 are left of 3,500

@@ -87,21 +87,31 @@ class _Rest:
 
 
 def plan_uses(
-    purses: Sequence[Purse], lines: Sequence[Payable], tax_of: TaxOf, most: Money
+    purses: Sequence[Purse],
+    lines: Sequence[Payable],
+    tax_of: TaxOf,
+    most: Money,
+    most_net: Money | None = None,
 ) -> tuple[Use, ...]:
     """Say what credits pay of an invoice.
 
     :param tax_of: the tax on a net amount of a line, by the line's key; of a negative amount it
         is negative.
     :param most: what the invoice claims with tax and without credits; never more is paid.
+    :param most_net: the same without tax, where lines below zero leave less of it than the
+        others come to; the base is never reduced by more.
     """
     rests = [_Rest(line, line.net) for line in lines if line.net.amount > 0]
     left = {p.grant.id: p.available for p in purses}
     ordered = sorted(purses, key=lambda purse: burn_key(purse.grant))
     reducing = [purse for purse in ordered if purse.reduces_base]
-    uses = [
-        use for rest in rests for use in _pay(rest, reducing, left, rest.net, reduces_base=True)
-    ]
+    uses: list[Use] = []
+    base = most_net
+    for rest in rests:
+        due = rest.net if base is None else min(rest.net, base)
+        for use in _pay(rest, reducing, left, due, reduces_base=True):
+            base = None if base is None else base - use.value
+            uses.append(use)
     taxes = {rest.line.key: tax_of(rest.line.key, rest.line.net) for rest in rests}
     claimed = most
     for use in uses:

@@ -193,12 +193,16 @@ def _plan(bill: Bill, books: _Books, shares: _Shares) -> tuple[Use, ...]:
         if line.is_payable
     ]  # fmt: skip
     claimed = total((line.net + line.tax for line in bill.lines if line.is_payable), currency)
+    net = total(
+        (line.net for line in bill.lines if line.is_payable or line.net.amount < 0), currency
+    )
     percents = {line.key: line.percent for line in bill.lines}
     return plan_uses(
         purses,
         payable,
         lambda key, net: line_tax(net, percents[key]),
         max(Money.zero(currency), claimed),
+        max(Money.zero(currency), net),
     )
 
 

@@ -208,3 +208,12 @@ def test_releases_add_up_to_what_was_sold_in_any_order(
     released = total((a - b for a, b in pairwise(owed)), "USD")
 
     assert released == usd(cost)
+
+
+def test_credits_before_tax_stop_where_lines_below_zero_leave_nothing() -> None:
+    offer = Purse(Grant("offer", Decimal(1000), taxed_at="grant"), "money", Decimal(1000))
+    lines = [Payable(key, usd(net), {"offer": Fraction(1)}) for key, net in (("a", 50), ("b", 70))]
+
+    uses = plan_uses([offer], lines, lambda key, net: net - net, usd(90), usd(90))
+
+    assert [(use.line_key, use.value) for use in uses] == [("a", usd(50)), ("b", usd(40))]

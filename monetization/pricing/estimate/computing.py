@@ -36,6 +36,7 @@ from monetization.pricing.terms.codec import conversion_from_data
 from monetization.pricing.usage import Usage, UsagePart
 
 WHOLE = Fraction(1)
+CLAMPED = "clamped"  # the part that brings a line of events back to nothing
 
 
 def rerate(explanation: Mapping[str, Any]) -> Money:
@@ -60,7 +61,7 @@ def compute(explanation: Mapping[str, Any], model: ChargeModel | None = None) ->
         if is_whole(explanation, model):
             quantity = _billable(explanation, Decimal(explanation["quantity"]))
             return pricer(model, currency)(quantity, changes)
-        rated = _rated(explanation, model)
+        rated = _not_below_zero(_rated(explanation, model), explanation)
         if "pricing_unit" in explanation:
             worth = Decimal(explanation["pricing_unit"]["rate"])
             rated = [_scaled(part, worth) for part in rated]
@@ -101,6 +102,14 @@ def _claimed_parts(claimed: Mapping[str, Any]) -> list[Rated]:
     if credited:
         parts.append(Part("credited", "Credited since", None, None, credited))
     return parts
+
+
+def _not_below_zero(rated: Sequence[Rated], explanation: Mapping[str, Any]) -> Sequence[Rated]:
+    """Charge nothing where corrections of dear events take back more than cheap ones cost."""
+    below = exact_of(rated) if "parts" in explanation and rated else ZERO
+    if below >= 0:
+        return rated
+    return [*rated, Part(CLAMPED, "Corrections beyond what is charged", None, None, -below)]
 
 
 def _scaled(part: Rated, factor: Exact) -> Rated:

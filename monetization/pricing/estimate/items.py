@@ -10,7 +10,12 @@ from monetization.kernel.decimals import plain
 from monetization.kernel.money import ZERO
 from monetization.pricing.arithmetic import as_decimal, exact_sum
 from monetization.pricing.codec import price_to_data
-from monetization.pricing.estimate.computing import compute, measured_total, parts_data
+from monetization.pricing.estimate.computing import (
+    CLAMPED,
+    compute,
+    measured_total,
+    parts_data,
+)
 from monetization.pricing.estimate.lines import PricedLine, explain, line_key, span_data
 from monetization.pricing.memo import by_identity
 from monetization.pricing.prices import ChargeModel, Flat, PercentOf, PerUnit, Seat
@@ -96,7 +101,9 @@ def price_charge_period(
         amount=amount,
         components=components,
         explanation=explanation,
-        is_flagged=measured < 0 or (item.accumulation != "per_period" and exact < 0),
+        is_flagged=measured < 0
+        or (item.accumulation != "per_period" and exact < 0)
+        or any(component.key == CLAMPED for component in components),
     )
 
 

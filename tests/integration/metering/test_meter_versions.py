@@ -185,42 +185,6 @@ def test_one_that_is_being_built_can_be_given_up(company: Any) -> None:
     assert_sound(company)
 
 
-def test_a_computed_value_is_counted_again_from_the_events(company: Any) -> None:
-    send(company, 1, 2, 3, 4)
-    job = change(
-        company, **{**CALLS, "value_property": "", "expression": "if(bytes > 2, bytes * 10, calls)"}
-    )
-    send(company, 5)
-
-    run(company, job)
-
-    assert quantity(company) == 1 + 1 + 30 + 40 + 50
-    assert_sound(company)
-
-
-def test_a_level_takes_the_place_of_a_sum(company: Any) -> None:
-    send(company, 1, 2, 3, 4)
-
-    run(company, change(company, **{**BYTES, "aggregation": "weighted_sum"}))
-
-    # August to November has 122 days; they come 21 days and n minutes apart, 4 at the start.
-    days = (1 * (122 - 21) + 2 * (122 - 42) + 3 * (122 - 63) + 4 * 122) * 1440 - (1 + 4 + 9 + 16)
-    assert quantity(company) == days // (122 * 1440)
-    assert_sound(company)
-
-
-def test_one_that_is_being_built_can_be_given_up(company: Any) -> None:
-    send(company, 1, 2)
-    job = change(company, **BYTES)
-    with tenant_context(company.id):
-        assert services.cancel_version(meter_id=Meter.objects.get().id)
-
-    run(company, job)
-
-    assert quantity(company) == 2
-    assert_sound(company)
-
-
 def test_a_reading_keeps_the_definition_it_was_taken_by(company: Any) -> None:
     send(company, 1, 2)
     with tenant_context(company.id):

@@ -12,7 +12,11 @@ from monetization.jobs.models import Job
 from monetization.tenancy.context import tenant_context
 from tests.integration.metering.test_web import customer_of, received, sent, signed_in
 
-DEFINITION = {"event_type": "api.called", "aggregation": "sum", "value_property": "calls"}
+DEFINITION: dict[str, Any] = {
+    "event_type": "api.called",
+    "aggregation": "sum",
+    "value_property": "calls",
+}
 
 
 @pytest.fixture
@@ -110,10 +114,24 @@ class TestVersions:
     def test_a_meter_told_apart_shows_its_groups(self, company: Any) -> None:
         with tenant_context(company.id, actor="test"):
             made = services.create_meter(
-                key="by-region", name="By region", now=timezone.now(), group_by=["region"],
+                key="by-region",
+                name="By region",
+                now=timezone.now(),
+                group_by=["region"],
                 **DEFINITION,
             )
 
         page = signed_in(company).get(f"/usage/meters/{made.id}")
 
         assert [(one.group, one.quantity) for one in page.context["groups"]] == [(("eu-1",), 5)]
+
+
+@pytest.mark.django_db
+def test_usage_pages_are_found_with_a_slash_at_the_end_too(company: Any, path: str) -> None:
+    browser = signed_in(company)
+
+    for page in ("/usage/unmatched", "/usage/meters", "/usage/health", path):
+        answer = browser.get(f"{page}/?a=b")
+        assert (answer.status_code, answer["Location"]) == (308, f"{page}?a=b")
+    assert browser.get("/usage/nothing/here/").status_code == 404
+    assert browser.get("/usage/").status_code == 200

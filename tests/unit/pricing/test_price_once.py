@@ -148,7 +148,17 @@ def test_events_that_cancel_out_are_still_priced_where_they_fell() -> None:
     # Three of the EU's at 2.00, three of another place's at 1.00 taken back.
     assert events(("3", "eu"), ("-3", "us")) == [("a", "3.00")]
     assert events(("0.5", "eu")) == [("a", "1.00")]
-    # More taken back than used: nothing is charged.
+    # More taken back at 2.00 than used at 1.00: nothing is charged.
+    assert events(("-3", "eu"), ("4", "us")) == [("a", "0.00")]
+    used = Usage.of(UsagePart(D(n), {"region": where}) for n, where in ((-3, "eu"), (4, "us")))
+    (line,) = price_once([PriceUse("a", regions, used=used)], "USD")
+    assert line.is_flagged
+    assert [(c.key, f"{c.amount:f}") for c in line.components] == [
+        ("cell-1", "-6.00"),
+        ("default", "4.00"),
+        ("clamped", "2.00"),
+    ]
+    # More taken back than used: the same.
     assert events(("3", "eu"), ("-4", "us")) == [("a", "0.00")]
 
 

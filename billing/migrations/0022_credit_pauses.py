@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("billing", "0019_credits"),
+        ("billing", "0021_supplementary_invoices"),
         ("events", "0001_initial"),
         ("tenancy", "0001_initial"),
     ]

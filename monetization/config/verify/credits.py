@@ -132,6 +132,6 @@ def covers_fit(books: Books) -> Found:
           FROM billing_credittransaction WHERE kind IN ('covering', 'covered')
          GROUP BY event_id HAVING sum(units) <> 0
         """,
-        of="overdrafts covered",
-        count="SELECT count(*) FROM billing_credittransaction WHERE kind = 'covered'",
+        of="moves of credits",
+        count="SELECT count(*) FROM billing_credittransaction",
     )

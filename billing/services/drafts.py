@@ -15,6 +15,7 @@ from billing.models import BillingSchedule, CreditSale, Invoice, InvoiceLine
 from billing.services.approvals import withdraw_approvals
 from billing.services.assertions import check
 from billing.services.calculation import TOTALS, set_totals, settle_stored, sums
+from billing.services.credits.planning import customers_with_credits
 from billing.services.invoicing import OPEN_STATES, recalculate_invoices
 from billing.services.taxing import Rates, share_tax, tax_fields_of
 from monetization.catalog.models import Product
@@ -305,6 +306,9 @@ def _after(invoice: Invoice, line: InvoiceLine, fact: str, now: datetime) -> Non
         "amount": str(line.amount),
     }
     append_event(type=fact, subject=f"invoice/{invoice.id}", data=data, occurred_at=now)
+    if invoice.schedule_id is not None and customers_with_credits([invoice.customer_id]):
+        recalculate_invoices(invoice_ids=[invoice.id], now=now)  # credits pay it, or less, too
+        invoice.refresh_from_db()
 
 
 def total_draft(invoice: Invoice, now: datetime) -> None:

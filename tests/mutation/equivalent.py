@@ -43,6 +43,16 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "is_overage and item.overage_frequency is not None"
         " -> is_overage or item.overage_frequency is not None",
     ): "only a line with a rhythm for them has seats beyond",
+    ("pricing/timeline.py", "window_around", "1 -> 2"): "what is around the day is found before",
+    ("pricing/estimate/once.py", "price_once", "True -> False"): "both are as long",
+    ("pricing/estimate/once.py", "_terms", "1 -> 2"): "a whole period is a window of its own",
+    ("pricing/estimate/once.py", "_terms", "0 -> 1"): "nothing of a sample is due",
+    ("pricing/estimate/once.py", "_item", "1 -> 2"): "usage and seats by day are measured",
+    (
+        "pricing/estimate/periods.py",
+        "_units",
+        "return measured.opening -> return None",
+    ): "only usage accumulates",
     ("pricing/estimate/lines.py", "components_of", "True -> False"): "both are as long",
     ("pricing/estimate/periods.py", "_in_scope", "return False -> return None"): NOTHING,
     ("pricing/estimate/periods.py", "_charged", "0 -> 1"): "a phase's lines begin in its part",

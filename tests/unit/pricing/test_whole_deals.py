@@ -158,6 +158,36 @@ def test_a_cap_binds_a_part_of_a_month_in_part_unless_it_is_whole() -> None:
     assert capped(is_prorated=False) == "62.00"
 
 
+def test_a_cap_of_a_phase_counts_its_days_and_one_of_the_contract_all_of_them() -> None:
+    """A phase change on 11 January: 10 days at 62.00 for the month, then 21 days."""
+    cap = CapTerms(D(62), Frequency.MONTHLY)
+    start, change, end = date(2026, 1, 1), date(2026, 1, 11), date(2026, 2, 1)
+    used = {("calls", start): D(100), ("calls", change): D(100)}
+
+    def lines(of_phase: tuple[CapTerms, ...], of_all: tuple[CapTerms, ...]) -> list[str]:
+        first = PhaseTerms("p1", "One", "standard", start, change, (CALLS,), caps=of_phase)
+        last = PhaseTerms("p2", "Two", "standard", change, end, (CALLS,), caps=of_phase)
+        terms = deal(start, end, phases=(first, last), caps=of_all)
+        return [
+            str(line.amount.amount) for line in price_periods(terms, charge_periods(terms), used)
+        ]
+
+    assert lines((cap,), ()) == ["20.00", "42.00"]
+    assert lines((), (cap,)) == ["62.00", "0.00"]
+
+
+def test_a_cap_of_an_open_contract_holds_in_every_month_of_it() -> None:
+    start, march = date(2026, 1, 1), date(2026, 3, 1)
+    cap = CapTerms(D(62), Frequency.MONTHLY)
+    phase = PhaseTerms("p1", "Term", "standard", start, None, (CALLS,), caps=(cap,))
+    terms = deal(start, None, phases=(phase,))
+    periods = charge_periods(terms, until=date(2026, 4, 1))
+
+    priced = price_periods(terms, periods, {("calls", start): D(100), ("calls", march): D(100)})
+
+    assert [str(line.amount.amount) for line in priced] == ["62.00", "0.00", "62.00"]
+
+
 def test_units_are_included_for_the_days_of_the_period_where_that_was_agreed() -> None:
     start, end = date(2026, 1, 1), date(2026, 1, 11)
 

@@ -6,7 +6,7 @@ from django.db.models import F, Q
 
 from billing.models.schedules import BillingSchedule, Phase
 from metering.models import UsageReading
-from monetization.audit.models import audited
+from monetization.audit.models import audited_in_sets
 from monetization.customers.models import Customer
 from monetization.documents.models import Document
 from monetization.tenancy.models import LegalEntity, TenantForeignKey, TenantModel, is_number
@@ -65,22 +65,34 @@ def _invoice_frozen() -> pgtrigger.Trigger:
     )
 
 
-def _lines_frozen() -> pgtrigger.Trigger:
-    return pgtrigger.Trigger(
-        name="issued_lines_frozen",
-        when=pgtrigger.Before,
-        operation=pgtrigger.Insert | pgtrigger.Update | pgtrigger.Delete,
-        func="""
-        IF EXISTS (SELECT FROM billing_invoice i
-                    WHERE i.id = (CASE WHEN TG_OP = 'INSERT' THEN NEW.invoice_id
-                                       ELSE OLD.invoice_id END)
-                      AND i.status IN ('issued', 'void')) THEN
-            RAISE EXCEPTION 'the lines of an issued invoice never change';
-        END IF;
-        IF TG_OP = 'DELETE' THEN RETURN OLD; END IF;
-        RETURN NEW;
-        """,
-    )
+_WRITTEN = "SELECT n.invoice_id FROM new_rows n"
+_REPLACED = "SELECT o.invoice_id FROM old_rows o"
+
+
+def _lines_frozen() -> list[pgtrigger.Trigger]:
+    """Refuse every change of lines of issued invoices, with one look per statement."""
+    return [
+        pgtrigger.Trigger(
+            name=f"issued_lines_frozen_{name}",
+            level=pgtrigger.Statement,
+            when=pgtrigger.After,
+            operation=operation,
+            referencing=pgtrigger.Referencing(old=old, new=new),
+            func=f"""
+            IF EXISTS (SELECT FROM billing_invoice i
+                        WHERE i.id IN ({found})
+                          AND i.status IN ('issued', 'void')) THEN
+                RAISE EXCEPTION 'the lines of an issued invoice never change';
+            END IF;
+            RETURN NULL;
+            """,
+        )
+        for name, operation, old, new, found in (
+            ("insert", pgtrigger.Insert, None, "new_rows", _WRITTEN),
+            ("update", pgtrigger.Update, "old_rows", "new_rows", f"{_WRITTEN} UNION {_REPLACED}"),
+            ("delete", pgtrigger.Delete, "old_rows", None, _REPLACED),
+        )
+    ]
 
 
 class Invoice(TenantModel):
@@ -201,7 +213,7 @@ class Invoice(TenantModel):
                 name="invoice_failing",
             ),
         ]
-        triggers = [_invoice_frozen(), audited()]
+        triggers = [_invoice_frozen(), *audited_in_sets()]
 
     def __str__(self) -> str:
         return f"{self.number or self.status} ({self.id})"
@@ -294,7 +306,7 @@ class InvoiceLine(TenantModel):
                 condition=is_number("amount", "exact_amount", "tax_amount"),
             ),
         ]
-        triggers = [_lines_frozen()]
+        triggers = _lines_frozen()
 
     def __str__(self) -> str:
         return self.key

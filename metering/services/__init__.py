@@ -27,7 +27,9 @@ from metering.stores import corrections, deltas
 from metering.stores import postgres as store
 from monetization.events.services import append_event
 from monetization.kernel.errors import Refusal
+from monetization.kernel.ids import uuid7
 from monetization.tenancy.bulk import insert_rows
+from monetization.tenancy.context import current_tenant_id
 
 __all__ = (
     "MeterDefinitionInvalid",
@@ -72,18 +74,21 @@ def take_readings(*, requests: Sequence[ReadingRequest], now: datetime) -> list[
     quantities, snapshot = measure(requests)
     asked = Meter.objects.filter(id__in={request.meter_id for request in requests})
     versions = dict(asked.values_list("id", "version"))
-    readings = [
+    tenant_id = current_tenant_id()
+    readings = [  # by position, in the order of the fields: of names, thousands take twice as long
         UsageReading(
-            meter_id=request.meter_id,
-            meter_version=versions[request.meter_id],
-            customer_id=request.customer_id,
-            window_start=request.window_start,
-            window_end=request.window_end,
-            time_zone=request.time_zone,
-            quantity=found.quantity,
-            event_count=found.event_count,
-            snapshot=snapshot,
-            taken_at=now,
+            uuid7(),
+            tenant_id,
+            request.meter_id,
+            versions[request.meter_id],
+            request.customer_id,
+            request.window_start,
+            request.window_end,
+            request.time_zone,
+            found.quantity,
+            found.event_count,
+            snapshot,
+            now,
         )
         for request, found in zip(requests, quantities, strict=True)
     ]

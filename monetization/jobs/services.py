@@ -14,7 +14,8 @@ from psycopg.errors import LockNotAvailable
 
 from monetization.jobs.models import Job, JobItem
 from monetization.kernel.errors import Refusal
-from monetization.tenancy.bulk import bulk_cursor, insert_rows
+from monetization.kernel.ids import uuid7
+from monetization.tenancy.bulk import bulk_cursor, insert_records
 from monetization.tenancy.context import current_actor, current_tenant_id
 
 LEASE = timedelta(seconds=20)
@@ -108,11 +109,13 @@ def start_job(
     )
     if not is_new:
         return job
-    insert_rows(
+    insert_records(
+        JobItem,
+        ("id", "job_id", "position", "key", "label", "status", "attempts", "result", "error"),
         [
-            JobItem(job_id=job.id, position=position, key=key, label=label)
+            (uuid7(), job.id, position, key, label, JobItem.Status.PENDING.value, 0, {}, "")
             for position, (key, label) in enumerate(wanted.items(), start=1)
-        ]
+        ],
     )
     _ring_on_commit(job.id)
     return job

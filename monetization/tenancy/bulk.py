@@ -5,7 +5,7 @@ rows: policies, constraints and triggers hold as for any other insert.
 """
 
 import gc
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from operator import attrgetter
@@ -31,21 +31,79 @@ def insert_rows(rows: Sequence[TenantModel]) -> None:
     if len(rows) < FEW:
         model._default_manager.bulk_create(rows)
         return
-    columns, attributes, documents = _layout(model)
-    values = attrgetter(*attributes)
-    table = f"rows_of_{model._meta.db_table}"
+    names = _written(model)
+    insert_records(model, names, map(attrgetter(*names), rows))
+
+
+def insert_records(
+    model: type[TenantModel], names: Sequence[str], records: Iterable[Sequence[Any]]
+) -> None:
+    """Insert values without a model instance for each; the tenant is the one that is bound.
+
+    :param names: the attributes (``invoice_id``) of the values, among them every one without a
+        default in the database.
+    """
+    _through_a_table(
+        model,
+        names,
+        records,
+        'INSERT INTO {table} (tenant_id, {columns}) SELECT current_tenant_id(), {columns} FROM {rows}'
+        if "tenant_id" not in names
+        else "INSERT INTO {table} ({columns}) SELECT {columns} FROM {rows}",
+    )
+
+
+def update_records(
+    model: type[TenantModel], names: Sequence[str], records: Iterable[Sequence[Any]]
+) -> None:
+    """Set the named attributes of rows that are there; ``id`` is one of them and finds the row."""
+    _through_a_table(
+        model,
+        names,
+        records,
+        "UPDATE {table} t SET ({columns}) = ROW ({values}) FROM {rows} WHERE t.id = r.id",
+    )
+
+
+def _through_a_table(
+    model: type[TenantModel], names: Sequence[str], records: Iterable[Sequence[Any]], sql: str
+) -> None:
+    """Run a statement over records: copied into a temporary table, or written out if few."""
+    columns, types, documents = _columns(model, tuple(names))
+    rows = [_with_text(values, documents) for values in records] if documents else list(records)
+    if not rows:
+        return
+    table = model._meta.db_table
+    known = {
+        "table": table,
+        "columns": ", ".join(columns),
+        "values": ", ".join(f"r.{column}" for column in columns),
+    }
     with bulk_cursor() as cursor:
-        cursor.execute(f"CREATE TEMP TABLE {table} (LIKE {model._meta.db_table}) ON COMMIT DROP")
-        with cursor.copy(f"COPY {table} ({columns}) FROM STDIN") as copy:
-            for row in rows:
-                record = list(values(row))
-                for place in documents:
-                    record[place] = orjson.dumps(record[place]).decode()
-                copy.write_row(record)
+        if len(rows) < FEW:
+            one = f"({', '.join(f'%s::{type}' for type in types)})"
+            listed = f"(VALUES {', '.join([one] * len(rows))}) AS r({known['columns']})"
+            cursor.execute(
+                sql.format(rows=listed, **known), [value for values in rows for value in values]
+            )
+            return
+        copied = f"rows_of_{table}"
         cursor.execute(
-            f"INSERT INTO {model._meta.db_table} ({columns}) SELECT {columns} FROM {table}"  # noqa: S608
+            f"CREATE TEMP TABLE {copied} ON COMMIT DROP AS"  # noqa: S608
+            f" SELECT {known['columns']} FROM {table} WITH NO DATA"
         )
-        cursor.execute(f"DROP TABLE {table}")
+        with cursor.copy(f"COPY {copied} ({known['columns']}) FROM STDIN") as copy:
+            for values in rows:
+                copy.write_row(values)
+        cursor.execute(sql.format(rows=f"{copied} r", **known))
+        cursor.execute(f"DROP TABLE {copied}")
+
+
+def _with_text(values: Sequence[Any], documents: Sequence[int]) -> list[Any]:
+    found = list(values)
+    for place in documents:
+        found[place] = orjson.dumps(found[place]).decode()
+    return found
 
 
 @contextmanager
@@ -71,13 +129,26 @@ def bulk_cursor() -> "psycopg.Cursor[Any]":
 
 
 @lru_cache(maxsize=64)
-def _layout(model: type[TenantModel]) -> tuple[str, list[str], list[int]]:
-    """Return a model's columns, the attributes that hold them, and which of them are JSON."""
-    fields = [
-        field for field in model._meta.concrete_fields if not getattr(field, "auto_now_add", False)
-    ]
+def _written(model: type[TenantModel]) -> tuple[str, ...]:
+    """Return the attributes of a model that are written as they are."""
+    return tuple(
+        field.attname
+        for field in model._meta.concrete_fields
+        if not getattr(field, "auto_now_add", False)
+    )
+
+
+@lru_cache(maxsize=64)
+def _columns(
+    model: type[TenantModel], names: tuple[str, ...]
+) -> tuple[list[str], list[str], list[int]]:
+    """Return the columns of attributes, their types, and which of them are JSON."""
+    by_name = {field.attname: field for field in model._meta.concrete_fields}
+    fields = [by_name[name] for name in names]
+    # A cast to varchar(9) would cut a text that is too long; the column itself refuses it.
+    types = [str(field.rel_db_type(connection)).partition("(")[0] for field in fields]
     return (
-        ", ".join(f'"{field.column}"' for field in fields),
-        [field.attname for field in fields],
-        [place for place, field in enumerate(fields) if isinstance(field, models.JSONField)],
+        [f'"{field.column}"' for field in fields],
+        types,
+        [n for n, field in enumerate(fields) if isinstance(field, models.JSONField)],
     )

@@ -28,12 +28,21 @@ from billing.services.calculation.loading import Work
 from billing.services.credits.planning import PREPAID
 from billing.services.earlier import EarlierLines, measured_before
 from billing.services.taxing import LineRate, Rates
+from metering.models import UsageReading
 from monetization.kernel.decimals import plain
+from monetization.kernel.ids import uuid7
 from monetization.kernel.money import Money, total
 from monetization.pricing.estimate import PricedLine, price_periods, taken_off
 from monetization.tenancy.bulk import bulk_cursor
 
 EXACT = Decimal("1e-30")
+# What a computed line is written with: every column but the tenant.
+LINE_NAMES = (
+    "id", "invoice_id", "key", "position", "kind", "item_key", "product_code", "description",
+    "service_start", "service_end", "quantity", "unit_price", "exact_amount", "amount",
+    "tax_percent", "tax_amount", "tax_name", "tax_treatment", "explanation", "price_version_id",
+    "reading_id", "billing_period_id", "is_manual", "edited_by", "edited_at", "is_flagged", "note",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +98,7 @@ class Outcome:
     before: Decimal  # the total it says
     fresh: dict[str, FreshLine]
     manual: list[InvoiceLine]
-    stale: list[UUID]  # lines that are replaced or gone
+    stale: dict[str, UUID]  # stored lines that are rewritten or gone, by key
     moved: list[tuple[UUID, UUID]]  # unchanged lines, each with its newer reading
     changes: tuple[LineChange, ...]
     subtotal: Decimal
@@ -109,44 +118,66 @@ class Outcome:
 
     def lines(self) -> Iterator[InvoiceLine]:
         """Yield every computed line as a row, in the order they are printed."""
-        return (self._row(line) for line in self.fresh.values())
+        for line in self.fresh.values():
+            row = InvoiceLine(**dict(zip(LINE_NAMES, self._values(uuid7(), line), strict=True)))
+            row.reading = self._reading(line)  # of a figure that is not kept, the only copy
+            yield row
 
-    def changed_lines(self) -> Iterator[InvoiceLine]:
-        """Yield the lines to write."""
-        return (
-            self._row(self.fresh[change.key]) for change in self.changes if change.key in self.fresh
-        )
+    @property
+    def gone(self) -> list[UUID]:
+        """Return the stored lines there is no more reason for."""
+        return [line_id for key, line_id in self.stale.items() if key not in self.fresh]
 
-    def _row(self, line: FreshLine) -> InvoiceLine:
+    def new_lines(self) -> Iterator[tuple[Any, ...]]:
+        """Yield the lines to insert, as values of ``LINE_NAMES``."""
+        for change in self.changes:
+            if change.key in self.fresh and change.key not in self.stale:
+                yield self._values(uuid7(), self.fresh[change.key])
+
+    def rewritten_lines(self) -> Iterator[tuple[Any, ...]]:
+        """Yield the stored lines that say something else now, as values of ``LINE_NAMES``."""
+        for key, line_id in self.stale.items():
+            if key in self.fresh:
+                yield self._values(line_id, self.fresh[key])
+
+    def _reading(self, line: FreshLine) -> UsageReading | None:
+        if line.period is None:
+            return None
+        return self.work.readings.get((line.priced.item_key, line.priced.service.start))
+
+    def _values(self, line_id: UUID, line: FreshLine) -> tuple[Any, ...]:
         work, priced, period = self.work, line.priced, line.period
         item = item_of(work, priced)
-        place = (priced.item_key, priced.service.start)
-        reading = work.readings.get(place) if period else None
-        return InvoiceLine(
-            invoice_id=work.invoice.id,
-            key=priced.key,
-            position=line.position,
-            kind=PREPAID if item and item.credits else priced.kind,
-            item_key=priced.item_key,
-            product_code=item.product_code if item else "",
-            description=priced.label,
-            service_start=priced.service.start,
-            service_end=priced.service.end,
-            quantity=priced.quantity,
-            unit_price=priced.unit_price,
-            exact_amount=priced.exact.quantize(EXACT),
-            amount=line.net,
-            tax_percent=line.rate.percent,
-            tax_amount=line.tax,
-            tax_name=line.rate.name,
-            tax_treatment=line.rate.treatment,
-            explanation=line.explanation,
-            price_version_id=UUID(item.price_version_id)
-            if item and item.price_version_id
-            else None,
-            reading=reading,  # of a figure that is not kept, this is the only copy
-            billing_period_id=period.id if period else None,
-            is_flagged=priced.is_flagged,
+        reading = self._reading(line)
+        version = item.price_version_id if item else None
+        return (
+            line_id,
+            work.invoice.id,
+            priced.key,
+            line.position,
+            PREPAID if item and item.credits else priced.kind,
+            priced.item_key,
+            item.product_code if item else "",
+            priced.label,
+            priced.service.start,
+            priced.service.end,
+            priced.quantity,
+            priced.unit_price,
+            priced.exact.quantize(EXACT),
+            line.net,
+            line.rate.percent,
+            line.tax,
+            line.rate.name,
+            line.rate.treatment,
+            line.explanation,
+            UUID(version) if version else None,
+            reading.id if reading else None,
+            period.id if period else None,
+            False,
+            "",
+            None,
+            priced.is_flagged,
+            "",
         )
 
 
@@ -257,7 +288,7 @@ def _outcome(
     after = {key: _computed(line) for key, line in fresh.items()}
     changes = changed_lines(before=before, after=after)
     differing = {change.key for change in changes}
-    stale = [line.id for line in existing if line.key in differing]
+    stale = {line.key: line.id for line in existing if line.key in differing}
     subtotal, taxes_by_hand = sums(manual, invoice.currency)
     amounts = [Money(line.net, invoice.currency) for line in fresh.values()]
     taxes = [Money(line.tax, invoice.currency) for line in fresh.values()]

@@ -7,12 +7,13 @@ from uuid import UUID
 
 from billing.domain.credit_use import Use
 from billing.domain.recalculation import LineChange
-from billing.models import Invoice, InvoiceCredit, Recalculation
+from billing.models import Invoice, InvoiceCredit, InvoiceLine, Recalculation
 from billing.services.approvals import withdraw_approvals
 from billing.services.calculation.crediting import manual_facts, settled
-from billing.services.calculation.outcomes import Outcome
+from billing.services.calculation.outcomes import LINE_NAMES, Outcome
 from billing.services.credits.planning import Bill, customers_with_credits, plan
-from monetization.tenancy.bulk import bulk_cursor, insert_rows
+from monetization.kernel.ids import uuid7
+from monetization.tenancy.bulk import bulk_cursor, insert_records, insert_rows, update_records
 from monetization.tenancy.context import current_actor
 
 TOTALS = ["subtotal_amount", "tax_amount", "total_amount"]
@@ -24,8 +25,7 @@ def write(outcomes: Sequence[Outcome], now: datetime) -> None:
     _write_credits([outcome for outcome in outcomes if outcome.new_uses])
     if changed:
         withdraw_approvals([outcome.work.invoice.id for outcome in changed])
-    _delete([line_id for outcome in changed for line_id in outcome.stale])
-    insert_rows([line for outcome in changed for line in outcome.changed_lines()])
+    _write_lines(changed)
     _move([pair for outcome in outcomes for pair in outcome.moved])
     _write_totals(changed, now)
     never = [
@@ -36,6 +36,17 @@ def write(outcomes: Sequence[Outcome], now: datetime) -> None:
     if never:
         Invoice.objects.filter(id__in=never).update(calculated_at=now)
     _remember(changed, now)
+
+
+def _write_lines(outcomes: Sequence[Outcome]) -> None:
+    """Write the lines that differ; one that stays on its invoice stays the same row."""
+    _delete([line_id for outcome in outcomes for line_id in outcome.gone])
+    rewritten = [line for outcome in outcomes for line in outcome.rewritten_lines()]
+    if rewritten:
+        update_records(InvoiceLine, LINE_NAMES, rewritten)
+    new = [line for outcome in outcomes for line in outcome.new_lines()]
+    if new:
+        insert_records(InvoiceLine, LINE_NAMES, new)
 
 
 def _write_credits(outcomes: Sequence[Outcome]) -> None:
@@ -129,19 +140,24 @@ def _write_totals(outcomes: Sequence[Outcome], now: datetime) -> None:
 
 
 def _remember(outcomes: Sequence[Outcome], now: datetime) -> None:
+    if not outcomes:
+        return
     actor = current_actor()
-    insert_rows(
+    insert_records(
+        Recalculation,
+        ("id", "invoice_id", "at", "actor", "total_before", "total_after", "changes"),
         [
-            Recalculation(
-                invoice_id=change.invoice_id,
-                at=now,
-                actor=actor,
-                total_before=change.total_before,
-                total_after=change.total_after,
-                changes=[_jsonable(line) for line in change.changes],
+            (
+                uuid7(),
+                change.invoice_id,
+                now,
+                actor,
+                change.total_before,
+                change.total_after,
+                [_jsonable(line) for line in change.changes],
             )
             for change in (outcome.change() for outcome in outcomes)
-        ]
+        ],
     )
 
 

@@ -230,6 +230,8 @@ def _steps(old: ComparedLine, new: ComparedLine, currency: str) -> tuple[tuple[s
             continue
         mixed = {name: value for name, value in mixed.items() if name not in names}
         mixed |= {name: now[name] for name in names if name in now}
+        if names is _SPAN and not has_balances and was.get("factor") == now.get("factor"):
+            continue  # other days of the same part of a period: nothing is priced by them
         after = _priced(mixed, currency)
         if after is None:
             break

@@ -1,5 +1,6 @@
 """Tax on lines and on categories, on top of prices or inside them. Pure."""
 
+import decimal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -7,9 +8,11 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
+from monetization.kernel.decimals import PRECISION
 from monetization.kernel.money import ZERO, Money, allocate, total
 
 METHODS = ("per_line", "per_category")
+_EXACT = decimal.Context(PRECISION, traps=[decimal.Inexact, decimal.InvalidOperation])
 TREATMENTS = ("taxable", "reverse_charge", "exempt")
 
 
@@ -23,7 +26,10 @@ def line_tax(net: Money, percent: Decimal) -> Money:
     >>> str(line_tax(Money(Decimal("25.06"), "NZD"), Decimal(15)))
     '3.76 NZD'
     """
-    return Money.rounded(Fraction(net.amount) * Fraction(percent) / 100, net.currency)
+    try:
+        return Money.rounded(_EXACT.multiply(net.amount, percent).scaleb(-2), net.currency)
+    except decimal.Inexact:  # more digits than decimals keep
+        return Money.rounded(Fraction(net.amount) * Fraction(percent) / 100, net.currency)
 
 
 def percent_for(treatment: str, percent: Decimal) -> Decimal:

@@ -1,7 +1,7 @@
 """Read invoices beside those before them."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -21,6 +21,7 @@ from billing.domain.comparison import (
 )
 from billing.models import Invoice
 from billing.selectors.claimed import BILLED
+from monetization.kernel.money import ZERO
 from monetization.tenancy.bulk import bulk_cursor
 
 TREND_MONTHS = 13
@@ -81,7 +82,23 @@ def _found(
     if previous_id is None:
         return ()
     before, after = lines.get(previous_id, ()), lines.get(row.id, ())
-    return differences(_compared(before), _compared(after), row.currency)
+    moved = _sums(before).items() ^ _sums(after).items()
+    keys = {key for key, _ in moved}
+    return differences(_compared(before, keys), _compared(after, keys), row.currency)
+
+
+def _sums(lines: Sequence["_StoredLine"]) -> dict[str, Decimal]:
+    """Return what each contract line comes to."""
+    found: dict[str, Decimal] = {}
+    for line in lines:
+        key = _key(line)
+        found[key] = found.get(key, ZERO) + line.amount
+    return found
+
+
+def _key(line: "_StoredLine") -> str:
+    """Return what a line is compared by: the contract's line, with what took off of it apart."""
+    return f"{BILLED}:{line.item_key}" if line.kind == BILLED else line.item_key or line.key
 
 
 class _StoredLine(NamedTuple):
@@ -123,17 +140,18 @@ def _stored_lines(invoice_ids: Sequence[UUID]) -> dict[UUID, list[_StoredLine]]:
     return found
 
 
-def _compared(lines: Sequence[_StoredLine]) -> list[ComparedLine]:
+def _compared(lines: Sequence[_StoredLine], moved: Set[str]) -> list[ComparedLine]:
+    """Return lines as they are compared; why is only read of those that moved."""
     return [
         ComparedLine(
-            f"{BILLED}:{line.item_key}" if line.kind == BILLED else line.item_key or line.key,
+            key := _key(line),
             line.description,
             line.service_start,
             line.service_end,
             line.quantity,
             line.amount,
             line.tax,
-            orjson.loads(line.explanation),
+            orjson.loads(line.explanation) if key in moved else None,
             _phase_of(line.key, line.item_key),
             line.is_manual,
         )

@@ -99,6 +99,21 @@ _COLUMNS = ("phase__key" if name == "phase_key" else name for name in PeriodRow.
 PERIOD_COLUMNS = tuple(_COLUMNS)
 
 
+_BILLED = """
+SELECT p.id, p.invoice_id, h.key, p.kind, p.item_key, p.service_start, p.service_end,
+       p.full_start, p.full_end, p.starts_at, p.ends_at, p.bill_on
+  FROM billing_billingperiod p JOIN billing_phase h ON h.id = p.phase_id
+ WHERE p.tenant_id = current_tenant_id() AND p.invoice_id = ANY(%b)
+ ORDER BY p.service_start, p.kind, p.item_key
+"""
+
+
+def billed_periods(invoice_ids: list[UUID]) -> list[PeriodRow]:
+    """Return the periods invoices bill, with one statement."""
+    with bulk_cursor() as cursor:
+        return [PeriodRow._make(row) for row in cursor.execute(_BILLED, [invoice_ids])]
+
+
 def period_row(row: BillingPeriod) -> PeriodRow:
     """Return a period that is at hand as a row; its phase is read with it."""
     values = {name: getattr(row, name) for name in PeriodRow._fields if name != "phase_key"}

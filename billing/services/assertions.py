@@ -16,8 +16,8 @@ from billing.domain.assertions import (
     Finding,
     Rule,
     default_rules,
-    evaluate,
     read_parameters,
+    tester,
 )
 from billing.models import AssertionFailure, AssertionRule, Invoice
 from billing.services.electronic import missing_of
@@ -125,7 +125,8 @@ def check(invoices: Sequence[Invoice], *, now: datetime) -> None:
     if any(rule.kind == ELECTRONIC for rule in rules):
         for row_id, missing in _electronic_missing(drafts).items():
             facts[row_id] = replace(facts[row_id], electronic_missing=missing)
-    found = {row.id: evaluate(rules, facts[row.id]) for row in drafts}
+    test = tester(rules)
+    found = {row.id: test(facts[row.id]) for row in drafts}
     stored: dict[UUID, dict[str, AssertionFailure]] = defaultdict(dict)
     for failure in AssertionFailure.objects.filter(invoice__in=[row.id for row in invoices]):
         stored[failure.invoice_id][failure.kind] = failure

@@ -31,6 +31,7 @@ from monetization.users.permissions import TenantRequest
 
 PER_PAGE = 50
 SUMMED_AT_ONCE = 2000  # invoices; more are summed by a request of their own
+MOST_PAGES = 1_000_000
 CHUNK = 500  # rows of an export compared at once
 
 
@@ -51,9 +52,9 @@ def invoice_list(request: TenantRequest) -> HttpResponse:
     rows = selectors.invoices(wanted, today=today)
     group = filters.read_group(request.GET)
     columns = cols.chosen(request.GET.get("cols", ""))
-    totals, count = _totals_at_once(rows, wanted)
+    first, count = _first(rows, wanted, is_grouped=bool(group))
     context = {
-        "totals": totals,
+        "totals": _totals_at_once(rows, wanted, first, count),
         "count": count,
         "wanted": wanted,
         "group": group,
@@ -65,23 +66,40 @@ def invoice_list(request: TenantRequest) -> HttpResponse:
         "months": selectors.months_with_invoices(),
         "today": today,
         "job": _job(request),
-        **(_grouped(request, rows, group) if group else _plain(request, rows, columns, count)),
+        **(
+            _grouped(request, rows, group, is_compared=_is_compared(wanted, count, group))
+            if group
+            else _plain(request, rows, columns, first, count)
+        ),
         **filters.choices(),
     }
     partial = "billing/_invoice_groups.html" if group else "billing/_invoice_grid.html"
     return page_or_partial(request, "billing/invoice_list.html", partial, context)
 
 
-def _totals_at_once(rows: Any, wanted: selectors.InvoiceFilter) -> tuple[Any, int]:
-    """Return the sums of a view, if they do not keep the page waiting, and how many rows it has."""
-    count = int(rows.order_by().count())
+def _first(
+    rows: Any, wanted: selectors.InvoiceFilter, *, is_grouped: bool
+) -> tuple[list[UUID] | None, int]:
+    """Return how many rows a view has; where that looks at all of them, the first ids with it."""
+    if wanted.looks_at_all and not is_grouped:
+        return selectors.first_ids(rows, SUMMED_AT_ONCE)
+    return None, int(rows.order_by().count())
+
+
+def _totals_at_once(
+    rows: Any, wanted: selectors.InvoiceFilter, first: list[UUID] | None, count: int
+) -> Any:
+    """Return the sums of a view, if they do not keep the page waiting."""
     if count > SUMMED_AT_ONCE:
-        return None, count
-    return selectors.totals(rows, is_compared=_is_compared(wanted, count)), count
+        return None
+    if first is not None:
+        rows = Invoice.objects.filter(pk__in=first)
+    return selectors.totals(rows, is_compared=_is_compared(wanted, count))
 
 
-def _is_compared(wanted: selectors.InvoiceFilter, count: int) -> bool:
-    return wanted.month is not None or count <= SUMMED_AT_ONCE
+def _is_compared(wanted: selectors.InvoiceFilter, count: int, group: str = "") -> bool:
+    """Say whether last month is summed too. Of every month's invoices it would say nothing."""
+    return wanted.month is not None or count <= SUMMED_AT_ONCE or group == "customer"
 
 
 @member_required("invoices:read")
@@ -95,16 +113,21 @@ def invoice_totals(request: TenantRequest) -> HttpResponse:
 
 
 def _plain(
-    request: TenantRequest, rows: Any, columns: Sequence[cols.Column], count: int
+    request: TenantRequest,
+    rows: Any,
+    columns: Sequence[cols.Column],
+    first: list[UUID] | None,
+    count: int,
 ) -> dict[str, Any]:
     pages = Paginator(range(count), PER_PAGE)
     page = pages.get_page(request.GET.get("page"))
     start = max(0, page.start_index() - 1)
-    return {"page": page, "rows": _stretch(rows, start, start + PER_PAGE, columns)}
-
-
-def _stretch(rows: Any, start: int, stop: int, columns: Sequence[cols.Column]) -> list[Any]:
-    return _cells(selectors.stretch(rows, start, stop), columns)
+    stop = min(count, start + PER_PAGE)
+    if first is not None and stop <= len(first):
+        found = selectors.in_order(first[start:stop])
+    else:
+        found = selectors.stretch(rows, start, stop)
+    return {"page": page, "rows": _cells(found, columns)}
 
 
 def _cells(found: Sequence[Invoice], columns: Sequence[cols.Column]) -> list[Any]:
@@ -133,12 +156,15 @@ def _number(text: str) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 15 else 0
 
 
-def _grouped(request: TenantRequest, rows: Any, group: str) -> dict[str, Any]:
-    pages = Paginator(range(selectors.group_count(rows, group)), PER_PAGE)
-    page = pages.get_page(request.GET.get("page"))
-    start = max(0, page.start_index() - 1)
-    found = selectors.group_totals(rows, group, start, start + PER_PAGE)
-    return {"page": page, "groups": found[: len(page)]}
+def _grouped(request: TenantRequest, rows: Any, group: str, *, is_compared: bool) -> dict[str, Any]:
+    start = PER_PAGE * max(0, min(_number(request.GET.get("page", "")), MOST_PAGES) - 1)
+    keys, count = selectors.group_keys(rows, group, start, start + PER_PAGE)
+    page = Paginator(range(count), PER_PAGE).get_page(request.GET.get("page"))
+    begins = max(0, page.start_index() - 1)
+    if begins != start:  # a page there is not
+        keys, _ = selectors.group_keys(rows, group, begins, begins + PER_PAGE)
+    found = selectors.group_totals(rows, group, keys, is_compared=is_compared)
+    return {"page": page, "groups": found}
 
 
 def rows_of(
@@ -175,16 +201,18 @@ def invoice_export(request: TenantRequest, kind: str) -> HttpResponseBase:
     if kind not in ("csv", "xlsx"):
         raise Http404
     today = tenant_today()
-    rows: Any = selectors.invoices(filters.read_filter(request.GET, today), today=today)
+    wanted = filters.read_filter(request.GET, today)
+    rows: Any = selectors.invoices(wanted, today=today)
     group = filters.read_group(request.GET)
     if group:
+        is_compared = _is_compared(wanted, rows.order_by().count(), group)
         header: Sequence[str] = (
             group.capitalize(), "Currency", "Invoices", "This", "Last", "Change",
             "Failed assertions",
         )  # fmt: skip
         lines: Iterator[Sequence[Any]] = (
             (one.name, one.currency, one.count, one.total, one.previous, one.change, one.failing)
-            for one in selectors.group_totals(rows, group)
+            for one in selectors.group_totals(rows, group, is_compared=is_compared)
         )
     else:
         columns = cols.exportable(cols.chosen(request.GET.get("cols", "")))

@@ -20,23 +20,23 @@ readings AS (
     FROM metering_usagereading r JOIN meters m ON m.id = r.meter_id WHERE r.id = ANY(%b))
 """
 _DIFFERENT = f"""{_READINGS}
-SELECT r.id FROM readings r
+SELECT r.id, r.is_rolled_up OR r.meter_version <> r.version FROM readings r
   JOIN LATERAL (
     SELECT COALESCE(sum(x.quantity), 0) AS quantity, COALESCE(sum(x.events), 0) AS events FROM (
       SELECT u.quantity, u.events FROM metering_usagerollup u
-       WHERE u.meter_id = r.rollup AND u.customer_id = r.customer_id
+       WHERE r.is_rolled_up AND u.meter_id = r.rollup AND u.customer_id = r.customer_id
          AND u.hour >= r.window_start AND u.hour < r.window_end
       UNION ALL
       SELECT d.quantity, d.events FROM metering_usagedelta d
-       WHERE d.meter_id = r.rollup AND d.customer_id = r.customer_id
+       WHERE r.is_rolled_up AND d.meter_id = r.rollup AND d.customer_id = r.customer_id
          AND d.hour >= r.window_start AND d.hour < r.window_end) x) now ON true
- WHERE r.meter_version <> r.version
-    OR (r.is_rolled_up AND (now.events <> r.event_count OR now.quantity <> r.quantity))
+ WHERE r.meter_version <> r.version OR NOT r.is_rolled_up
+    OR now.events <> r.event_count OR now.quantity <> r.quantity
 """
 _OTHERS = f"""{_READINGS}
 SELECT r.id, r.customer_id, r.meter_id, r.window_start, r.window_end, r.time_zone, r.quantity,
        r.event_count
-  FROM readings r WHERE NOT r.is_rolled_up
+  FROM readings r
 """
 
 
@@ -57,9 +57,13 @@ def stale_readings(reading_ids: Sequence[UUID]) -> set[UUID]:
     ]
     with bulk_cursor() as cursor:
         cursor.execute(_DIFFERENT, parameters)
-        stale = {row[0] for row in cursor.fetchall()}
-        cursor.execute(_OTHERS, parameters)
-        others = cursor.fetchall()
+        found_now = cursor.fetchall()
+        stale = {reading for reading, is_known in found_now if is_known}
+        unknown = [reading for reading, is_known in found_now if not is_known]
+        others = []
+        if unknown:
+            cursor.execute(_OTHERS, [*parameters[:-1], unknown])
+            others = cursor.fetchall()
     if others:
         found = measure([ReadingRequest(*row[1:6]) for row in others])[0]
         stale |= {

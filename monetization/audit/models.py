@@ -55,7 +55,8 @@ _WRITE_DOWN = """
            clock_timestamp(), d.differing
       FROM ({rows}) r
      CROSS JOIN LATERAL (
-       SELECT jsonb_object_agg(c.key, jsonb_build_array(r.was -> c.key, r.now -> c.key)) AS differing
+       SELECT jsonb_object_agg(c.key, jsonb_build_array(r.was -> c.key, r.now -> c.key))
+                AS differing
          FROM jsonb_each(COALESCE(r.now, r.was)) c
         WHERE r.was -> c.key IS DISTINCT FROM r.now -> c.key) d
      WHERE d.differing IS NOT NULL;

@@ -2,12 +2,14 @@
 
 from datetime import date, datetime, timedelta
 from fractions import Fraction
+from functools import lru_cache
 
 from monetization.kernel.period import Period, start_instant
 
 METHODS = ("daily", "none", "exact", "thirty_day_month")  # what a price may choose
 
 
+@lru_cache(maxsize=4096)
 def prorate_factor(
     service: Period, full: Period, method: str = "daily", zone: str = "UTC"
 ) -> Fraction:

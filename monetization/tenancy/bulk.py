@@ -43,13 +43,12 @@ def insert_records(
     :param names: the attributes (``invoice_id``) of the values, among them every one without a
         default in the database.
     """
+    own = ("", "") if "tenant_id" in names else ("tenant_id, ", "current_tenant_id(), ")
     _through_a_table(
         model,
         names,
         records,
-        'INSERT INTO {table} (tenant_id, {columns}) SELECT current_tenant_id(), {columns} FROM {rows}'
-        if "tenant_id" not in names
-        else "INSERT INTO {table} ({columns}) SELECT {columns} FROM {rows}",
+        f"INSERT INTO {{table}} ({own[0]}{{columns}}) SELECT {own[1]}{{columns}} FROM {{rows}}",  # noqa: S608
     )
 
 

@@ -10,8 +10,8 @@ from uuid import UUID
 from billing.models import BillingPeriod, Invoice, InvoiceLine
 from billing.selectors.claimed import BILLED, ClaimedLine, billed_key, claimed_of_schedules
 from billing.selectors.schedules import (
-    PERIOD_COLUMNS,
     PeriodRow,
+    billed_periods,
     charge_period,
     period_row,
     terms_of,
@@ -51,12 +51,7 @@ def load(invoices: Sequence[Invoice], waiting: Sequence[BillingPeriod] = ()) -> 
         for invoice in invoices
         if invoice.schedule_id is not None
     }
-    found = (
-        BillingPeriod.objects.filter(invoice__in=list(works))
-        .order_by("service_start", "kind", "item_key")
-        .values_list(*PERIOD_COLUMNS)
-    )
-    stored = (PeriodRow(*row) for row in found)
+    stored = billed_periods(list(works)) if works else []
     for row in (*stored, *(period_row(each) for each in waiting)):
         assert row.invoice_id is not None  # noqa: S101 - selected so
         work = works[row.invoice_id]

@@ -284,10 +284,12 @@ def _outcome(
     """Compare one invoice's lines with what it says; manual ones stay."""
     invoice = work.invoice
     fresh = _with_credits(work, fresh, manual, plans)
-    before = {line.key: _stored(line) for line in existing}
-    after = {key: _computed(line) for key, line in fresh.items()}
-    changes = changed_lines(before=before, after=after)
-    differing = {change.key for change in changes}
+    known = {line.key: line for line in existing}
+    differing = {key for key in {*known, *fresh} if not _is_same(known.get(key), fresh.get(key))}
+    changes = changed_lines(
+        before={key: _stored(known[key]) for key in differing if key in known},
+        after={key: _computed(fresh[key]) for key in differing if key in fresh},
+    )
     stale = {line.key: line.id for line in existing if line.key in differing}
     subtotal, taxes_by_hand = sums(manual, invoice.currency)
     amounts = [Money(line.net, invoice.currency) for line in fresh.values()]
@@ -375,6 +377,19 @@ def _taken_off(work: Work, priced: Sequence[PricedLine]) -> list[tuple[PricedLin
         for one in work.claimed
         if one.key in whole and one.claimed.stands
     ]
+
+
+def _is_same(line: StoredLine | None, new: FreshLine | None) -> bool:
+    """Say whether a stored line says what was computed: the fields of ``LineState``."""
+    return (
+        line is not None
+        and new is not None
+        and line.amount == new.net
+        and line.tax_amount == new.tax
+        and line.quantity == new.priced.quantity
+        and line.description == new.priced.label
+        and line.explanation == new.explanation
+    )
 
 
 def _stored(line: StoredLine) -> LineState:

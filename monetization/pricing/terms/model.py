@@ -141,7 +141,10 @@ class PhaseTerms:
     def item(self, key: str) -> ItemTerms:
         """Return a line by its key, or by the key its overage is billed under."""
         name = key.removesuffix(OVERAGE_SUFFIX)
-        return next(item for item in self.items if item.key in (key, name))
+        for item in self.items:  # looked up by the hundred thousand
+            if item.key == key or item.key == name:
+                return item
+        raise KeyError(key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,4 +168,7 @@ class OrderTerms:
         validate(self)
 
     def phase(self, key: str) -> PhaseTerms:
-        return next(phase for phase in self.phases if phase.key == key)
+        for phase in self.phases:
+            if phase.key == key:
+                return phase
+        raise KeyError(key)

@@ -4,12 +4,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
-from itertools import islice
 from typing import Any
 from uuid import UUID
 
 import psycopg
 from django.conf import settings
+from django.db import connection
 from django.utils import timezone
 
 from billing.models import BillingPeriod, BillingSchedule, Invoice, Phase
@@ -23,8 +23,10 @@ from monetization.pricing.timeline import ChargePeriod, charge_periods
 from monetization.tenancy.context import tenant_context
 from monetization.tenancy.models import LegalEntity, Tenant
 
+_OF_CUSTOMER = "o.customer_id = f.customer"
 METERS = ("tokens", "requests")
 CHUNK = 1000
+TAX = Decimal("8.25")  # percent
 _TIERS = (
     Tier(Decimal(100_000), Decimal("0.0005")),
     Tier(Decimal(1_000_000), Decimal("0.0003")),
@@ -51,7 +53,10 @@ class Company:
 
 
 def make_company(customers: int) -> Company:
-    """Make customers with a contract of five lines each, and their open invoices of two months."""
+    """Make customers with a contract of five lines each, and their open invoices of two months.
+
+    The first is made as activation leaves it; the others are copies of its rows.
+    """
     slug = f"bench-{uuid7().hex[-8:]}"
     tenant = Tenant.objects.create(name=slug, slug=slug)
     now = timezone.now()
@@ -69,11 +74,80 @@ def make_company(customers: int) -> Company:
                 now=now,
             )
             company.meters[key] = made.id
-    numbers = iter(range(1, customers + 1))
-    while chunk := list(islice(numbers, CHUNK)):
+        _sign_up(company, [1])
+    for first in range(2, customers + 1, CHUNK):
         with tenant_context(tenant.id, actor="bench"):
-            _sign_up(company, chunk)
+            _copy(company, first, min(first + CHUNK, customers + 1))
     return company
+
+
+# Every row that names the first customer's rows, with what of it differs in a copy.
+_COPIES = (
+    ("customers_customer", "'id', c.customer, 'name', c.name", "o.id = f.customer"),
+    (
+        "customers_customeralias",
+        "'id', gen_random_uuid(), 'customer_id', c.customer, 'alias', c.name",
+        _OF_CUSTOMER,
+    ),
+    (
+        "customers_billingcontact",
+        "'id', gen_random_uuid(), 'customer_id', c.customer, 'name', c.name",
+        _OF_CUSTOMER,
+    ),
+    (
+        "billing_billingschedule",
+        "'id', c.schedule, 'customer_id', c.customer, 'number', 'BENCH-' || c.n",
+        "o.id = f.schedule",
+    ),
+    ("billing_phase", "'id', c.phase, 'schedule_id', c.schedule", "o.id = f.phase"),
+    (
+        "billing_invoice",
+        "'id', CASE WHEN o.id = f.previous THEN c.previous ELSE c.draft END,"
+        " 'customer_id', c.customer, 'schedule_id', c.schedule",
+        "o.schedule_id = f.schedule",
+    ),
+    (
+        "billing_billingperiod",
+        "'id', gen_random_uuid(), 'schedule_id', c.schedule, 'phase_id', c.phase, 'invoice_id',"
+        " CASE WHEN o.invoice_id = f.previous THEN c.previous ELSE c.draft END",
+        "o.schedule_id = f.schedule",
+    ),
+)
+_IDS = ("customer", "schedule", "phase", "previous", "draft")
+
+
+def _copy(company: Company, first: int, stop: int) -> None:
+    """Copy the first customer with all that hangs on it, under numbers from one on."""
+    ids = {name: [uuid7() for _ in range(first, stop)] for name in _IDS}
+    numbers = list(range(first, stop))
+    names = [f"Customer {number:06d}" for number in numbers]
+    schedule = BillingSchedule.objects.get(customer=company.customers[0])
+    known = {
+        "customer": company.customers[0],
+        "schedule": schedule.id,
+        "phase": Phase.objects.get(schedule=schedule).id,
+        "previous": company.previous[0],
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "CREATE TEMP TABLE copies ON COMMIT DROP AS SELECT * FROM unnest("  # noqa: S608
+            "%s::int[], %s::text[], %s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[], %s::uuid[])"
+            f" AS c(n, name, {', '.join(_IDS)})",
+            [numbers, names, *ids.values()],
+        )
+        for table, differing, condition in _COPIES:
+            cursor.execute(
+                f"INSERT INTO {table} SELECT r.* FROM {table} o"  # noqa: S608 - from above
+                " CROSS JOIN (SELECT %(customer)s::uuid AS customer, %(phase)s::uuid AS phase,"
+                " %(schedule)s::uuid AS schedule, %(previous)s::uuid AS previous) f"
+                " CROSS JOIN copies c CROSS JOIN LATERAL jsonb_populate_record(o,"
+                f" jsonb_build_object({differing})) r"
+                f" WHERE {condition}",
+                known,
+            )
+    company.customers += ids["customer"]
+    company.previous += ids["previous"]
+    company.drafts += ids["draft"]
 
 
 def _terms(month: date) -> OrderTerms:
@@ -114,7 +188,7 @@ def _sign_up(company: Company, numbers: Sequence[int]) -> None:
             legal_entity_id=company.legal_entity_id,
             country="US",
             tax_name="Sales tax",
-            tax_percent=Decimal("8.25"),
+            tax_percent=TAX,
         )
         for number in numbers
     )
@@ -198,7 +272,12 @@ def _periods(
             )
 
 
-def add_usage(company: Company, events: int, source: str) -> None:
+def nudge(company: Company, source: str) -> None:
+    """Give every customer one more event on every meter in both months."""
+    add_usage(company, 2 * len(METERS) * len(company.customers), source, is_much=False)
+
+
+def add_usage(company: Company, events: int, source: str, *, is_much: bool = True) -> None:
     """Put events into both months and every meter, spread over customers and hours, and fold."""
     start = start_instant(add_months(company.month, -1, anchor_day=1), "UTC")
     end = start_instant(company.bill_on, "UTC")
@@ -208,8 +287,9 @@ def add_usage(company: Company, events: int, source: str) -> None:
         for key, meter_id in company.meters.items():
             _write_events(owner, company, key, source, each, start, end)
             _fold_events(owner, company, key, source, meter_id)
-    with psycopg.connect(settings.DATABASE_OWNER_URL, autocommit=True) as owner:
-        owner.execute("ANALYZE")
+    if is_much:
+        with psycopg.connect(settings.DATABASE_OWNER_URL, autocommit=True) as owner:
+            owner.execute("ANALYZE")
 
 
 def _write_events(

@@ -1,17 +1,29 @@
-"""The least a recalculation must do: read every quantity at once, rate, and COPY the lines."""
+"""The least a recalculation must do, by hand: no tests, no jobs, no marks, one contract for all.
+
+One limit reads every quantity at once, rates, and copies the lines into a bare table. The other
+leaves the rows a recalculation leaves, in the tables themselves, with their keys and guards.
+"""
 
 import time
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
-from billing.benches.company import Company
-from billing.models import InvoiceLine
+import orjson
+from django.db import transaction
+from django.utils import timezone
+
+from billing.benches.company import TAX, Company
+from billing.domain.tax import line_tax
+from billing.models import Invoice, InvoiceLine, Recalculation
 from billing.selectors.schedules import PERIOD_COLUMNS, PeriodRow, charge_period
+from metering.models import UsageReading
 from monetization.kernel.ids import uuid7
 from monetization.kernel.period import start_instant
 from monetization.pricing.estimate import price_periods
-from monetization.pricing.terms import terms_from_data
-from monetization.tenancy.bulk import bulk_cursor
+from monetization.pricing.terms import OrderTerms, terms_from_data
+from monetization.pricing.timeline import ChargePeriod
+from monetization.tenancy.bulk import bulk_cursor, insert_records, update_records
 from monetization.tenancy.context import tenant_context
 
 _READ = """
@@ -22,18 +34,22 @@ SELECT meter_id, customer_id, sum(quantity) FROM (
   SELECT meter_id, customer_id, quantity FROM metering_usagedelta
    WHERE hour >= %b AND hour < %b) u GROUP BY 1, 2
 """
+EXACT = Decimal("1e-30")
+_READING = (
+    "id", "tenant_id", "meter_id", "meter_version", "customer_id", "window_start", "window_end",
+    "time_zone", "quantity", "event_count", "snapshot", "taken_at",
+)  # fmt: skip
+_LINE = ("id", "quantity", "exact_amount", "amount", "tax_amount", "explanation", "reading_id")
+_TOTALS = ("id", "subtotal_amount", "tax_amount", "total_amount")
+_CHANGE = ("id", "invoice_id", "at", "actor", "total_before", "total_after", "changes")
 _COLUMNS = "id, invoice_id, key, description, quantity, amount, explanation"
 
 
 def least_seconds(company: Company) -> float:
     """Return the seconds a loop by hand takes for the company's drafts: no diff, no tests."""
     with tenant_context(company.tenant_id, actor="bench"):
-        line = InvoiceLine.objects.filter(invoice=company.drafts[0]).first()
-        if line is None or line.billing_period is None:
-            raise RuntimeError("the drafts are not calculated")
-        terms = terms_from_data(line.billing_period.schedule.terms)
-        found = line.invoice.periods.order_by("item_key").values_list(*PERIOD_COLUMNS)
-        charges = [charge_period(terms, PeriodRow(*row)) for row in found]
+        terms, charges = _contract(company)
+        line = InvoiceLine.objects.filter(invoice=company.drafts[0])[0]
         explanation = str(line.explanation).replace("'", '"').replace("None", "null")
         began = time.perf_counter()
         quantities = _read(company)
@@ -49,6 +65,68 @@ def least_seconds(company: Company) -> float:
             ]
         _copy(rows)
         return time.perf_counter() - began
+
+
+def _contract(company: Company) -> tuple[OrderTerms, list[ChargePeriod]]:
+    """Return the terms and the periods of a draft; those of all the others are equal."""
+    draft = Invoice.objects.select_related("schedule").get(id=company.drafts[0])
+    if draft.schedule is None or not draft.lines.exists():
+        raise RuntimeError("the drafts are not calculated")
+    terms = terms_from_data(draft.schedule.terms)
+    found = draft.periods.order_by("item_key").values_list(*PERIOD_COLUMNS)
+    return terms, [charge_period(terms, PeriodRow(*row)) for row in found]
+
+
+def rewriting_seconds(company: Company) -> float:
+    """Return the seconds it takes to read, rate, compare, and write what differs; undone after.
+
+    Written are the readings, the lines, the totals with their trail, and what changed.
+    """
+    with tenant_context(company.tenant_id, actor="bench"), transaction.atomic():
+        terms, charges = _contract(company)
+        began = time.perf_counter()
+        quantities, stored, now = _read(company), _stored(company.drafts), timezone.now()
+        readings, lines, totals, changes = [], [], [], []
+        start, end = (start_instant(day, "UTC") for day in (company.month, company.bill_on))
+        for customer_id, invoice_id in zip(company.customers, company.drafts, strict=True):
+            ids = {key: uuid7() for key in company.meters}
+            found = {key: quantities[id, customer_id] for key, id in company.meters.items()}
+            readings += [
+                (ids[key], company.tenant_id, id, 1, customer_id, start, end, "UTC", found[key], 1,
+                 "1:1:", now)
+                for key, id in company.meters.items()
+            ]  # fmt: skip
+            measured = {(key, company.month): units for key, units in found.items()}
+            subtotal = taxes = Decimal(0)
+            changed = []
+            for p in price_periods(terms, charges, measured):
+                line_id, amount, why = stored[invoice_id, p.key]
+                tax = line_tax(p.amount, TAX).amount
+                subtotal, taxes = subtotal + p.amount.amount, taxes + tax
+                if amount != p.amount.amount or orjson.loads(why) != p.explanation:
+                    exact = p.exact.quantize(EXACT)
+                    lines.append((line_id, p.quantity, exact, p.amount.amount, tax, p.explanation,
+                                  ids.get(p.item_key)))  # fmt: skip
+                    changed.append({"key": p.key, "before": str(amount), "after": str(p.amount)})
+            totals.append((invoice_id, subtotal, taxes, subtotal + taxes, now))
+            changes.append((uuid7(), invoice_id, now, "bench", 0, subtotal + taxes, changed))
+        insert_records(UsageReading, _READING, readings)
+        update_records(InvoiceLine, _LINE, lines)
+        update_records(Invoice, (*_TOTALS, "calculated_at"), totals)
+        insert_records(Recalculation, _CHANGE, changes)
+        took = time.perf_counter() - began
+        transaction.set_rollback(True)
+    return took
+
+
+def _stored(invoice_ids: list[UUID]) -> dict[tuple[UUID, str], tuple[UUID, Decimal, str]]:
+    with bulk_cursor() as cursor:
+        cursor.execute(
+            "SELECT invoice_id, key, id, amount, explanation::text FROM billing_invoiceline"
+            " WHERE tenant_id = current_tenant_id() AND invoice_id = ANY(%b)",
+            [invoice_ids],
+        )
+        return {row[:2]: row[2:] for row in cursor}
 
 
 def _read(company: Company) -> dict[Any, Decimal]:

@@ -4,15 +4,16 @@ import resource
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from django.utils import timezone
 
-from billing.benches.company import Company, add_usage, make_company
+from billing.benches.company import Company, add_usage, make_company, nudge
 from billing.benches.grid import grid
-from billing.benches.limits import least_seconds
+from billing.benches.limits import least_seconds, rewriting_seconds
 from billing.benches.paper import SHEETS, bare_rate, paper
 from billing.services.bulk import start_bulk
 from monetization.jobs.models import Job
@@ -25,64 +26,93 @@ ISSUED = 2_000  # invoices issued per size, at most
 
 
 def month_end(options: dict[str, Any]) -> Iterator[Figure]:
-    """Yield the figures of every size asked for, then the grid's."""
-    company = None
-    each: dict[int, float] = {}  # seconds a draft takes, by how many there are
-    for drafts in options["drafts"]:
-        company = make_company(drafts)
-        yield from _closing(company, options["events"], each)
-        fewest = min(each)
-        yield _share(
-            f"{drafts:,} drafts: seconds a draft against {fewest:,}", each[drafts], each[fewest]
-        )
-    if company is not None:
-        yield from grid(company, options["grid"])
-
-
-def _closing(company: Company, events: int, each: dict[int, float]) -> Iterator[Figure]:
-    count = len(company.drafts)
-    size = f"{count:,} drafts"
+    """Yield the figures of every size asked for, all over the same events, then the grid's."""
+    sizes, events = sorted(options["drafts"]), options["events"]
+    company = make_company(sizes[-1])
     add_usage(company, events // 10, "tenth")
     _run(company, "recalculate", company.previous)
-    first = _run(company, "recalculate", company.drafts)
-    least = least_seconds(company)
-    yield _rate(f"{size}: first calculation", count, first, least)
+    few: dict[int, float] = {}
+    begin = 0
+    for size in sizes:
+        part = _part(company, size, begin)
+        begin += len(part.drafts)
+        yield from _first(part, size)
+    for size in sizes:
+        few[size] = _recalculated(_part(company, size), f"few-{size}")
+    add_usage(company, events - events // 10, "rest")
+    _run(company, "recalculate", company.previous)  # else every draft rises against it, and fails
+    each: dict[int, float] = {}  # seconds a draft takes, by how many there are
+    for size in sizes:
+        yield from _again(_part(company, size), events, few[size], each)
+    begin = 0
+    for size in sizes:
+        part = _part(company, min(size, ISSUED), begin)
+        begin += len(part.drafts)
+        yield from _sent(part, size)
+    yield {"name": "month_end: peak memory", "value": _peak_mb(), "unit": "MB"}
+    yield from grid(company, options["grid"])
+
+
+def _part(company: Company, size: int, begin: int = 0) -> Company:
+    """Return the company with so many of its customers, as if it had no others."""
+    chosen = slice(begin, min(begin + size, len(company.drafts)))
+    return replace(
+        company,
+        customers=company.customers[chosen],
+        previous=company.previous[chosen],
+        drafts=company.drafts[chosen],
+    )
+
+
+def _first(part: Company, size: int) -> Iterator[Figure]:
+    count = len(part.drafts)
+    if not count:
+        return
+    first = _run(part, "recalculate", part.drafts)
+    yield _rate(f"{size:,} drafts: first calculation", count, first, least_seconds(part))
     yield {
-        "name": f"month_end: {size}: first calculation, times Tryton's {TRYTON}/s",
+        "name": f"month_end: {size:,} drafts: first calculation, times Tryton's {TRYTON}/s",
         "value": round(count / first / TRYTON, 1),
         "unit": "times",
     }
-    _nudge(company, "few")
-    few = _run(company, "recalculate", company.drafts)
-    add_usage(company, events - events // 10, "rest")
-    _run(company, "recalculate", company.previous)  # else every draft rises against it, and fails
-    yield _rate(f"{size}: review of a change on every draft", count, _previewed(company), None)
-    full = _run(company, "recalculate", company.drafts)
+
+
+def _recalculated(part: Company, source: str) -> float:
+    """Change every draft of a part; return the seconds a recalculation of them takes."""
+    nudge(part, source)
+    return _run(part, "recalculate", part.drafts)
+
+
+def _again(part: Company, events: int, few: float, each: dict[int, float]) -> Iterator[Figure]:
+    count = len(part.drafts)
+    size = f"{count:,} drafts"
+    nudge(part, f"all-{count}")
+    preview = _run(part, "preview", part.drafts)
+    yield _rate(f"{size}: review of a change on every draft", count, preview, None)
+    same = rewriting_seconds(part)
+    full = _run(part, "recalculate", part.drafts)
     each[count] = full / count
-    yield _rate(f"{size}: recalculate, every draft changed", count, full, least_seconds(company))
+    name = f"{size}: recalculate, every draft changed"
+    yield _rate(name, count, full, least_seconds(part))
+    yield _rate(f"{name}, to the least that leaves the same rows", count, full, same)
     yield _share(f"{size}: {events:,} events against {events // 10:,}", full, few)
-    nothing = _run(company, "recalculate", company.drafts)
+    nothing = _run(part, "recalculate", part.drafts)
     yield _share(f"{size}: recalculate, nothing changed, against all", nothing, full)
-    _nudge(company, "one", max(1, count // 100))
-    dirty = _run(company, "recalculate", company.drafts)
+    nudge(_part(part, max(1, count // 100)), f"dirty-{count}")
+    dirty = _run(part, "recalculate", part.drafts)
     yield _share(f"{size}: recalculate, 1 % changed, against all", dirty, full)
-    chosen = company.drafts[:ISSUED]
-    yield _rate(f"{size}: issue", len(chosen), _run(company, "issue", chosen), None)
-    sent = chosen[:SHEETS]
-    yield from paper(_run(company, "send", sent), len(sent), bare_rate(company, sent), size)
-    yield {"name": f"month_end: {size}: peak memory", "value": _peak_mb(), "unit": "MB"}
+    fewest = min(each)
+    yield _share(f"{size}: seconds a draft against {fewest:,}", each[count], each[fewest])
 
 
-def _previewed(company: Company) -> float:
-    return _run(company, "preview", company.drafts)
-
-
-def _nudge(company: Company, source: str, customers: int = 0) -> None:
-    """Give customers one more event on every meter; all of them by default."""
-    everybody = company.customers
-    company.customers = everybody[: customers or len(everybody)]
-    add_usage(company, 4 * len(company.customers), source)
-    company.customers = everybody
+def _sent(part: Company, size: int) -> Iterator[Figure]:
+    count = len(part.drafts)
+    if not count:
+        return
+    name = f"{size:,} drafts"
+    yield _rate(f"{name}: issue", count, _run(part, "issue", part.drafts), None)
+    sheets = part.drafts[:SHEETS]
+    yield from paper(_run(part, "send", sheets), len(sheets), bare_rate(part, sheets), name)
 
 
 def _run(company: Company, action: str, invoices: Sequence[UUID]) -> float:

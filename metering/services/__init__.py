@@ -28,7 +28,7 @@ from metering.stores import postgres as store
 from monetization.events.services import append_event
 from monetization.kernel.errors import Refusal
 from monetization.kernel.ids import uuid7
-from monetization.tenancy.bulk import insert_rows
+from monetization.tenancy.bulk import insert_records
 from monetization.tenancy.context import current_tenant_id
 
 __all__ = (
@@ -48,6 +48,12 @@ __all__ = (
     "resolve_conflicts",
     "take_readings",
 )
+
+
+_READING = (
+    "id", "tenant_id", "meter_id", "meter_version", "customer_id", "window_start", "window_end",
+    "time_zone", "quantity", "event_count", "snapshot", "taken_at",
+)  # fmt: skip
 
 
 class MeterKeyTaken(Refusal):
@@ -75,8 +81,8 @@ def take_readings(*, requests: Sequence[ReadingRequest], now: datetime) -> list[
     asked = Meter.objects.filter(id__in={request.meter_id for request in requests})
     versions = dict(asked.values_list("id", "version"))
     tenant_id = current_tenant_id()
-    readings = [  # by position, in the order of the fields: of names, thousands take twice as long
-        UsageReading(
+    records: list[tuple[Any, ...]] = [
+        (
             uuid7(),
             tenant_id,
             request.meter_id,
@@ -92,8 +98,9 @@ def take_readings(*, requests: Sequence[ReadingRequest], now: datetime) -> list[
         )
         for request, found in zip(requests, quantities, strict=True)
     ]
-    insert_rows(readings)
-    return readings
+    insert_records(UsageReading, _READING, records)
+    made: Any = UsageReading  # by position: by name, thousands take twice as long
+    return [made(*record) for record in records]
 
 
 @transaction.atomic

@@ -18,6 +18,7 @@ from billing.domain.tax import line_tax
 from billing.models import Invoice, InvoiceLine, Recalculation
 from billing.selectors.schedules import PERIOD_COLUMNS, PeriodRow, charge_period
 from metering.models import UsageReading
+from metering.services import READING_NAMES
 from monetization.kernel.ids import uuid7
 from monetization.kernel.period import start_instant
 from monetization.pricing.estimate import price_periods
@@ -35,10 +36,6 @@ SELECT meter_id, customer_id, sum(quantity) FROM (
    WHERE hour >= %b AND hour < %b) u GROUP BY 1, 2
 """
 EXACT = Decimal("1e-30")
-_READING = (
-    "id", "tenant_id", "meter_id", "meter_version", "customer_id", "window_start", "window_end",
-    "time_zone", "quantity", "event_count", "snapshot", "taken_at",
-)  # fmt: skip
 _LINE = ("id", "quantity", "exact_amount", "amount", "tax_amount", "explanation", "reading_id")
 _TOTALS = ("id", "subtotal_amount", "tax_amount", "total_amount")
 _CHANGE = ("id", "invoice_id", "at", "actor", "total_before", "total_after", "changes")
@@ -110,7 +107,7 @@ def rewriting_seconds(company: Company) -> float:
                     changed.append({"key": p.key, "before": str(amount), "after": str(p.amount)})
             totals.append((invoice_id, subtotal, taxes, subtotal + taxes, now))
             changes.append((uuid7(), invoice_id, now, "bench", 0, subtotal + taxes, changed))
-        insert_records(UsageReading, _READING, readings)
+        insert_records(UsageReading, READING_NAMES, readings)
         update_records(InvoiceLine, _LINE, lines)
         update_records(Invoice, (*_TOTALS, "calculated_at"), totals)
         insert_records(Recalculation, _CHANGE, changes)

@@ -32,6 +32,7 @@ from monetization.tenancy.bulk import insert_records
 from monetization.tenancy.context import current_tenant_id
 
 __all__ = (
+    "READING_NAMES",
     "MeterDefinitionInvalid",
     "MeterKeyTaken",
     "MeterUnchanged",
@@ -50,7 +51,7 @@ __all__ = (
 )
 
 
-_READING = (
+READING_NAMES = (
     "id", "tenant_id", "meter_id", "meter_version", "customer_id", "window_start", "window_end",
     "time_zone", "quantity", "event_count", "snapshot", "taken_at",
 )  # fmt: skip
@@ -98,7 +99,7 @@ def take_readings(*, requests: Sequence[ReadingRequest], now: datetime) -> list[
         )
         for request, found in zip(requests, quantities, strict=True)
     ]
-    insert_records(UsageReading, _READING, records)
+    insert_records(UsageReading, READING_NAMES, records)
     made: Any = UsageReading  # by position: by name, thousands take twice as long
     return [made(*record) for record in records]
 

@@ -10,9 +10,11 @@ from django.db.models import F
 
 from billing import selectors
 from billing.models import Invoice, InvoiceLine
+from billing.services.calculation.outcomes import LINE_NAMES
 from billing.services.invoicing import issue_invoice, recalculate_invoices
 from metering.domain.events import UsageEvent
-from metering.services import create_meter, record_usage_events
+from metering.models import UsageReading
+from metering.services import READING_NAMES, create_meter, record_usage_events
 from monetization.audit.models import AuditEntry
 from monetization.jobs.models import Job, JobItem
 from monetization.kernel.ids import uuid7
@@ -192,3 +194,9 @@ def test_the_first_ids_of_a_view_say_how_many_there_are(drafts: list[Invoice]) -
         assert (ids, count) == ([row.id for row in rows][:1], len(rows))
     nothing = selectors.invoices(selectors.InvoiceFilter(currency="EUR"), today=TODAY)
     assert selectors.first_ids(nothing, 5) == ([], 0)
+
+
+def test_what_is_written_by_position_names_every_column() -> None:
+    lines = {field.attname for field in InvoiceLine._meta.concrete_fields}
+    assert {*LINE_NAMES, "tenant_id"} == lines
+    assert [field.attname for field in UsageReading._meta.concrete_fields] == list(READING_NAMES)

@@ -7,7 +7,7 @@ from django.db import migrations
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("billing", "0021_supplementary_invoices"),
+        ("billing", "0022_credit_pauses"),
     ]
 
     operations = [

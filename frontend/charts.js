@@ -18,7 +18,7 @@ function options(spec) {
     animation: false,
     textStyle: { fontFamily: "Inter Variable, Inter, sans-serif", fontSize: 11 },
     grid: { left: 8, right: 12, top: spec.series.length > 1 ? 34 : 14, bottom: 4, containLabel: true },
-    legend: spec.series.length > 1 ? { top: 0, left: 0, icon: "roundRect", itemWidth: 10, itemHeight: 10, textStyle: { color: ink } } : undefined,
+    legend: spec.series.length > 1 ? { type: "scroll", pageIconColor: ink, pageTextStyle: { color: ink }, top: 0, left: 0, icon: "roundRect", itemWidth: 10, itemHeight: 10, textStyle: { color: ink } } : undefined,
     tooltip: { trigger: "axis", backgroundColor: style.getPropertyValue("--tl-card").trim(), borderColor: line, textStyle: { color: style.getPropertyValue("--tl-ink").trim(), fontSize: 11 }, valueFormatter: (value) => (value === null || value === undefined ? "–" : Number(value).toLocaleString("en-US")) },
     xAxis: { type: "category", data: spec.labels, axisLabel: { color: ink, lineHeight: 14 }, axisLine: { lineStyle: { color: line } }, axisTick: { show: false } },
     yAxis: { type: "value", axisLabel: { color: ink }, splitLine: { lineStyle: { color: line } } },

@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from statistics import median
@@ -17,6 +18,9 @@ from django.utils import timezone
 from billing.benches.company import Company, add_usage, make_company
 from billing.services.accrued import accrued_of_customers, totals_by_currency
 from metering.domain.events import UsageEvent
+from metering.models import Meter
+from metering.selectors import meter_definition
+from metering.selectors.meters import by_group
 from metering.services import fold_usage, record_usage_events
 from monetization.tenancy.context import tenant_context
 
@@ -29,7 +33,7 @@ FOLD_EVERY = 20  # batches of one writer
 def live_usage(options: dict[str, Any]) -> Iterator[Figure]:
     """Yield the delay until an acknowledged event is in the amount, then the cost of a look."""
     company = make_company(CUSTOMERS)
-    few = options["events"] // 100
+    few = max(1, options["events"] // 20)
     add_usage(company, few, "few")
     for load in (0, options["workers"]):
         with _writers(company, load) as written:
@@ -53,6 +57,32 @@ def live_usage(options: dict[str, Any]) -> Iterator[Figure]:
         "ratio": round(after / before, 3),
         "n": READS,
     }
+    yield from _recounted(company)
+
+
+def _recounted(company: Company) -> Iterator[Figure]:
+    """Yield what reads cost that count a customer's month from its events: groups and levels."""
+    start = datetime.combine(company.month, datetime.min.time(), UTC)
+    end = datetime.combine(company.bill_on, datetime.min.time(), UTC)
+    with tenant_context(company.tenant_id, actor="bench"):
+        meter = meter_definition(Meter.objects.get(key="tokens"))
+    for name, asked in (
+        ("told apart by a property", meter),
+        ("of a level weighted by time", replace(meter, aggregation="weighted_sum")),
+    ):
+        seconds, events = [], 0
+        for customer_id in company.customers[:READS]:
+            began = time.perf_counter()
+            with tenant_context(company.tenant_id, actor="bench"):
+                span: dict[str, Any] = {"start": start, "end": end, "customer_id": customer_id}
+                events = sum(one.events for one in by_group(asked, ("model",), **span))
+            seconds.append(time.perf_counter() - began)
+        yield {
+            "name": f"live_usage: a customer's month {name}, of {events:,} events",
+            "value": round(median(seconds) * 1000, 1),
+            "unit": "ms",
+            "n": READS,
+        }
 
 
 def _delay(name: str, delays: list[float]) -> Figure:

@@ -49,7 +49,11 @@ class ExplorerForm(PageForm):
         max_length=100,
         label="Group by",
         widget=forms.TextInput(
-            attrs={"list": "groups", "autocomplete": "off", "placeholder": "a property"}
+            attrs={
+                "list": "groups",
+                "autocomplete": "off",
+                "placeholder": "Customer, source, type or a property",
+            }
         ),
     )
     by = forms.ChoiceField(

@@ -17,14 +17,12 @@ from metering.services import MeterUnchanged, cancel_version, change_meter
 from metering.services.meters import REBUILD
 from metering.web.choosing import event_types
 from metering.web.meter_forms import DefinitionForm
-from metering.web.meters import definition_asked, facts, last_days
+from metering.web.meters import RECENT, definition_asked, facts, last_days
 from monetization.interface.access import member_required
 from monetization.interface.forms import sentence
 from monetization.interface.htmx import done
 from monetization.jobs.models import Job
 from monetization.users.permissions import TenantRequest
-
-RECENT = 12
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,10 +15,12 @@ from metering.models import Meter, MeterVersion
 from metering.selectors import meter_definition
 from metering.selectors.meters import (
     MeterUsage,
+    Tried,
     by_customer,
     by_day,
     by_group,
     totals,
+    try_events,
     try_meter,
 )
 from metering.services import MeterKeyTaken, create_meter
@@ -36,6 +38,7 @@ from monetization.users.permissions import TenantRequest
 
 DAYS = 30
 TOP = 10
+RECENT = 12  # events a definition is tried on
 EXPORTED = 100_000
 
 
@@ -64,11 +67,14 @@ def meter_create(request: TenantRequest) -> HttpResponse:
     """Define a meter; "Try it" counts the last thirty days and saves nothing."""
     form = MeterForm(request.POST if request.method == "POST" else None)
     tried: MeterUsage | None = None
+    recent: list[Tried] = []
     if request.method == "POST" and form.is_valid():
         details = form.cleaned_data
         if request.POST.get("action") == "try":
             start, end = last_days(timezone.now())
-            tried = try_meter(definition_asked(details), start=start, end=end)
+            asked = definition_asked(details)
+            tried = try_meter(asked, start=start, end=end)
+            recent = try_events([asked], limit=RECENT)
         else:
             try:
                 meter = create_meter(**details, now=timezone.now())
@@ -78,7 +84,7 @@ def meter_create(request: TenantRequest) -> HttpResponse:
                 to = reverse("metering:meter-detail", args=[meter.id])
                 said = f"{meter.name} is added and counts the events already there."
                 return done(request, said, to)
-    context = {"form": form, "tried": tried, "types": event_types()}
+    context = {"form": form, "tried": tried, "recent": recent, "types": event_types()}
     status = 422 if form.errors else 200
     return render(request, "metering/meter_form.html", context, status=status)
 

@@ -1,65 +1,82 @@
 """Aliases nobody holds, and who they belong to."""
 
-from typing import Any
-
-from django import forms
-from django.http import HttpResponse
+from django.db import transaction
+from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
+from django.views.decorators.http import require_http_methods, require_safe
 
-from metering.selectors import UnmatchedAlias, unmatched_aliases
+from metering.selectors import unmatched_aliases
 from metering.selectors.exploring import count_unmatched
 from metering.web.choosing import CustomerNameField, customer_labels
 from monetization.customers.services import map_alias
 from monetization.interface.access import member_required
+from monetization.interface.exports import csv_response
 from monetization.interface.forms import PageForm, sentence
 from monetization.interface.htmx import done
 from monetization.kernel.errors import Refusal
 from monetization.users.permissions import TenantRequest
 
 SHOWN = 200
+EXPORTED = 50_000
 
 
 class MapForm(PageForm):
-    """Whom an alias belongs to."""
+    """Whom aliases belong to."""
 
-    alias = forms.CharField(max_length=200, strip=False, widget=forms.HiddenInput)
     customer = CustomerNameField(required=True)
 
+    def aliases(self) -> list[str]:
+        """Return the aliases that were picked, each once."""
+        picked = self.data.getlist("alias")[:SHOWN]  # type: ignore[attr-defined]
+        return list(
+            dict.fromkeys(one for one in picked if 0 < len(one) <= 200 and "\x00" not in one)
+        )
 
+
+@require_http_methods(["GET", "HEAD", "POST"])
 @member_required("usage:read", write="customers:write")
 def unmatched(request: TenantRequest) -> HttpResponse:
-    """List unmatched aliases, most events first; map one to a customer."""
+    """List unmatched aliases, most events first; map those picked to a customer."""
     form = MapForm(request.POST) if request.method == "POST" else None
     if form is not None and form.is_valid():
-        alias, customer = form.cleaned_data["alias"], form.cleaned_data["customer"]
-        events = count_unmatched(alias)
+        aliases, customer = form.aliases(), form.cleaned_data["customer"]
+        events = sum(map(count_unmatched, aliases))
         try:
-            map_alias(customer_id=customer.id, alias=alias, now=timezone.now())
+            if not aliases:
+                raise Refusal("pick at least one alias")
+            with transaction.atomic():
+                for alias in aliases:
+                    map_alias(customer_id=customer.id, alias=alias, now=timezone.now())
         except Refusal as refusal:
             form.add_error("customer", sentence(str(refusal)))
         else:
-            stored = f"{events:,} stored event{'' if events == 1 else 's'}"
-            said = f"{alias} belongs to {customer.name}. {stored} are being attributed."
-            return done(
-                request,
-                said.replace("1 stored event are", "1 stored event is"),
-                reverse("metering:unmatched"),
-            )
-    principal = request.principal
+            who = aliases[0] if len(aliases) == 1 else f"{len(aliases)} aliases"
+            belong = "belongs" if len(aliases) == 1 else "belong"
+            stored = "1 stored event is" if events == 1 else f"{events:,} stored events are"
+            said = f"{who} {belong} to {customer.name}. {stored} being attributed."
+            return done(request, said, reverse("metering:unmatched"))
     rows = unmatched_aliases(limit=SHOWN)
     context = {
-        "rows": [(row, _form_of(row, form)) for row in rows],
+        "rows": rows,
+        "failed": form,
+        "picked": set(form.aliases()) if form else set(),
         "events": sum(row.events for row in rows),
         "shown": SHOWN,
         "customers": customer_labels(),
-        "may_map": principal.may("customers:write"),
+        "may_map": request.principal.may("customers:write"),
     }
     return render(request, "metering/unmatched.html", context, status=422 if form else 200)
 
 
-def _form_of(row: UnmatchedAlias, failed: MapForm | None) -> Any:
-    if failed is not None and failed.data.get("alias") == row.alias:
-        return failed
-    return None
+@require_safe
+@member_required("usage:read")
+def unmatched_export(request: TenantRequest) -> HttpResponseBase:
+    """Write the aliases nobody holds as a CSV file."""
+    header = ("Alias", "Events", "First", "Last")
+    rows = (
+        (row.alias, row.events, row.first_at.isoformat(), row.last_at.isoformat())
+        for row in unmatched_aliases(limit=EXPORTED)
+    )
+    return csv_response("unmatched-aliases.csv", header, rows)

@@ -19,6 +19,7 @@ urlpatterns = [
     path("table.csv", explorer.usage_table, name="table"),
     path("events/<uuid:event_id>", explorer.event_detail, name="event"),
     path("unmatched", unmatched.unmatched, name="unmatched"),
+    path("unmatched.csv", unmatched.unmatched_export, name="unmatched-export"),
     path("quarantine", queues.quarantine, name="quarantine"),
     path("quarantine.csv", queues.quarantine_export, name="quarantine-export"),
     path("conflicts", queues.conflicts, name="conflicts"),

@@ -53,6 +53,27 @@ while True:
 """
 
 
+COURIER = """
+import time
+from django.utils import timezone
+from monetization.events.models import EventDelivery
+from monetization.events.services import deliver
+from monetization.tenancy.context import tenant_context
+from monetization.tenancy.models import Tenant
+while True:
+    try:
+        for tenant_id in list(Tenant.objects.values_list("id", flat=True)):
+            with tenant_context(tenant_id):
+                waiting = list(EventDelivery.objects.filter(delivered_at__isnull=True))
+            for one in waiting:
+                with tenant_context(tenant_id):
+                    deliver(delivery_id=one.id, now=timezone.now())
+    except Exception as error:
+        print(error)
+    time.sleep(0.2)
+"""
+
+
 @dataclass
 class Machine:
     """Its parts can be killed and started again."""
@@ -121,7 +142,14 @@ class Machine:
         return None
 
     def start_folder(self) -> None:
-        self._start("folder", [sys.executable, "manage.py", "shell", "-v", "0", "-c", FOLD], {})
+        self._start_code("folder", FOLD)
+
+    def start_courier(self) -> None:
+        """Start what delivers events of the stream to those who follow it."""
+        self._start_code("courier", COURIER)
+
+    def _start_code(self, name: str, code: str) -> None:
+        self._start(name, [sys.executable, "manage.py", "shell", "-v", "0", "-c", code], {})
 
     def _start(self, name: str, command: list[str], environment: dict[str, str]) -> None:
         with (self.var / f"{name}.log").open("ab") as log:

@@ -283,6 +283,40 @@ class TestUnmatched:
         assert answer.status_code == 422
         assert message in answer.content.decode()
 
+    def test_many_aliases_are_mapped_at_once_or_none(self, company: Any) -> None:
+        customer = customer_of(company)
+        received(company, *(sent(f"e{n}", f"acct_{n % 3}") for n in range(6)))
+        client = signed_in(company)
+        with tenant_context(company.id, actor="test"):
+            other = customer_of(company, "Globex")
+            CustomerAlias.objects.create(customer=other, alias="held", valid=(None, None))
+
+        refused = client.post("/usage/unmatched", {"alias": ["acct_0", "held"], "customer": "Acme"})
+        picked = {"alias": ["acct_0", "acct_1", "\x00"], "customer": "Acme"}
+        answer = client.post("/usage/unmatched", picked, follow=True)
+
+        assert "is held by Globex" in refused.content.decode()
+        assert "2 aliases belong to Acme. 4 stored events are being attributed." in (
+            answer.content.decode()
+        )
+        with tenant_context(company.id):
+            held = CustomerAlias.objects.filter(customer=customer, alias__startswith="acct")
+            assert set(held.values_list("alias", flat=True)) == {"acct_0", "acct_1"}
+        nothing = client.post("/usage/unmatched", {"customer": "Acme"})
+        assert "Pick at least one alias" in nothing.content.decode()
+
+    def test_the_list_is_exported(self, company: Any) -> None:
+        received(company, sent("a", "acct_9"), sent("b", "acct_9"), sent("c", "=other"))
+
+        answer = signed_in(company, "engineer").get("/usage/unmatched.csv")
+
+        lines = b"".join(answer).decode("utf-8-sig").splitlines()
+        assert [line.split(",")[:2] for line in lines] == [
+            ["Alias", "Events"],
+            ["acct_9", "2"],
+            ["'=other", "1"],
+        ]
+
     def test_twins_are_told_apart_in_the_list(self, company: Any) -> None:
         received(company, sent("a", "acct_9"))
         with tenant_context(company.id):
@@ -357,7 +391,12 @@ class TestMeters:
 
     def test_adds_a_meter_that_counts_what_is_there(self, company: Any) -> None:
         customer_of(company)
-        received(company, sent("a"), sent("b", data={"calls": Decimal(3), "region": "us-1"}))
+        received(
+            company,
+            sent("a"),
+            sent("b", data={"calls": Decimal(3), "region": "us-1"}),
+            sent("nobody", "nobody"),
+        )
         details = {
             "name": "EU calls",
             "unit": "calls",
@@ -372,6 +411,9 @@ class TestMeters:
         with tenant_context(company.id):
             assert not Meter.objects.exists()
         client.post("/usage/meters/new", {**details, "action": "save"})
+        values = {one.event.source_event_id: one.values for one in tried.context["recent"]}
+        assert values == {"a": ("5",), "b": (None,), "nobody": ("5",)}
+        assert tried.content.decode().count("once mapped") == 1
 
         assert (tried.context["tried"].quantity, tried.context["tried"].events) == (5, 1)
         with tenant_context(company.id):

@@ -373,12 +373,14 @@ def say(way: str, kind: str, events: int, calls: int, took: float) -> None:
 
 
 def plain(rows: Sequence[Row], start: str, end: str) -> dict[tuple[str, str], tuple[Decimal, int]]:
-    """Add up every property of every alias, and count the rows that have it."""
+    """Add up every property of every alias, and count the rows with a number in it, not "nan"."""
     sums: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
     counts = Counter[tuple[str, str]]()
     for row in rows:
         if start[:19] <= row.time[:19] < end[:19]:
             for name, value in row.data.items():
+                if not value.replace(".", "", 1).isdigit():
+                    continue
                 sums[name, row.alias] += Decimal(value)
                 counts[name, row.alias] += 1
     return {key: (sums[key], counts[key]) for key in sums}

@@ -103,6 +103,21 @@ def _register_events() -> None:
     register_event_type(
         "payment.recorded", "Payment recorded", required=("payment_id", "customer_id")
     )
+    register_event_type(
+        "payment.refunded",
+        "Money went back to a customer",
+        required=("payment_id", "amount", "reference"),
+    )
+    register_event_type(
+        "payment.fee_charged",
+        "A payment provider kept its fee",
+        required=("payment_id", "amount", "currency"),
+    )
+    register_event_type(
+        "payment.settled",
+        "A payment provider paid out",
+        required=("reference", "amount", "currency"),
+    )
 
 
 def _register_moves() -> None:

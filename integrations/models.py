@@ -5,6 +5,7 @@ from django.db import models
 from django.db.models import Q
 from encrypted_fields.fields import EncryptedTextField
 
+from billing.models import Invoice, Payment
 from monetization.audit.models import audited
 from monetization.documents.models import Document
 from monetization.tenancy.models import TenantForeignKey, TenantModel
@@ -14,6 +15,7 @@ from quotes.models import QuoteVersion
 class Provider(models.TextChoices):
     XERO = "xero", "Xero"
     DROPBOX_SIGN = "dropbox_sign", "Dropbox Sign"
+    STRIPE = "stripe", "Stripe"
 
 
 class Connection(TenantModel):
@@ -253,3 +255,63 @@ class InboundWebhook(TenantModel):
 
     def __str__(self) -> str:
         return f"{self.provider} {self.event_type}"
+
+
+class OnlinePayment(TenantModel):
+    """A payment page, a payment or a payout at a payment service, and what became of it here.
+
+    ``state`` is only ever taken from the service's own answer, never from a webhook's body.
+    ``due_at`` is when the worker looks next; null when there is nothing left to do, or when a
+    person must act (``needs_attention``).
+    """
+
+    class Kind(models.TextChoices):
+        CHECKOUT = "checkout", "Payment page"
+        PAYMENT = "payment", "Payment"
+        PAYOUT = "payout", "Payout"
+
+    provider = models.CharField(max_length=20, choices=Provider, default=Provider.STRIPE)
+    kind = models.CharField(max_length=8, choices=Kind)
+    external_id = models.CharField(max_length=80)
+    state = models.CharField(max_length=30, default="new")  # in the service's words
+    invoice = TenantForeignKey(Invoice, null=True, blank=True, related_name="online_payments")
+    payment = TenantForeignKey(Payment, null=True, blank=True, related_name="online_payments")
+    currency = models.CharField(max_length=3, blank=True)
+    amount = models.DecimalField(max_digits=19, decimal_places=4, null=True, blank=True)
+    fee_amount = models.DecimalField(max_digits=19, decimal_places=4, null=True, blank=True)
+    fee_currency = models.CharField(max_length=3, blank=True)
+    is_posted = models.BooleanField(default=False)  # a payout that is in the ledger
+    refunds_wanted = models.JSONField(default=list)  # [{key, units}]: asked for, not yet sent
+    url = models.TextField(blank=True)  # of an open payment page
+    response = models.JSONField(default=dict)  # the last answer
+    needs_attention = models.BooleanField(default=False)
+    last_error = models.TextField(blank=True)
+    attempts = models.PositiveIntegerField(default=0)  # without a usable answer, in a row
+    claims = models.PositiveIntegerField(default=0)  # ever; the fence of a lease
+    due_at = models.DateTimeField(null=True, blank=True)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    checked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "provider", "external_id"], name="online_payment_external_once"
+            ),
+            models.UniqueConstraint(
+                fields=["tenant", "payment"],
+                condition=Q(payment__isnull=False),
+                name="online_payment_recorded_once",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["tenant", "due_at"],
+                condition=Q(due_at__isnull=False),
+                name="online_payment_due",
+            ),
+            models.Index(fields=["tenant", "invoice"], name="online_payment_by_invoice"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.external_id} {self.state}"

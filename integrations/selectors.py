@@ -11,6 +11,7 @@ from billing.models import Invoice, InvoiceLine
 from integrations.models import (
     Connection,
     InboundWebhook,
+    OnlinePayment,
     Provider,
     Push,
     SignatureRequest,
@@ -157,6 +158,46 @@ def signature_counts() -> SignatureCounts:
         complete=sum(state == "complete" for state, _ in rows),
         attention=sum(attention for _, attention in rows),
     )
+
+
+def online_payments(
+    *, kind: str = "", attention: bool = False, search: str = ""
+) -> QuerySet[OnlinePayment]:
+    """Return payment pages, payments and payouts, newest first, with their invoices."""
+    rows = OnlinePayment.objects.select_related("invoice__customer", "payment").order_by("-id")
+    if kind:
+        rows = rows.filter(kind=kind)
+    if attention:
+        rows = rows.filter(needs_attention=True)
+    if search:
+        by_invoice = Q(invoice__number__icontains=search)
+        by_customer = Q(invoice__customer__name__icontains=search)
+        rows = rows.filter(by_invoice | by_customer | Q(external_id=search))
+    return rows
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentCounts:
+    paid: int
+    waiting: int
+    attention: int
+
+
+def payment_counts() -> PaymentCounts:
+    rows = OnlinePayment.objects
+    return PaymentCounts(
+        paid=rows.filter(kind=OnlinePayment.Kind.PAYMENT, payment__isnull=False).count(),
+        waiting=rows.filter(due_at__isnull=False).count(),
+        attention=rows.filter(needs_attention=True).count(),
+    )
+
+
+def webhooks_about(row: OnlinePayment) -> QuerySet[InboundWebhook]:
+    """Return what the service called about a payment, newest first."""
+    found: QuerySet[InboundWebhook] = InboundWebhook.objects.filter(
+        provider=row.provider, external_id=row.external_id
+    )
+    return found.order_by("-received_at", "-id")
 
 
 def callbacks_of(request: SignatureRequest) -> QuerySet[InboundWebhook]:

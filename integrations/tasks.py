@@ -10,6 +10,7 @@ from integrations import selectors, services
 from integrations.dropbox_sign import work
 from integrations.errors import Refused, Unavailable
 from integrations.models import Push
+from integrations.stripe import work as payments
 from integrations.xero.gateway import Credentials, Gateway, Recorded
 from monetization.tenancy.context import tenant_context
 from monetization.tenancy.models import Tenant
@@ -38,6 +39,17 @@ def advance_signatures(*, tenant_id: str = "", **_future: object) -> None:
             work.advance_tenant(one)
         except Exception:  # one tenant must not stop the others
             logger.exception("signature requests of tenant %s stopped", one)
+
+
+@shared_task
+def advance_payments(*, tenant_id: str = "", **_future: object) -> None:
+    """Ask Stripe what became of payments; for one tenant when it has called."""
+    tenants = [UUID(tenant_id)] if tenant_id else Tenant.objects.values_list("id", flat=True)
+    for one in tenants:
+        try:
+            payments.advance_tenant(one)
+        except Exception:  # one tenant must not stop the others
+            logger.exception("payments of tenant %s stopped", one)
 
 
 def push_tenant(tenant_id: UUID) -> None:

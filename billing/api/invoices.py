@@ -15,6 +15,7 @@ from rest_framework.response import Response
 
 from billing.api import serializers as shapes
 from billing.api.drafts import DraftActions
+from billing.api.explaining import ExplainActions
 from billing.api.paper import (
     CSV_ACTION,
     CSV_RESPONSES,
@@ -24,6 +25,7 @@ from billing.api.paper import (
     chosen,
 )
 from billing.models import Invoice, InvoiceCredit, InvoiceLine, Recalculation
+from billing.selectors.grid import totals
 from billing.services.bulk import start_bulk
 from billing.services.corrections import (
     credit_invoice,
@@ -97,7 +99,7 @@ _BULK_STATES: dict[str, dict[str, Any]] = {
 }
 
 
-class InvoiceViewSet(DraftActions, mixins.ListModelMixin, ApiViewSet):
+class InvoiceViewSet(DraftActions, ExplainActions, mixins.ListModelMixin, ApiViewSet):
     """Invoices: calculated, reviewed, issued, sent, corrected."""
 
     model = Invoice
@@ -219,6 +221,15 @@ class InvoiceViewSet(DraftActions, mixins.ListModelMixin, ApiViewSet):
             "lines": credit_positions(invoice) if is_issued else [],
         }
         return self.show(found, shapes.CreditableSerializer)
+
+    @extend_schema(
+        operation_id="invoices_summary", responses={200: shapes.InvoiceTotalSerializer(many=True)}
+    )
+    @action(detail=False, pagination_class=None)
+    def summary(self, request: Request) -> Response:
+        """Add up the invoices a filter finds, by currency."""
+        rows = totals(self.filter_queryset(self.get_queryset()), is_compared=False)
+        return Response({"results": shapes.InvoiceTotalSerializer(rows, many=True).data})
 
     @extend_schema(operation_id="invoices_pdf", responses=PDF_RESPONSES)
     @action(detail=True, filter_backends=[], **PDF_ACTION)

@@ -7,6 +7,7 @@ from rest_framework import serializers
 
 from billing.api.credit_serializers import InvoiceCreditSerializer
 from billing.models import CreditRequest, Invoice
+from billing.ports import payment_link
 from billing.services.bulk import ACTIONS
 from monetization.customers.models import Customer
 from monetization.interface.fields import (
@@ -111,11 +112,17 @@ class InvoiceDetailSerializer(InvoiceSerializer):
     supplements = serializers.UUIDField(
         source="supplements_id", allow_null=True, help_text="The invoice it charges more for."
     )
+    payment_link = serializers.SerializerMethodField(
+        help_text="Where the customer pays online; empty where that is not set up."
+    )
     credits_used = InvoiceCreditSerializer(many=True)
     void_reason = serializers.CharField()
     write_off_reason = serializers.CharField()
     content_sha256 = serializers.CharField(help_text="Of what it says; once issued.")
     lines = InvoiceLineSerializer(many=True)
+
+    def get_payment_link(self, invoice: Invoice) -> str:
+        return payment_link(invoice)
 
 
 class LineChangeSerializer(serializers.Serializer[Any]):
@@ -302,6 +309,14 @@ class PaymentSerializer(serializers.Serializer[Any]):
     reference = serializers.CharField()
     created_at = serializers.DateTimeField()
     allocations = PaymentAllocationSerializer(many=True)
+
+
+class InvoiceTotalSerializer(serializers.Serializer[Any]):
+    """How many invoices of a currency, and what they come to."""
+
+    currency = serializers.CharField()
+    count = serializers.IntegerField()
+    total = AmountField()
 
 
 class CreditPositionSerializer(serializers.Serializer[Any]):

@@ -59,6 +59,7 @@ urlpatterns = [
         name="invoice-review-apply",
     ),
     path("tax-settings/<str:pk>", tax.TaxSettingView.as_view(), name="tax-setting"),
+    path("late-usage", late_usage.LateUsageView.as_view(), name="late-usage"),
     path("receivables/aging", desk.AgingView.as_view(), name="receivables-aging"),
     path("late-usage", late_usage.LateUsageView.as_view(), name="late-usage"),
     path("late-usage/export", late_usage.LateUsageExportView.as_view(), name="late-usage-export"),

@@ -23,6 +23,7 @@ FIELDS: Mapping[str, str] = {
     "days_late": "How late it is, in words: 3 days",
     "purchase_order": "The customer's purchase order",
     "period": "The time that is billed",
+    "payment_link": "Where the customer pays online; empty where that is not set up",
     "reason": "Why it is credited",
 }
 
@@ -65,10 +66,18 @@ _PAY = {
     "nl": "Gelieve te betalen aan:\n{{ bank_details }}\n\n",
 }
 
+_ONLINE = {
+    "en": "Or pay online: {{ payment_link }}\n\n",
+    "de": "Oder online bezahlen: {{ payment_link }}\n\n",
+    "fr": "Ou payer en ligne : {{ payment_link }}\n\n",
+    "nl": "Of betaal online: {{ payment_link }}\n\n",
+}
+
 
 def _body(text: Mapping[str, str], *, pay: bool = True) -> dict[str, str]:
     return {
-        language: f"{_GREETING[language]}{words}\n\n{_PAY[language] if pay else ''}"
+        language: f"{_GREETING[language]}{words}\n\n"
+        f"{_PAY[language] + _ONLINE[language] if pay else ''}"
         f"{_CLOSING[language]}"
         for language, words in text.items()
     }
@@ -77,7 +86,7 @@ def _body(text: Mapping[str, str], *, pay: bool = True) -> dict[str, str]:
 KINDS: Mapping[str, MailKind] = {
     "invoice": MailKind(
         "Invoice",
-        _COMMON | {"due_on"},
+        _COMMON | {"due_on", "payment_link"},
         {
             "en": "Invoice {{ number }} from {{ seller_name }}",
             "de": "Rechnung {{ number }} von {{ seller_name }}",
@@ -121,7 +130,7 @@ KINDS: Mapping[str, MailKind] = {
     ),
     "reminder_before": MailKind(
         "Before due",
-        _COMMON | {"due_on", "open_amount"},
+        _COMMON | {"due_on", "open_amount", "payment_link"},
         {
             "en": "Invoice {{ number }} is due on {{ due_on }}",
             "de": "Rechnung {{ number }} ist am {{ due_on }} fällig",
@@ -147,7 +156,7 @@ KINDS: Mapping[str, MailKind] = {
     ),
     "reminder_late": MailKind(
         "Overdue",
-        _COMMON | {"due_on", "open_amount", "days_late"},
+        _COMMON | {"due_on", "open_amount", "days_late", "payment_link"},
         {
             "en": "Reminder: invoice {{ number }} is {{ days_late }} late",
             "de": "Erinnerung: Rechnung {{ number }} ist seit {{ days_late }} fällig",

@@ -140,6 +140,28 @@ def payment_received(
     )
 
 
+def payment_refunded(
+    customer_id: UUID, amount: Money, released: Mapping[UUID, Money]
+) -> tuple[Leg, ...]:
+    """Give money back: invoices it had settled are owed again, the rest was nobody's yet."""
+    return payment_received(
+        customer_id, -amount, {invoice: -part for invoice, part in released.items()}
+    )
+
+
+def payment_fee_charged(customer_id: UUID, fee: Money) -> tuple[Leg, ...]:
+    """Let a payment provider keep its fee out of what it collected; negative gives it back."""
+    return (
+        Leg(Account.PAYMENT_FEES, fee, customer_id=customer_id),
+        Leg(Account.CASH_CLEARING, -fee, customer_id=customer_id),
+    )
+
+
+def payments_settled(amount: Money) -> tuple[Leg, ...]:
+    """Move what a payment provider paid out to the bank."""
+    return (Leg(Account.BANK, amount), Leg(Account.CASH_CLEARING, -amount))
+
+
 def credits_sold(document: Document, grant: str, amount: Money) -> tuple[Leg, ...]:
     """Claim what credits are sold for and owe it in service; negative amounts take it back."""
     return (

@@ -27,6 +27,7 @@ from billing.models.documents import (
     DocumentSequence,
     Payment,
     PaymentAllocation,
+    PaymentRefund,
 )
 from billing.models.estimates import UsageEstimate
 from billing.models.invoices import BillingPeriod, Invoice, InvoiceLine, Recalculation
@@ -67,6 +68,7 @@ __all__ = [
     "MailText",
     "Payment",
     "PaymentAllocation",
+    "PaymentRefund",
     "Phase",
     "Recalculation",
     "Reminder",

@@ -137,3 +137,25 @@ class PaymentAllocation(TenantModel):
 
     def __str__(self) -> str:
         return f"{self.amount} of {self.payment_id}"
+
+
+class PaymentRefund(TenantModel):
+    """Money of a payment that went back to the customer."""
+
+    payment = TenantForeignKey(Payment, on_delete=models.CASCADE, related_name="refunds")
+    amount = models.DecimalField(max_digits=19, decimal_places=4)
+    refunded_on = models.DateField()
+    reference = models.CharField(max_length=200)  # the bank's or provider's; once per payment
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "payment", "reference"], name="refund_reference_once"
+            ),
+            models.CheckConstraint(name="refund_is_positive", condition=Q(amount__gt=0)),
+        ]
+        triggers = [audited()]
+
+    def __str__(self) -> str:
+        return f"{self.amount} of {self.payment_id}"

@@ -14,6 +14,7 @@ from billing.models import (
     Invoice,
     InvoiceCredit,
     Payment,
+    PaymentRefund,
 )
 from billing.selectors.receivables import SETTLED, Aging, aging
 from monetization.kernel.period import local_day, start_instant
@@ -28,7 +29,7 @@ class Entry:
     """One line of an account. Charges are positive, what settles them negative."""
 
     day: date
-    kind: str  # invoice, credits used or given back, credit note, payment, write-off (taken back)
+    kind: str  # invoice, credits used or given back, credit note, payment, refund, write-off
     text: str
     amount: Decimal
     balance: Decimal = ZERO  # after it
@@ -87,6 +88,7 @@ def statement(
         *_credit_notes(customer_id, currency, until),
         *_credits_given_back(customer_id, currency, until),
         *_payments(customer_id, currency, until),
+        *_refunds(customer_id, currency, until),
         *_write_offs(customer_id, currency, until),
     ]
     opening = sum((move.amount for move in moves if move.day < since), start=ZERO)
@@ -216,6 +218,13 @@ def _payments(customer_id: UUID, currency: str, until: date) -> list[Entry]:
     return [
         Entry(row.received_on, "payment", f"Payment {row.reference}", -row.amount) for row in rows
     ]
+
+
+def _refunds(customer_id: UUID, currency: str, until: date) -> list[Entry]:
+    rows = PaymentRefund.objects.filter(
+        payment__customer=customer_id, payment__currency=currency, refunded_on__lte=until
+    )
+    return [Entry(row.refunded_on, "refund", f"Refund {row.reference}", row.amount) for row in rows]
 
 
 def _write_offs(customer_id: UUID, currency: str, until: date) -> list[Entry]:

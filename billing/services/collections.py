@@ -40,12 +40,14 @@ def record_payment(
     now: datetime,
     method: str = "bank transfer",
     allocations: Mapping[UUID, Decimal] | None = None,
+    only_invoice: UUID | None = None,
 ) -> Payment:
     """Record money from a customer and settle invoices with it, the oldest due first.
 
     What no invoice takes stays the customer's credit.
 
     :param allocations: invoice id to amount; oldest first when not given.
+    :param only_invoice: settle this one as far as it is open, and no other.
     :raises PaymentReferenceKnown: if this payment was recorded before.
     :raises AllocationTooLarge: if the allocations exceed the payment or an invoice.
     """
@@ -56,7 +58,10 @@ def record_payment(
         raise PaymentReferenceKnown(f"payment {reference!r} of {customer.name} is recorded already")
     paid = Money(amount, currency)
     invoices = _owing(customer, currency)
-    parts = _oldest_first(paid, invoices) if allocations is None else dict(allocations)
+    if only_invoice is not None:
+        parts = _oldest_first(paid, [one for one in invoices if one.id == only_invoice])
+    else:
+        parts = _oldest_first(paid, invoices) if allocations is None else dict(allocations)
     _check(parts, invoices, amount)
     payment = Payment.objects.create(
         customer=customer,

@@ -8,6 +8,7 @@ from django.db import transaction
 
 from billing.domain.mail_texts import KINDS, checked, days_in_words, merged, merged_body
 from billing.models import CreditNote, Invoice, MailText
+from billing.ports import payment_link
 from billing.services.paper import recipient_of
 from monetization.documents.services import stationery_of, template_of
 from monetization.documents.stationery import Stationery
@@ -96,5 +97,6 @@ def document_values(
     return {
         **shared,
         "due_on": paper.day(document.due_on),
+        "payment_link": payment_link(document),
         "open_amount": paper.money(document.total_amount - settled, document.currency),
     }

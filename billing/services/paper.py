@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from billing.models import CreditNote, DocumentRecipient, Invoice, InvoiceLine
+from billing.ports import payment_link
 from billing.selectors.credits import given_back_by, settled_on
 from billing.selectors.statements import Entry, Statement
 from billing.services.usage_detail import MAX_PAGE_ROWS, usage_detail
@@ -89,6 +90,7 @@ def invoice_context(
         "lines": lines,
         "tax_rows": tax_rows(invoice, lines, paper.words),
         "is_reverse_charge": is_reversed(invoice, lines),
+        "payment_link": payment_link(invoice),
         "usage": usage,
         "usage_in_file": in_file and any(line.reading_id for line in lines),
     }
@@ -142,6 +144,7 @@ _ENTRY_WORDS = {
     "payment": ("Payment ", "payment_received"),
     "credits used": ("Credits used ", "credits_used"),
     "credits given back": ("Credits given back ", "credits_given_back"),
+    "refund": ("Refund ", "refund"),
     "write-off": ("Write-off ", "write_off"),
     "write-off taken back": ("Write-off ", "write_off_taken_back"),
 }

@@ -13,14 +13,13 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Max
 
+from billing.domain.priced_together import why_together
 from billing.models import BillingPeriod, DraftChange, Invoice, InvoiceComment, InvoiceLine
 from billing.services.drafts import InvoiceNotOpen, copy_lines, total_draft
-from billing.services.earlier import looks_back
 from billing.services.invoicing import OPEN_STATES, recalculate_invoices
 from billing.services.taxing import tax_fields_of
 from monetization.events.services import append_event
 from monetization.kernel.errors import Refusal
-from monetization.pricing.prices import PercentOf
 from monetization.pricing.terms import terms_from_data
 from monetization.tenancy.context import current_actor
 from monetization.tenancy.models import LegalEntity
@@ -207,15 +206,17 @@ def _refuse_priced_together(invoice: Invoice) -> None:
     takes_off = invoice.lines.filter(is_manual=False, billing_period__isnull=True).exists()
     if invoice.threshold_number is not None or takes_off:
         raise PricedTogether(
-            "usage that was billed ahead of its period is taken off on one invoice; its lines stay "
-            "together"
+            "usage that was billed ahead of its period is taken off on one invoice, line by line;"
+            " its lines stay together. Issue it whole, credit what somebody else is to pay, and"
+            " bill that without a contract under their order or entity"
         )
     terms = terms_from_data(invoice.schedule.terms)
-    items = [item for phase in terms.phases for item in phase.items]
-    if looks_back(terms) or any(isinstance(item.model, PercentOf) for item in items):
+    reasons = why_together(terms)
+    if reasons:
         raise PricedTogether(
-            "this contract has minimums, caps, running tiers or percentages of other lines: its "
-            "lines are priced together and stay on one invoice"
+            f"lines of {invoice.schedule.number} are priced together and stay on one invoice: "
+            f"{'; '.join(reasons)}. Issue it whole, credit what somebody else is to pay, and bill"
+            " that without a contract under their order or entity; or amend the contract"
         )
 
 

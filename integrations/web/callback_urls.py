@@ -3,6 +3,10 @@
 from django.urls import path
 
 from integrations.dropbox_sign.webhooks import callback
+from integrations.stripe.webhooks import receive
 
 app_name = "callbacks"
-urlpatterns = [path("dropbox-sign/<uuid:tenant_id>", callback, name="dropbox-sign")]
+urlpatterns = [
+    path("dropbox-sign/<uuid:tenant_id>", callback, name="dropbox-sign"),
+    path("stripe/<uuid:tenant_id>", receive, name="stripe"),
+]

@@ -108,6 +108,23 @@ class AccountsForm(PageForm):
         }
 
 
+class StripeForm(PageForm):
+    """The key of a Stripe account; may stay empty where Stripe is the simulator."""
+
+    secret_key = forms.CharField(
+        max_length=300,
+        label="Secret key",
+        help_text="From Stripe's dashboard, Developers, API keys; sk_ or restricted rk_.",
+        widget=forms.PasswordInput(attrs={"autocomplete": "off"}, render_value=False),
+    )
+
+    def __init__(self, *args: Any, simulated: bool, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if simulated:
+            self.fields["secret_key"].required = False
+            self.fields["secret_key"].help_text = "Leave it empty for the simulated Stripe."
+
+
 class EarlierForm(PageForm):
     issued_from = forms.DateField(
         label="Issued on or after", widget=forms.DateInput(attrs={"type": "date"})

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from integrations.web import pushes, signatures, xero
+from integrations.web import online_payments, pushes, signatures, xero
 
 app_name = "integrations"
 urlpatterns = [
@@ -11,6 +11,12 @@ urlpatterns = [
     path("xero/earlier/", xero.earlier, name="xero-earlier"),
     path("dropbox-sign/connect/", signatures.connect, name="dropbox-sign-connect"),
     path("dropbox-sign/disconnect/", signatures.disconnect, name="dropbox-sign-disconnect"),
+    path("stripe/connect/", online_payments.connect, name="stripe-connect"),
+    path("stripe/disconnect/", online_payments.disconnect, name="stripe-disconnect"),
+    path("payments/", online_payments.listing, name="online-payments"),
+    path("payments/<uuid:row_id>/", online_payments.detail, name="online-payment"),
+    path("payments/<uuid:row_id>/look/", online_payments.look, name="online-payment-look"),
+    path("payments/<uuid:row_id>/refund/", online_payments.refund, name="online-payment-refund"),
     path("signatures/", signatures.listing, name="signatures"),
     path("signatures/<uuid:request_id>/", signatures.detail, name="signature"),
     path("signatures/<uuid:request_id>/retry/", signatures.retry, name="signature-retry"),

@@ -10,7 +10,14 @@ from django.views.decorators.http import require_POST, require_safe
 
 from integrations import selectors, services
 from integrations.dropbox_sign import connecting
-from integrations.web.forms import AccountsForm, ConnectForm, DropboxSignForm, EarlierForm
+from integrations.stripe import connecting as stripe
+from integrations.web.forms import (
+    AccountsForm,
+    ConnectForm,
+    DropboxSignForm,
+    EarlierForm,
+    StripeForm,
+)
 from integrations.xero.mapping import Accounts
 from monetization.interface.access import member_required
 from monetization.interface.htmx import done, refused
@@ -42,6 +49,11 @@ def index_page(request: TenantRequest, status: int = 200, **forms: Any) -> HttpR
         "earlier_form": forms.get("earlier") or EarlierForm(),
         "may_write": request.principal.may("integrations:write"),
         "now": timezone.now(),
+        "paying": stripe.connection(),
+        "paying_simulated": stripe.uses_simulator(),
+        "paying_address": stripe.webhook_address(),
+        "paying_counts": selectors.payment_counts(),
+        "paying_form": forms.get("stripe") or StripeForm(simulated=stripe.uses_simulator()),
         "signing": connecting.connection(),
         "signing_simulated": connecting.uses_simulator(),
         "signing_address": connecting.callback_address(),

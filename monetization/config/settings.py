@@ -161,6 +161,7 @@ CELERY_BEAT_SCHEDULE = {
         "task": "integrations.tasks.advance_signatures",
         "schedule": 20.0,
     },
+    "advance-payments": {"task": "integrations.tasks.advance_payments", "schedule": 20.0},
     "push-due": {"task": "integrations.tasks.push_due", "schedule": 20.0},
     "follow-usage": {"task": "metering.tasks.follow_usage", "schedule": 5.0},
 }
@@ -305,6 +306,7 @@ XERO_API_URL = env.str("XERO_API_URL", default="")  # empty: the built-in simula
 # Networks that are not the public internet and may be sent to all the same, over http too:
 # a receiver on the operator's own network.
 WEBHOOK_PRIVATE_NETWORKS = env.list("WEBHOOK_PRIVATE_NETWORKS", default=[])
+STRIPE_API_URL = env.str("STRIPE_API_URL", default="")  # empty: the built-in simulator
 DROPBOX_SIGN_API_URL = env.str("DROPBOX_SIGN_API_URL", default="")  # empty: the built-in simulator
 PROBLEM_BASE_URL = "/docs/problems#"
 

@@ -10,6 +10,7 @@ from drf_spectacular.views import (
     SpectacularSwaggerSplitView,
 )
 
+from integrations.web.payment_page import page as payment_page
 from monetization.interface.problems import problem_response
 
 _API = (
@@ -65,6 +66,7 @@ urlpatterns = [
     path("sign/", include("quotes.web.public_urls")),  # the signer's pages, outside sign-in
     path("compat/", include("metering.api.compat.urls")),  # the ingest calls of other vendors
     path("sign/", include("integrations.web.public_urls")),
+    path("pay/<str:token>", payment_page, name="pay"),  # what customers owe, outside sign-in
     path("callbacks/", include("integrations.web.callback_urls")),
     path("admin/", admin.site.urls),
     path("api/v1/schema", SpectacularAPIView.as_view(), name="api-schema"),

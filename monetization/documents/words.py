@@ -79,6 +79,8 @@ _ROWS: dict[str, tuple[str, str, str, str]] = {
     "balance": ("Balance", "Saldo", "Solde", "Saldo"),
     "charges": ("Charges", "Belastungen", "Débit", "Debet"),
     "credits": ("Credits", "Gutschriften", "Crédit", "Credit"),
+    "refund": ("Refund", "Erstattung", "Remboursement", "Terugbetaling"),
+    "pay_online": ("Pay online", "Online bezahlen", "Payer en ligne", "Online betalen"),
     "payment_received": ("Payment", "Zahlung", "Paiement", "Betaling"),
     "write_off": ("Write-off", "Ausbuchung", "Passage en perte", "Afboeking"),
     "write_off_taken_back": (

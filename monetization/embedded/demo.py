@@ -144,6 +144,9 @@ def _settings(var: Path, port: int) -> dict[str, str]:
         "DROPBOX_SIGN_API_URL": os.environ.get(
             "DROPBOX_SIGN_API_URL", f"http://127.0.0.1:{_free_port(port + 120)}"
         ),
+        "STRIPE_API_URL": os.environ.get(
+            "STRIPE_API_URL", f"http://127.0.0.1:{_free_port(port + 180)}"
+        ),
         "PYTHONUNBUFFERED": "1",
     }
 
@@ -235,7 +238,12 @@ def _commands(root: Path, port: int, environment: dict[str, str]) -> dict[str, l
             *celery, "beat", "-l", "warning", "-s", f"{environment['VAR_DIR']}/celerybeat-schedule",
         ],
     }  # fmt: skip
-    for name, variable in (("xero", "XERO_API_URL"), ("dropbox_sign", "DROPBOX_SIGN_API_URL")):
+    simulators = (
+        ("xero", "XERO_API_URL"),
+        ("dropbox_sign", "DROPBOX_SIGN_API_URL"),
+        ("stripe", "STRIPE_API_URL"),
+    )
+    for name, variable in simulators:
         command = root / "integrations" / "management" / "commands" / f"{name}_simulator.py"
         if variable not in os.environ and command.exists():
             simulator_port = environment[variable].rpartition(":")[2]

@@ -13,6 +13,7 @@ class Account(StrEnum):
 
     ACCOUNTS_RECEIVABLE = "accounts_receivable"
     CASH_CLEARING = "cash_clearing"
+    BANK = "bank"
     UNBILLED_RECEIVABLE = "unbilled_receivable"
     DEFERRED_REVENUE = "deferred_revenue"
     CUSTOMER_CREDITS = "customer_credits"
@@ -21,6 +22,7 @@ class Account(StrEnum):
     PROMOTIONAL_CREDITS = "promotional_credits"
     BREAKAGE_REVENUE = "breakage_revenue"
     BAD_DEBT = "bad_debt"
+    PAYMENT_FEES = "payment_fees"
 
     @property
     def label(self) -> str:

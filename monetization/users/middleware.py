@@ -25,7 +25,7 @@ _SCHEMES = ("bearer ", "api-key ")
 _IN_UTC = ("/api/",)  # instants of the API are UTC, whoever asks
 # Pages whose address says which tenant they belong to, and dialects that write their own
 # errors: who is signed in does not matter.
-_BIND_THEMSELVES = ("/sign/", "/compat/", "/callbacks/")
+_BIND_THEMSELVES = ("/sign/", "/pay/", "/compat/", "/callbacks/")
 
 
 class TenantMiddleware:

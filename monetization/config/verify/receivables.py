@@ -20,6 +20,8 @@ def receivable_per_customer(books: Books) -> Found:
                 SELECT p.customer_id, p.currency,
                        COALESCE((SELECT sum(a.amount) FROM billing_paymentallocation a
                                   WHERE a.payment_id = p.id), 0) - p.amount
+                     + COALESCE((SELECT sum(r.amount) FROM billing_paymentrefund r
+                                  WHERE r.payment_id = p.id), 0)
                   FROM billing_payment p) AS parts
              GROUP BY 1, 2)
         SELECT COALESCE(c.name, 'customer ' || j.customer_id) AS subject, j.currency AS unit, a, b
@@ -55,15 +57,22 @@ def receivable_per_invoice(books: Books) -> Found:
     )
 
 
-@check("I02.3", "Cash in the ledger is the payments recorded")
+@check("I02.3", "Cash and fees in the ledger are the payments recorded less refunds")
 def cash_is_payments(books: Books) -> Found:
     return compare(
         """
         WITH ledger AS (
             SELECT customer_id, currency, sum(amount) AS amount FROM ledger_posting
-             WHERE account = 'cash_clearing' GROUP BY 1, 2),
+             WHERE account IN ('cash_clearing', 'payment_fees') AND customer_id IS NOT NULL
+             GROUP BY 1, 2 HAVING sum(amount) <> 0),
         payments AS (
-            SELECT customer_id, currency, sum(amount) AS amount FROM billing_payment GROUP BY 1, 2)
+            SELECT customer_id, currency, sum(amount) AS amount FROM (
+                SELECT customer_id, currency, amount FROM billing_payment
+                UNION ALL
+                SELECT p.customer_id, p.currency, -r.amount
+                  FROM billing_paymentrefund r JOIN billing_payment p ON p.id = r.payment_id
+                ) AS parts
+             GROUP BY 1, 2 HAVING sum(amount) <> 0)
         SELECT COALESCE(c.name, 'customer ' || j.customer_id) AS subject, j.currency AS unit, a, b
           FROM (SELECT customer_id, currency, l.amount AS a, p.amount AS b
                   FROM ledger l FULL JOIN payments p USING (customer_id, currency)) AS j
@@ -118,7 +127,9 @@ def allocations_fit(books: Books) -> Found:
         """
         SELECT 'payment ' || p.reference || ' of ' || p.amount || ' settles ' || sum(a.amount)
           FROM billing_payment p JOIN billing_paymentallocation a ON a.payment_id = p.id
-         GROUP BY p.id HAVING sum(a.amount) > p.amount
+         GROUP BY p.id
+        HAVING sum(a.amount) > p.amount - COALESCE(
+            (SELECT sum(r.amount) FROM billing_paymentrefund r WHERE r.payment_id = p.id), 0)
         UNION ALL
         SELECT 'payment ' || p.reference || ' settles ' || COALESCE(NULLIF(i.number, ''), i.status)
                || ', which is of another customer or currency, or was not issued'

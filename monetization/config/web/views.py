@@ -13,7 +13,7 @@ from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 
 from billing import selectors as billing
-from billing.models import BillingSchedule, Invoice, Payment
+from billing.models import BillingSchedule, Invoice, Payment, PaymentRefund
 from monetization.catalog.models import Product
 from monetization.config.web import checklist
 from monetization.customers.models import Customer
@@ -100,6 +100,9 @@ def _money(today: date) -> list[MoneyRow]:
         .values_list("currency")
         .annotate(Sum("amount"))
     )
+    refunded: Any = PaymentRefund.objects.filter(refunded_on__gte=this, refunded_on__lt=following)
+    for currency, amount in refunded.values_list("payment__currency").annotate(Sum("amount")):
+        collected[currency] = collected.get(currency, ZERO) - amount
     aged = {row.currency: row for row in billing.aging(today=today)}
     rows = []
     for row in invoices:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -16,6 +17,8 @@ from billing.services.reissue import void_and_reissue
 from monetization.catalog.models import Price, PriceVersion
 from monetization.events.models import Event
 from monetization.ledger.models import JournalEntry
+from monetization.pricing.prices import Flat
+from monetization.pricing.terms import PricingUnit
 from monetization.tenancy.context import current_tenant_id
 from tests.factories_billing import CALLS, PLATFORM, billed, deal, make_customer
 from tests.integration.config import books
@@ -145,3 +148,22 @@ def test_a_price_changed_during_the_run_leaves_what_was_signed(tenant: Any) -> N
     issued = issue_invoice(invoice_id=march.id, issued_on=TODAY, now=NOW, ignore_grace=True)
     assert issued.total_amount == Decimal(500)
     assert current_tenant_id() == tenant.id
+
+
+def test_an_exchange_rate_changed_during_the_run_leaves_what_was_signed(tenant: Any) -> None:
+    # 100 AI credits a month, of which one costs 0.015: 1.50. The list says 0.02 from now on.
+    books.make_catalog()
+    agreed = replace(
+        PLATFORM, model=Flat(Decimal(100)), pricing_unit=PricingUnit("AI credits", Decimal("0.015"))
+    )
+    schedule = billed(deal(agreed), now=NOW)
+    march = schedule.invoices.get(bill_on="2026-03-01")
+    assert march.total_amount == Decimal("1.50")
+    price = Price.objects.get(code="platform-usd")
+    PriceVersion.objects.filter(price=price).update(
+        modifiers={"pricing_unit": {"code": "AI credits", "rate": "0.02"}}
+    )
+    assert recalculate_invoices(invoice_ids=[march.id], now=NOW) == []
+    issued = issue_invoice(invoice_id=march.id, issued_on=TODAY, now=NOW, ignore_grace=True)
+    assert issued.total_amount == Decimal("1.50")
+    assert issued.lines.get().explanation["pricing_unit"]["rate"] == "0.015"

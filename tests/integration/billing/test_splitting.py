@@ -136,7 +136,7 @@ def test_what_differs_stays_apart(draft: Invoice) -> None:
 def test_what_is_priced_together_stays_together() -> None:
     minimum = MinimumTerms(amount=Decimal(900), frequency=Frequency.MONTHLY)
     schedule = billed(deal(PLATFORM, CALLS, minimum=minimum), now=NOW)
-    with pytest.raises(splitting.PricedTogether, match="priced together"):
+    with pytest.raises(splitting.PricedTogether, match="a minimum of 900 USD covers its usage"):
         split(schedule.invoices.get(bill_on=MARCH), "Platform")
 
 

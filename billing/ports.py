@@ -1,0 +1,25 @@
+"""What billing needs from somebody else's payment service, in our words.
+
+``integrations`` registers what it can do when it starts; billing only knows an address.
+"""
+
+from collections.abc import Callable
+
+from billing.models import Invoice
+
+PaymentLink = Callable[[Invoice], str]
+
+_links: list[PaymentLink] = []
+
+
+def register_payment_link(link: PaymentLink) -> None:
+    """Offer to pay invoices online; the address is empty where the tenant cannot take money so."""
+    if link not in _links:
+        _links.append(link)
+
+
+def payment_link(invoice: Invoice) -> str:
+    """Return where the customer pays an issued invoice online; empty if nowhere."""
+    if invoice.status != Invoice.Status.ISSUED:
+        return ""
+    return next((address for link in _links if (address := link(invoice))), "")

@@ -1,6 +1,8 @@
 """Why an invoice says what it says, over REST; mixed into the invoices."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +18,7 @@ from billing.domain.tax import without_tax
 from billing.models import InvoiceLine
 from billing.services.credits.planning import CREDIT
 from metering.selectors import days_of_reading, events_in_reading, late_events
-from monetization.interface.fields import ExactField
+from monetization.interface.fields import ExactField, amount_text
 from monetization.kernel.money import Money
 from monetization.pricing.estimate import rerate
 
@@ -155,22 +157,23 @@ class ExplainActions:
         """Show what changed against the contract's invoice before it, split into causes."""
         invoice = self.get_object()
         compared = selectors.compare([invoice])[invoice.id]
+        shown = partial(amount_text, currency=invoice.currency)
         found = {
             "previous": compared.previous_id,
             "currency": invoice.currency,
-            "change": str(sum((each.change for each in compared.found), start=0)),
-            "unexplained": str(compared.unexplained(invoice.change_note)),
-            "causes": _causes(compared.by_cause.items()),
+            "change": shown(sum((each.change for each in compared.found), start=Decimal(0))),
+            "unexplained": shown(compared.unexplained(invoice.change_note)),
+            "causes": _causes(compared.by_cause.items(), shown),
             "lines": [
                 {
                     "item_key": each.item_key,
                     "description": each.description,
-                    "change": str(each.change),
-                    "causes": _causes(each.parts),
+                    "change": shown(each.change),
+                    "causes": _causes(each.parts, shown),
                 }
                 for each in compared.found
             ],
-            "trend": [str(total) for total in compared.trend],
+            "trend": [shown(total) for total in compared.trend],
         }
         answer: Response = self.show(found, ComparisonSerializer)
         return answer
@@ -182,5 +185,7 @@ class _Asked(serializers.Serializer[Any]):
     late = serializers.BooleanField(default=False)
 
 
-def _causes(found: Iterable[tuple[str, Any]]) -> list[dict[str, str]]:
-    return [{"cause": cause, "amount": str(amount)} for cause, amount in found]
+def _causes(
+    found: Iterable[tuple[str, Decimal]], shown: Callable[[Decimal], str]
+) -> list[dict[str, str]]:
+    return [{"cause": cause, "amount": shown(amount)} for cause, amount in found]

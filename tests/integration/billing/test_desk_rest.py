@@ -15,6 +15,7 @@ from tests.factories import make_tenant
 from tests.factories_billing import CALLS, PLATFORM, billed, deal
 from tests.integration.api.conftest import Api
 
+pytestmark = pytest.mark.django_db(transaction=True)
 MARCH = datetime(2026, 3, 3, 12, tzinfo=UTC)
 EVENTS = 7
 
@@ -28,7 +29,7 @@ def used(number: int, day: int, calls: str = "100") -> None:
 
 
 @pytest.fixture
-def desk(db: None) -> Any:
+def desk(transactional_db: None) -> Any:
     """February's 700 calls at 0.10 and March's platform fee on a draft of 570.00."""
     company = make_tenant("Rest")
     with tenant_context(company.id, actor="setup"):

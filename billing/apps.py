@@ -16,6 +16,7 @@ class BillingConfig(AppConfig):
 
         _register_events()
         _register_moves()
+        _register_payments()
         _register_credit_requests()
         _register_endings()
         _register_seats()
@@ -100,6 +101,11 @@ def _register_events() -> None:
         "Credit note issued",
         required=("credit_note_id", "invoice_id", "number"),
     )
+
+
+def _register_payments() -> None:
+    from monetization.events.schemas import register_event_type
+
     register_event_type(
         "payment.recorded", "Payment recorded", required=("payment_id", "customer_id")
     )

@@ -140,16 +140,16 @@ class Simulator:
                 return _list(self.all(account, "webhook_endpoint"), "/v1/webhook_endpoints")
             case ["POST", "webhook_endpoints"]:
                 made = objects.webhook_endpoint(call.values, f"whsec_{secrets.token_hex(16)}")
-                return Reply(200, self._keep(account, made))
+                return Reply(200, self.keep(account, made))
             case ["DELETE", "webhook_endpoints", id]:
                 self._db.execute("DELETE FROM object WHERE id = ?", [id])
                 return Reply(200, {"id": id, "object": "webhook_endpoint", "deleted": True})
             case ["POST", "checkout", "sessions"]:
                 return self._open(call, account)
             case ["GET", "checkout", "sessions", id]:
-                return self._one(account, id)
+                return self._shown(account, id)
             case ["POST", "checkout", "sessions", id, "expire"]:
-                return self._expire(account, id)
+                return self._close_page(account, id)
             case ["GET", "payment_intents", id]:
                 return self._payment(account, id)
             case ["GET", "refunds"]:
@@ -162,7 +162,7 @@ class Simulator:
             case ["POST", "refunds"]:
                 return self._refund(account, call.values)
             case ["GET", "payouts", id]:
-                return self._one(account, id)
+                return self._shown(account, id)
             case _:
                 return _error(404, "invalid_request_error", "Unrecognized request URL")
 
@@ -171,15 +171,15 @@ class Simulator:
         if not units.isdigit() or int(units) < 50:
             return _error(400, "invalid_request_error", "The amount must be at least 50 cents")
         session = objects.checkout_session(call.values, int(units), call.base)
-        return Reply(200, self._keep(account, session))
+        return Reply(200, self.keep(account, session))
 
-    def _expire(self, account: str, id: str) -> Reply:
+    def _close_page(self, account: str, id: str) -> Reply:
         session = self.get(account, id)
         if session is None or session["status"] != "open":
             return _error(400, "invalid_request_error", "Only open sessions can be expired")
         session |= {"status": "expired", "url": None}
-        self._keep(account, session)
-        self._tell(account, "checkout.session.expired", session)
+        self.keep(account, session)
+        self._send_event(account, "checkout.session.expired", session)
         return Reply(200, session)
 
     def _payment(self, account: str, id: str) -> Reply:
@@ -204,12 +204,12 @@ class Simulator:
         refund = objects.refund(payment, charge, units)
         charge["amount_refunded"] += units
         charge["refunded"] = charge["amount_refunded"] == charge["amount"]
-        self._keep(account, refund)
-        self._keep(account, charge)
-        self._tell(account, "charge.refunded", charge)
+        self.keep(account, refund)
+        self.keep(account, charge)
+        self._send_event(account, "charge.refunded", charge)
         return Reply(200, refund)
 
-    def _one(self, account: str, id: str) -> Reply:
+    def _shown(self, account: str, id: str) -> Reply:
         found = self.get(account, id)
         return _missing(id) if found is None else Reply(200, found)
 
@@ -249,16 +249,16 @@ class Simulator:
                 "url": None,
             }  # fmt: skip
             for each in (payment, charge, balance, session):
-                self._keep(account, each)
-            self._tell(account, "payment_intent.succeeded", payment)
-            self._tell(account, "checkout.session.completed", session)
+                self.keep(account, each)
+            self._send_event(account, "payment_intent.succeeded", payment)
+            self._send_event(account, "checkout.session.completed", session)
             return str(payment["id"])
 
     def pay_out(self, account: str, units: int, currency: str, status: str = "paid") -> str:
         """Send what was collected to the bank; returns the payout's id."""
         with self._lock, self._db:
-            payout = self._keep(account, objects.payout(units, currency, status))
-            self._tell(account, f"payout.{status}", payout)
+            payout = self.keep(account, objects.payout(units, currency, status))
+            self._send_event(account, f"payout.{status}", payout)
             return str(payout["id"])
 
     def _desk(self, call: Call, account: str, what: str) -> Reply:
@@ -269,7 +269,7 @@ class Simulator:
             for each in self.all(account, "balance_transaction"):
                 if each["status"] == "pending":
                     nets[each["currency"]] = nets.get(each["currency"], 0) + each["net"]
-                    self._keep(account, {**each, "status": "available"})
+                    self.keep(account, {**each, "status": "available"})
             for currency, net in nets.items():
                 self.pay_out(account, net, currency)
         return Reply(303, b"", {"Location": "/"})
@@ -296,7 +296,7 @@ class Simulator:
 
     # --- Storage and events -----------------------------------------------------------------
 
-    def _keep(self, account: str, body: Object) -> Object:
+    def keep(self, account: str, body: Object) -> Object:
         self._db.execute(
             "INSERT INTO object VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE"
             " SET body = excluded.body",
@@ -317,7 +317,7 @@ class Simulator:
         )
         return [json.loads(row[0]) for row in rows]
 
-    def _tell(self, account: str, type: str, about: Object) -> None:
+    def _send_event(self, account: str, type: str, about: Object) -> None:
         event = objects.event(type, about)
         if self.holds:
             self.held.append(event)

@@ -21,6 +21,7 @@ from tests.architecture.test_source import plant
 PUBLIC = (
     "accounts/",  # signing in and out, resetting a password
     "sign/",  # the signer's pages: the token in the address is the key
+    "pay/",  # what a customer owes: the token in the address is the key
     "usage/<path:rest>/",  # a slash too many: the page it leads to asks
     "callbacks/",  # providers: what they say is looked up with our key before it counts
     "admin/",  # Django's own guard: staff only

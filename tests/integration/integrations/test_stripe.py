@@ -226,7 +226,7 @@ def test_a_payout_that_comes_back_is_taken_back(shop: Shop) -> None:
     shop.send(shop.told("payout.paid"))
     shop.work()
     assert shop.balances() == {"bank": "50.00", "cash_clearing": "-50.00"}
-    shop.stripe._keep(
+    shop.stripe.keep(
         shop.account, {**(shop.stripe.get(shop.account, payout) or {}), "status": "failed"}
     )
     with tenant_context(shop.tenant.id):

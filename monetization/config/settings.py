@@ -261,6 +261,7 @@ SPECTACULAR_SETTINGS = {
         "AlertBasis": "alerts.models.AlertRule.Basis",
         "CreditKind": "billing.models.CreditTerms.Kind",
         "CreditTransactionKind": "billing.models.CreditTransaction.Kind",
+        "LateUsageAction": "billing.models.LateUsageDecision.Action",
         "PushKind": "integrations.models.Push.Kind",
         "PushStatus": "integrations.models.Push.Status",
         "WebhookEndpointStatus": "monetization.webhooks.models.WebhookEndpoint.Status",

@@ -269,11 +269,11 @@ KINDS: dict[str, Kind] = {
     SECOND_PERSON_CREDITS: Kind(
         "A second person approves large credit notes",
         "One person asks for a credit and another approves it, once what was credited alone on the "
-        "invoice, or to its customer in the last 30 days, comes to more than this with tax.",
+        "invoice, or to its customer in the last 30 days (empty: no limit), comes to more with tax.",
         _nothing,
         (
-            Parameter("limit", "Above, an invoice", "1000", _amount),
-            Parameter("customer_limit", "a customer (empty: none)", "", _amount_or_none),
+            Parameter("limit", "Invoice", "1000", _amount),
+            Parameter("customer_limit", "Customer", "", _amount_or_none),
         ),
         is_default=False,
         tests_drafts=False,

@@ -261,7 +261,6 @@ SPECTACULAR_SETTINGS = {
         "AlertBasis": "alerts.models.AlertRule.Basis",
         "CreditKind": "billing.models.CreditTerms.Kind",
         "CreditTransactionKind": "billing.models.CreditTransaction.Kind",
-        "LateUsageAction": "billing.models.LateUsageDecision.Action",
         "PushKind": "integrations.models.Push.Kind",
         "PushStatus": "integrations.models.Push.Status",
         "WebhookEndpointStatus": "monetization.webhooks.models.WebhookEndpoint.Status",

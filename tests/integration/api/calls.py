@@ -459,7 +459,6 @@ def desk_calls(api: Api, customer: str, draft: str) -> dict[str, Any]:
             "footer": "f",
             "invoice_numbers": {"prefix": "R-", "digits": 4},
         },
-        "post late-usage": {"ids": [claimed], "action": "left", "reason": "r"},
         f"post credit-notes/{note['id']}/send": {},
         f"post invoices/{claimed}/supplement": {
             "bill_on": "2026-02-02",

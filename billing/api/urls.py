@@ -7,6 +7,7 @@ from billing.api import (
     credits,
     desk,
     invoices,
+    late_usage,
     paper,
     payments,
     schedules,

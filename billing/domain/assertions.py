@@ -268,8 +268,8 @@ KINDS: dict[str, Kind] = {
     ),
     SECOND_PERSON_CREDITS: Kind(
         "A second person approves large credit notes",
-        "One person asks for a credit and another approves it, once what was credited alone on the "
-        "invoice, or to its customer in the last 30 days (empty: no limit), comes to more with tax.",
+        "One person asks and another approves, once what was credited alone on an invoice, or to "
+        "a customer in 30 days (empty: no limit), comes to more than this with tax.",
         _nothing,
         (
             Parameter("limit", "Invoice", "1000", _amount),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.db.models import F, Q, QuerySet
+from django.db.models import Count, F, Q, QuerySet
 
 from billing.models import Invoice, InvoiceLine
 from integrations.models import (
@@ -184,12 +184,13 @@ class PaymentCounts:
 
 
 def payment_counts() -> PaymentCounts:
-    rows = OnlinePayment.objects
-    return PaymentCounts(
-        paid=rows.filter(kind=OnlinePayment.Kind.PAYMENT, payment__isnull=False).count(),
-        waiting=rows.filter(due_at__isnull=False).count(),
-        attention=rows.filter(needs_attention=True).count(),
+    paid = Q(kind=OnlinePayment.Kind.PAYMENT, payment__isnull=False)
+    found = OnlinePayment.objects.aggregate(
+        paid=Count("id", filter=paid),
+        waiting=Count("id", filter=Q(due_at__isnull=False)),
+        attention=Count("id", filter=Q(needs_attention=True)),
     )
+    return PaymentCounts(**found)
 
 
 def webhooks_about(row: OnlinePayment) -> QuerySet[InboundWebhook]:

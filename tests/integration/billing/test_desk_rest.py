@@ -37,8 +37,10 @@ def desk(transactional_db: None) -> Any:
             value_property="calls", now=MARCH,
         )  # fmt: skip
         schedule = billed(deal(PLATFORM, CALLS), now=MARCH)
+    with tenant_context(company.id, actor="setup"):  # a reading sees what was committed
         for number in range(EVENTS):
             used(number, number + 1)
+    with tenant_context(company.id, actor="setup"):
         draft = schedule.invoices.get(bill_on=date(2026, 3, 1))
         recalculate_invoices(invoice_ids=[draft.id], now=MARCH)
     api = Api(company)
@@ -91,6 +93,7 @@ def test_events_that_came_since_it_was_billed_are_apart(desk: Any) -> None:
     company, api, draft, line = desk
     with tenant_context(company.id, actor="setup"):
         issue_invoice(invoice_id=draft.id, issued_on=date(2026, 3, 3), now=MARCH, ignore_grace=True)
+    with tenant_context(company.id, actor="setup"):
         used(90, 20, "50")
     path = f"invoices/{draft.id}/lines/{line}/events"
     late = api.get(path, {"late": "true"}).json()

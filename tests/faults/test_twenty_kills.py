@@ -54,7 +54,9 @@ def company(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def working(company: Any, job: Any) -> int:
     """Start a worker as a process of its own; it ends with the job."""
-    connections.close_all()
+    for each in connections.all():  # two processes never share a connection
+        each.close()
+        getattr(each, "close_pool", lambda: None)()
     pid = os.fork()
     if pid:
         return pid

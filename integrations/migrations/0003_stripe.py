@@ -11,7 +11,7 @@ from monetization.tenancy.operations import IsolateTables
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("billing", "0022_refunds"),
+        ("billing", "0023_refunds"),
         ("integrations", "0002_dropbox_sign"),
         ("tenancy", "0001_initial"),
     ]

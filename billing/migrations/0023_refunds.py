@@ -13,7 +13,7 @@ from monetization.tenancy.operations import IsolateTables
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("billing", "0021_supplementary_invoices"),
+        ("billing", "0022_credit_pauses"),
         ("tenancy", "0001_initial"),
     ]
 

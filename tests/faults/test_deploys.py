@@ -57,7 +57,7 @@ def later_operations() -> Iterator[tuple[str, Any]]:
     for (app, name), migration in sorted(loader.disk_migrations.items()):
         if app in RELEASED and name > RELEASED[app]:
             made = {
-                each.name.lower()
+                str(getattr(each, "name", "")).lower()
                 for each in migration.operations
                 if type(each).__name__ == "CreateModel"
             }

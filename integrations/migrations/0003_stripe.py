@@ -11,7 +11,7 @@ from monetization.tenancy.operations import IsolateTables
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("billing", "0023_refunds"),
+        ("billing", "0024_refunds"),
         ("integrations", "0002_dropbox_sign"),
         ("tenancy", "0001_initial"),
     ]

@@ -13,7 +13,7 @@ from monetization.tenancy.operations import IsolateTables
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("billing", "0022_credit_pauses"),
+        ("billing", "0023_audit_in_sets"),
         ("tenancy", "0001_initial"),
     ]
 

@@ -15,6 +15,7 @@ class IntegrationsConfig(AppConfig):
         register_payment_link(link_if_connected)
         subscribe("invoice.issued", "integrations.push_invoice", handlers.on_invoice_issued)
         subscribe("quote.sent", "integrations.open_signature", handlers.on_quote_sent)
+        subscribe("quote.chosen", "integrations.open_signature", handlers.on_quote_sent)
         for happened in ("superseded", "expired", "declined"):
             subscribe(
                 f"quote.{happened}", "integrations.withdraw_signature", handlers.on_quote_withdrawn

@@ -1,5 +1,13 @@
 from django.apps import AppConfig
 
+# What CRMs call the quote, its customer and its opportunity, by the system's name.
+ELSEWHERE = (
+    "external_ids",
+    "customer_external_ids",
+    "opportunity_id",
+    "opportunity_external_ids",
+)
+
 
 class QuotesConfig(AppConfig):
     name = "quotes"
@@ -16,32 +24,38 @@ class QuotesConfig(AppConfig):
                 f"quote.{name}",
                 f"Quote {name}",
                 required=("quote_id", "version_id"),
-                optional=("reason",),
+                optional=("reason", *ELSEWHERE),
             )
         register_event_type(
             "quote.signed",
             "A signer signed",
             required=("quote_id", "version_id", "by", "evidence_sha256"),
+            optional=ELSEWHERE,
         )
         register_event_type(
             "quote.chosen",
             "The customer chose optional items",
             required=("quote_id", "version_id", "by"),
+            optional=ELSEWHERE,
         )
         register_event_type(
             "quote.follows",
             "A contract is amended or renewed",
             required=("quote_id", "version_id", "order_form_id", "kind"),
+            optional=ELSEWHERE,
         )
         for name, description in (("asked", "A signer asks"), ("answered", "Shared comment")):
             register_event_type(
-                f"quote.{name}", description, required=("quote_id", "version_id", "by")
+                f"quote.{name}",
+                description,
+                required=("quote_id", "version_id", "by"),
+                optional=ELSEWHERE,
             )
         register_event_type(
             "quote.reassigned",
             "Another person signs",
             required=("quote_id", "version_id", "by", "to"),
-            optional=("reason",),
+            optional=("reason", *ELSEWHERE),
         )
         for name, description in (
             ("approval_requested", "Approval asked for"),
@@ -54,14 +68,32 @@ class QuotesConfig(AppConfig):
                 f"quote.{name}",
                 description,
                 required=("quote_id", "version_id"),
-                optional=("rule", "reason", "by", "to"),
+                optional=("rule", "reason", "by", "to", *ELSEWHERE),
             )
-        register_event_type("quote.approved", "Quote approved", required=("quote_id", "version_id"))
+        register_event_type(
+            "quote.approved",
+            "Quote approved",
+            required=("quote_id", "version_id"),
+            optional=ELSEWHERE,
+        )
         register_event_type(
             "order_form.signed",
             "Order form signed",
             required=("order_form_id", "quote_id", "version_id", "customer_id"),
+            optional=ELSEWHERE,
         )
+        for name, description in (
+            ("created", "Opportunity noted"),
+            ("won", "Opportunity won"),
+            ("lost", "Opportunity lost"),
+            ("reopened", "Opportunity open again"),
+        ):
+            register_event_type(
+                f"opportunity.{name}",
+                description,
+                required=("opportunity_id", "customer_id", "name"),
+                optional=("external_ids",),
+            )
 
 
 def _register_renewals() -> None:

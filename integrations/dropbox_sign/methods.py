@@ -19,7 +19,6 @@ def register() -> None:
             key="dropbox_sign_embedded",
             name="Dropbox Sign, on our page",
             explanation="We mail our link; Dropbox Sign takes the signature inside our page.",
-            takes_several=False,
             is_available=_is_connected,
             page_name="dropbox_sign:embedded",
         )

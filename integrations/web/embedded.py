@@ -16,9 +16,16 @@ from integrations.dropbox_sign.gateway import FileNotReady, Gone
 from integrations.errors import Refused, Unavailable
 from integrations.models import SignatureRequest
 from monetization.tenancy.context import tenant_context
-from quotes.models import QuoteVersion
 from quotes.services import SigningLinkInvalid, tenant_of_token, valid_link
-from quotes.web.signing import csrf_checked, gone, is_too_fast, sealed
+from quotes.web.signing import (
+    ask_code,
+    csrf_checked,
+    gone,
+    has_code,
+    is_done,
+    is_too_fast,
+    sealed,
+)
 
 _OPEN = ("sent", "viewed", "partly_signed")
 
@@ -42,7 +49,9 @@ def page(request: HttpRequest, token: str) -> HttpResponseBase:
             link = valid_link(token=token, now=now)
         except SigningLinkInvalid:
             return gone(request)
-        if link.version.status == QuoteVersion.Status.ACCEPTED:
+        if link.version.asks_email_code and not has_code(request, link):
+            return sealed(ask_code(request, token, link))
+        if is_done(link):
             return sealed(redirect("signing:page", token))
         found = SignatureRequest.objects.filter(version_id=link.version_id).first()
         connection = connecting.connection()
@@ -58,7 +67,7 @@ def page(request: HttpRequest, token: str) -> HttpResponseBase:
         }
     credentials = connection.credentials if connection and connection.is_connected else None
     if found and found.is_embedded and found.state in _OPEN and credentials:
-        context |= _address(found, credentials)
+        context |= _address(found, credentials, link.signer.position if link.signer else 1)
     response = sealed(render(request, "integrations/embedded.html", context))
     if context.get("address"):
         parts = urlsplit(context["address"])
@@ -68,12 +77,18 @@ def page(request: HttpRequest, token: str) -> HttpResponseBase:
     return response
 
 
-def _address(found: SignatureRequest, credentials: str) -> dict[str, str]:
-    """Return where the signer signs, or in what words it cannot be had now."""
+def _address(found: SignatureRequest, credentials: str, position: int) -> dict[str, str]:
+    """Return where this signer signs, or in what words it cannot be had now.
+
+    Never another signer's address: whoever signed and opens their link again sees their own.
+    """
     waiting = [one for one in found.signatures if one["status"] == "awaiting_signature"]
     if not waiting:
         return {}
     signer = min(waiting, key=lambda one: one["order"])
+    if signer["order"] + 1 != position:
+        is_over = signer["order"] + 1 > position
+        return {"looking": "yes"} if is_over else {"waits_for": str(signer["name"])}
     gateway = work.open_gateway(credentials)
     try:
         address = gateway.signing_address(signer["id"])

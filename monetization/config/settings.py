@@ -59,6 +59,7 @@ INSTALLED_APPS = [
     "quotes",
     "billing",
     "alerts",
+    "crm",
     "revrec",
     "integrations",
 ]

@@ -26,6 +26,7 @@ _API = (
     "quotes",
     "billing",
     "alerts",
+    "crm",
     "revrec",
     "integrations",
 )
@@ -44,6 +45,7 @@ _WEB = {
     "usage/": ("metering",),
     "billing/": ("billing",),
     "alerts/": ("alerts",),
+    "crm/": ("crm",),
     "revenue/": ("revrec",),
     "integrations/": ("integrations",),
 }

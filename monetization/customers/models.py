@@ -8,7 +8,39 @@ from django.db.models.functions import Lower
 from monetization.audit.models import audited
 from monetization.tenancy.models import LegalEntity, TenantForeignKey, TenantModel
 
-__all__ = ["BillingContact", "Customer", "CustomerAlias"]
+__all__ = [
+    "BillingContact",
+    "ContactReference",
+    "Customer",
+    "CustomerAlias",
+    "CustomerReference",
+    "ExternalReference",
+]
+
+
+class ExternalReference(TenantModel):
+    """What another system, such as a CRM, calls one of our rows, which a subclass names ``object``.
+
+    A system knows a row under one id, and an id names one row: both are unique.
+    """
+
+    source = models.CharField(max_length=40)  # the system: "salesforce"
+    external_id = models.CharField(max_length=200)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        abstract = True
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "source", "external_id"], name="%(class)s_id_once"
+            ),
+            models.UniqueConstraint(
+                fields=["tenant", "object", "source"], name="%(class)s_object_once"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.source}: {self.external_id}"
 
 
 class Customer(TenantModel):
@@ -100,3 +132,15 @@ class BillingContact(TenantModel):
 
     def __str__(self) -> str:
         return f"{self.name} <{self.email}>"
+
+
+class CustomerReference(ExternalReference):
+    """A customer as another system's account."""
+
+    object = TenantForeignKey(Customer, on_delete=models.CASCADE, related_name="references")
+
+
+class ContactReference(ExternalReference):
+    """A billing contact as another system's contact."""
+
+    object = TenantForeignKey(BillingContact, on_delete=models.CASCADE, related_name="references")

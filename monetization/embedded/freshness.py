@@ -20,7 +20,16 @@ def fingerprint(root: Path) -> str:
 
 
 def _migrations(root: Path) -> Iterable[Path]:
-    ours = ("monetization", "metering", "quotes", "billing", "alerts", "revrec", "integrations")
+    ours = (
+        "monetization",
+        "metering",
+        "quotes",
+        "crm",
+        "billing",
+        "alerts",
+        "revrec",
+        "integrations",
+    )
     return sorted(
         file for app in ours for file in (root / app).rglob("migrations/*.py") if file.is_file()
     )

@@ -1,4 +1,4 @@
-"""The payload of every event type: its fields, all strings, and its version.
+"""The payload of every event type: its fields (strings; ids elsewhere by system) and its version.
 
 An upper app registers its types in ``AppConfig.ready`` through ``register_event_type``.
 """

@@ -73,7 +73,7 @@ class _Replay(Exception):
 
 
 def _claim(request: Request, key: str) -> IdempotencyKey:
-    principal = str(request._request.principal.label)  # type: ignore[attr-defined]
+    principal = str(request._request.principal.identity)  # type: ignore[attr-defined]
     path = f"{request.method} {request.path}"[:300]
     digest = hashlib.sha256(request._request.body).hexdigest()
     try:

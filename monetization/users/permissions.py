@@ -76,6 +76,11 @@ class Principal:
     api_key_id: str | None = None
     time_zone: str = "UTC"  # of what people are shown
 
+    @property
+    def identity(self) -> str:
+        """Who it is whatever they are called: two keys may have the same name."""
+        return f"key {self.api_key_id}" if self.api_key_id else f"user {self.user_id}"
+
     def may(self, permission: str) -> bool:
         return permission in self.permissions
 

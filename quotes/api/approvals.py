@@ -10,9 +10,9 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from monetization.interface.fields import ExactField, InputSerializer
+from monetization.interface.fields import DayField, ExactField, InputSerializer
 from monetization.interface.viewsets import ApiViewSet
-from quotes.models import ApprovalRule, ApprovalStep
+from quotes.models import ApprovalDeputy, ApprovalRule, ApprovalStep
 from quotes.services import approval_rules, approvals
 from quotes.services.approvals import Decider
 
@@ -84,6 +84,22 @@ class DecisionSerializer(InputSerializer):
     )
 
 
+class HandOverSerializer(InputSerializer):
+    to_email = serializers.EmailField(max_length=254, help_text="Of a member who may approve.")
+
+
+class DeputySerializer(InputSerializer):
+    """Who answers for somebody who is away, from the first to the last day."""
+
+    id = serializers.UUIDField(read_only=True)
+    absent_email = serializers.EmailField(
+        max_length=254, required=False, help_text="For keys; a member arranges their own absence."
+    )
+    deputy_email = serializers.EmailField(max_length=254)
+    first_day = DayField()
+    last_day = DayField(help_text="Inclusive.")
+
+
 class ApprovalRuleViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ApiViewSet):
     """The rules that say which quotes need whose agreement."""
 
@@ -103,6 +119,40 @@ class ApprovalRuleViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ApiV
         values = self.read(ApprovalRuleSerializer, partial=True)
         saved = approval_rules.save_rule(values=values, rule_id=rule.id)
         return self.show(saved, ApprovalRuleSerializer)
+
+
+def _decider(request: Request) -> Decider:
+    principal = request._request.principal  # type: ignore[attr-defined]
+    return Decider(principal.label, principal.role, is_machine=principal.api_key_id is not None)
+
+
+class ApprovalDeputyViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ApiViewSet):
+    """Who answers for whom while they are away."""
+
+    model = ApprovalDeputy
+    serializer_class = DeputySerializer
+    permission_resource = "approvals"
+
+    @extend_schema(request=DeputySerializer, responses={201: DeputySerializer})
+    def create(self, request: Request) -> Response:
+        """Let a colleague answer in somebody's absence."""
+        body, decider = self.read(DeputySerializer), _decider(request)
+        absent = body.pop("absent_email", "" if decider.is_machine else decider.label)
+        if not absent:
+            raise approval_rules.ApprovalRuleInvalid("absent_email: say who is away")
+        if not decider.is_machine and absent != decider.label:
+            raise approval_rules.ApprovalRuleInvalid("absent_email: arrange your own absence")
+        row = approval_rules.add_deputy(absent_email=absent, **body)
+        return self.show(row, DeputySerializer, status.HTTP_201_CREATED)
+
+    @extend_schema(operation_id="approval_deputies_destroy", responses={204: None})
+    def destroy(self, request: Request, pk: str) -> Response:
+        """Take it back; members their own alone."""
+        row, decider = self.get_object(), _decider(request)
+        if not decider.is_machine and row.absent_email != decider.label:
+            raise approval_rules.ApprovalRuleInvalid("absent_email: arrange your own absence")
+        approval_rules.end_deputy(deputy_id=row.id, absent_email=row.absent_email)
+        return Response(status=status.HTTP_204_NO_CONTENT)
 
 
 class ApprovalFilters(django_filters.FilterSet):
@@ -131,14 +181,28 @@ class ApprovalViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ApiViewS
         """Approve or refuse. A key answers for everybody, but not what it asked for itself."""
         step = self.get_object()
         body = self.read(DecisionSerializer)
-        principal = request._request.principal  # type: ignore[attr-defined]
         approvals.decide(
             step_id=step.id,
-            decider=Decider(
-                principal.label, principal.role, is_machine=principal.api_key_id is not None
-            ),
+            decider=_decider(request),
             is_approved=body["decision"] == "approve",
             comment=body.get("comment", ""),
+            now=timezone.now(),
+        )
+        return self.show(self.get_object(), ApprovalSerializer)
+
+    @extend_schema(
+        operation_id="approvals_hand_over",
+        request=HandOverSerializer,
+        responses={200: ApprovalSerializer},
+    )
+    @action(detail=True, methods=["post"], url_path="hand-over", filter_backends=[])
+    def hand_over(self, request: Request, pk: str) -> Response:
+        """Let somebody else answer this request instead; they are told by mail."""
+        step = self.get_object()
+        approvals.hand_over(
+            step_id=step.id,
+            decider=_decider(request),
+            to_email=self.read(HandOverSerializer)["to_email"],
             now=timezone.now(),
         )
         return self.show(self.get_object(), ApprovalSerializer)

@@ -8,6 +8,7 @@ router.register("order-forms", order_forms.OrderFormViewSet, basename="order-for
 router.register("quote-templates", templates.QuoteTemplateViewSet, basename="quote-template")
 router.register("contract-renewals", renewals.ContractRenewalViewSet, basename="contract-renewal")
 router.register("approval-rules", approvals.ApprovalRuleViewSet, basename="approval-rule")
+router.register("approval-deputies", approvals.ApprovalDeputyViewSet, basename="approval-deputy")
 router.register("approvals", approvals.ApprovalViewSet, basename="approval")
 
 urlpatterns = router.urls

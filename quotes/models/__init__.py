@@ -2,6 +2,7 @@
 
 from quotes.models.approvals import ApprovalDeputy, ApprovalRule, ApprovalStep
 from quotes.models.notes import QuoteComment, QuoteTemplate
+from quotes.models.opportunities import Opportunity, OpportunityReference, QuoteReference
 from quotes.models.quotes import Quote, QuoteLine, QuotePhase, QuoteSequence, QuoteVersion
 from quotes.models.renewals import ContractRenewal, RenewalNotice
 from quotes.models.signing import OrderForm, SignatureEvidence, Signer, SigningLink
@@ -13,11 +14,14 @@ __all__ = [
     "ApprovalStep",
     "ContractRenewal",
     "DraftStep",
+    "Opportunity",
+    "OpportunityReference",
     "OrderForm",
     "Quote",
     "QuoteComment",
     "QuoteLine",
     "QuotePhase",
+    "QuoteReference",
     "QuoteSequence",
     "QuoteTemplate",
     "QuoteVersion",

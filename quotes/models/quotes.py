@@ -39,7 +39,10 @@ class Quote(TenantModel):
     legal_entity = TenantForeignKey(LegalEntity, related_name="+")
     title = models.CharField(max_length=200)
     owner_label = models.CharField(max_length=200)  # who made it
-    external_id = models.CharField(max_length=200, blank=True)  # the CRM's opportunity
+    external_id = models.CharField(max_length=200, blank=True)  # the CRM's opportunity, as text
+    opportunity = TenantForeignKey(
+        "quotes.Opportunity", null=True, blank=True, related_name="quotes"
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -9,6 +9,7 @@ from monetization.kernel.errors import Refusal
 from monetization.pricing.estimate import estimate
 from monetization.pricing.terms import OrderTerms, terms_hash, terms_to_data
 from quotes.models import OrderForm, Quote, QuoteVersion
+from quotes.services.opportunities import follow_quotes, names_elsewhere
 
 
 class VersionNotDraft(Refusal):
@@ -39,12 +40,20 @@ def locked_draft(version_id: UUID, *, approved: bool = False) -> QuoteVersion:
 
 
 def announce(quote: Quote, version: QuoteVersion, type: str, now: datetime, **extra: str) -> None:
+    """Say on the stream what happened to a quote; its opportunity is won and lost with it."""
     append_event(
         type=type,
         subject=f"quote/{quote.id}",
-        data={"quote_id": str(quote.id), "version_id": str(version.id), **extra},
+        data={
+            "quote_id": str(quote.id),
+            "version_id": str(version.id),
+            **names_elsewhere(quote),
+            **extra,
+        },
         occurred_at=now,
     )
+    if quote.opportunity_id is not None:
+        follow_quotes(quote.opportunity_id, now)
 
 
 def freeze(version: QuoteVersion, terms: OrderTerms, document: Document) -> None:
@@ -66,6 +75,7 @@ def announce_signature(form: OrderForm, version: QuoteVersion) -> None:
             "quote_id": str(version.quote_id),
             "version_id": str(version.id),
             "customer_id": str(form.customer_id),
+            **names_elsewhere(version.quote),
         },
         occurred_at=form.signed_at,
     )

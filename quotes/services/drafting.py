@@ -9,26 +9,47 @@ from django.utils import timezone
 
 from monetization.catalog.models import PriceVersion, Product
 from monetization.customers.models import Customer
+from monetization.customers.references import refer
 from monetization.pricing.estimate import estimate
 from monetization.pricing.prices import PriceError
 from monetization.pricing.terms.modifiers import modifiers_from_data, modifiers_to_data
 from monetization.tenancy.context import current_actor
 from quotes.domain import lifecycle
 from quotes.domain.assembly import number
-from quotes.models import Quote, QuoteLine, QuotePhase, QuoteSequence, QuoteVersion
+from quotes.models import (
+    Quote,
+    QuoteLine,
+    QuotePhase,
+    QuoteReference,
+    QuoteSequence,
+    QuoteVersion,
+)
 from quotes.selectors import terms_of_draft
 from quotes.services import agreeing
 from quotes.services.commitments import read_term_discount, settle_term_discounts
 from quotes.services.common import announce, locked_draft
+from quotes.services.opportunities import link_quote
 from quotes.services.payloads import whole_payload
 from quotes.services.steps import keep_step
 
 
 @transaction.atomic
 def create_quote(
-    *, customer_id: UUID, title: str, start_on: date, now: datetime, external_id: str = ""
+    *,
+    customer_id: UUID,
+    title: str,
+    start_on: date,
+    now: datetime,
+    external_id: str = "",
+    opportunity_id: UUID | None = None,
+    reference: tuple[str, str] | None = None,
 ) -> Quote:
-    """Start a quote with an empty first version, on the customer's usual terms."""
+    """Start a quote with an empty first version, on the customer's usual terms.
+
+    :param reference: a system and what it calls the quote.
+    :raises OpportunityInvalid: if the opportunity is another customer's.
+    :raises ReferenceHeld: if the system means another quote.
+    """
     customer = Customer.objects.get(id=customer_id)
     contact = customer.contacts.filter(is_primary=True).first()
     quote = Quote.objects.create(
@@ -39,6 +60,10 @@ def create_quote(
         owner_label=current_actor(),
         external_id=external_id,
     )
+    if reference is not None:
+        refer(QuoteReference, quote, *reference)
+    if opportunity_id is not None:
+        quote = link_quote(quote_id=quote.id, opportunity_id=opportunity_id, now=now)
     version = QuoteVersion.objects.create(
         quote=quote,
         number=1,

@@ -13,8 +13,10 @@ from monetization.mail.services import queue_mail
 from monetization.pricing.terms import terms_from_data, terms_hash
 from quotes.domain import lifecycle
 from quotes.models import OrderForm, QuoteVersion, SignatureEvidence, Signer
+from quotes.ports import signature_method
 from quotes.services.common import announce
 from quotes.services.evidence import append_evidence
+from quotes.services.links import invite
 from quotes.services.order_forms import make_order_form, order_form_number
 
 
@@ -65,10 +67,21 @@ def record_external_progress(
     if _append_signatures(version, signed, statement):
         version.status = lifecycle.next_state(version.status, "sign")
         version.save(update_fields=["status"])
+        _invite_next(version, now)
     elif viewed and version.status == QuoteVersion.Status.SENT:
         version.status = lifecycle.next_state(version.status, "view")
         version.save(update_fields=["status"])
         announce(version.quote, version, "quote.viewed", now)
+
+
+def _invite_next(version: QuoteVersion, now: datetime) -> None:
+    """Mail our link to whose turn it is, unless the service writes to its signers itself."""
+    method = signature_method(version.signature_method)
+    if method is None or method.invites_signer:
+        return
+    turn = version.signers.exclude(status=Signer.Status.SIGNED).order_by("position").first()
+    if turn is not None and turn.status == Signer.Status.WAITING:
+        invite(version, turn, now)
 
 
 def _append_signatures(

@@ -14,7 +14,7 @@ from monetization.mail.services import queue_mail
 from monetization.tenancy.context import current_tenant_id
 from quotes.domain import lifecycle
 from quotes.models import QuoteVersion, Signer, SigningLink
-from quotes.ports import OWN_LINK, signature_method
+from quotes.ports import OWN_LINK, available_methods, signature_method
 from quotes.services.common import announce
 
 REMIND_AFTER = timedelta(days=3)
@@ -127,6 +127,9 @@ def remind_signer(*, signer_id: UUID, now: datetime) -> None:
     :raises QuoteTransitionRefused: if the version cannot be signed.
     """
     version, signer = _turn(signer_id)
+    method = signature_method(version.signature_method)
+    if method is None or method.invites_signer:
+        raise SignatureMethodUnavailable("a signature service invites the signer; remind there")
     invite(version, signer, now, again=True)
 
 
@@ -173,7 +176,9 @@ def remind_signers(*, now: datetime) -> int:
         status__in=[Signer.Status.INVITED, Signer.Status.VIEWED],
         version__status__in=lifecycle.OPEN_FOR_SIGNING,
         version__expires_on__gte=now.date(),
-        version__signature_method=OWN_LINK,
+        version__signature_method__in=[
+            method.key for method in available_methods() if not method.invites_signer
+        ],
         links__isnull=False,
     ).select_related("version")
     count = 0
@@ -192,7 +197,6 @@ def _turn(signer_id: UUID) -> tuple[QuoteVersion, Signer]:
     signer: Signer = Signer.objects.get(id=signer_id)
     if signer.status not in (Signer.Status.INVITED, Signer.Status.VIEWED):
         raise SignerNotAsked(f"{signer.name}: {signer.get_status_display().lower()}")
-    _refuse_elsewhere(version)
     return version, signer
 
 
@@ -212,7 +216,10 @@ def _open_version(version_id: UUID) -> QuoteVersion:
 
 def _refuse_elsewhere(version: QuoteVersion) -> None:
     if version.signature_method != OWN_LINK:
-        raise SignatureMethodUnavailable("it is signed at a signature service; remind there")
+        raise SignatureMethodUnavailable(
+            "it is signed at a signature service, which knows its signers; revise the quote to "
+            "name another"
+        )
 
 
 def _revoke(signer: Signer, now: datetime) -> None:

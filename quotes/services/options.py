@@ -13,7 +13,7 @@ from monetization.pricing.prices import PriceError
 from monetization.pricing.terms import ItemTerms
 from quotes.domain import lifecycle
 from quotes.models import QuoteLine, QuoteVersion, Signer, SigningLink
-from quotes.ports import OWN_LINK
+from quotes.ports import signature_method
 from quotes.selectors import optional_groups, terms_of_draft
 from quotes.services.common import announce
 from quotes.services.drafting import copy_row, revise_quote
@@ -67,10 +67,12 @@ def chosen_of(version: QuoteVersion) -> set[str]:
 
 def may_choose(link: SigningLink) -> bool:
     """Say whether who opened a link may still choose: the first signer, before anybody signs."""
+    method = signature_method(link.version.signature_method)
     return (
         link.signer is not None
         and link.signer.position == 1
-        and link.version.signature_method == OWN_LINK
+        and method is not None
+        and not method.invites_signer
         and link.version.status in ("sent", "viewed")
     )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from monetization.documents.models import Document
 from monetization.documents.services import letterhead, render_pdf, store_document
@@ -31,8 +32,6 @@ def make_order_form(
     """
     if version.document is None:  # a sent version has one, by constraint
         raise NothingToSign("the version was not sent")
-    first = next((row for row in evidence if row.side == Signer.Side.CUSTOMER), evidence[0])
-    last = max(evidence, key=lambda row: row.sequence)
     form = OrderForm(
         number=order_form_number(version),
         version=version,
@@ -42,20 +41,29 @@ def make_order_form(
         terms_sha256=version.terms_sha256,
         document=version.document,
         document_sha256=version.document_sha256,
-        signer_name=first.name,
-        signer_email=first.email,
-        signer_title=first.title,
-        consent_text=first.consent_text,
-        ip_address=first.ip_address,
-        user_agent=first.user_agent,
-        signed_at=last.signed_at,
-        evidence_sha256=last.sha256,
+        **facts_of_signing(evidence),
     )
     form.signed_document = signed_document or _with_evidence(form, version, evidence)
     form.signed_document_sha256 = form.signed_document.sha256
     form.save()
     announce_signature(form, version)
     return form
+
+
+def facts_of_signing(evidence: Sequence[SignatureEvidence]) -> dict[str, Any]:
+    """Return what an order form repeats of its evidence, by field: whose it is, and until when."""
+    first = next((row for row in evidence if row.side == Signer.Side.CUSTOMER), evidence[0])
+    last = max(evidence, key=lambda row: row.sequence)
+    return {
+        "signer_name": first.name,
+        "signer_email": first.email,
+        "signer_title": first.title,
+        "consent_text": first.consent_text,
+        "ip_address": first.ip_address,
+        "user_agent": first.user_agent,
+        "signed_at": last.signed_at,
+        "evidence_sha256": last.sha256,
+    }
 
 
 def order_form_number(version: QuoteVersion) -> str:

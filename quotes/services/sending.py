@@ -14,7 +14,7 @@ from monetization.pricing.terms import OrderTerms, terms_hash
 from quotes.domain import lifecycle
 from quotes.models import QuoteVersion, Signer
 from quotes.ports import OWN_LINK, SignatureMethod, available_methods, signature_method
-from quotes.selectors import terms_of_draft
+from quotes.selectors import optional_groups, terms_of_draft
 from quotes.services.approvals import needs_of, refuse_unapproved
 from quotes.services.common import announce, freeze, locked_draft
 from quotes.services.links import SignatureMethodUnavailable, invite
@@ -71,6 +71,11 @@ def _available_method(key: str, version: QuoteVersion) -> SignatureMethod:
     if version.further_signers and not found.takes_several:
         raise SignatureMethodUnavailable(
             f"signature_method: {found.name} takes one signer, this quote has several"
+        )
+    if found.invites_signer and optional_groups(version):
+        raise SignatureMethodUnavailable(
+            f"signature_method: {found.name} has no place to choose optional items; let the "
+            "customer choose on our page, or make them part of the offer"
         )
     return found
 

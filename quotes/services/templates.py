@@ -1,6 +1,7 @@
 """Templates: what a quote offers, kept under a name to start other quotes from."""
 
 from datetime import date, datetime
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
@@ -66,10 +67,11 @@ def create_from_template(
     title: str,
     start_on: date,
     now: datetime,
-    external_id: str = "",
+    **elsewhere: Any,
 ) -> Quote:
     """Start a quote with what a template holds.
 
+    :param elsewhere: ids and opportunity, as ``create_quote`` takes them.
     :raises QuoteTemplateInvalid: if the customer buys in another currency, or a product or
         price of the template is gone.
     """
@@ -78,8 +80,8 @@ def create_from_template(
         customer_id=customer_id,
         title=title,
         start_on=start_on,
-        external_id=external_id,
         now=now,
+        **elsewhere,
     )
     version = quote.versions.get()
     if version.currency != template.currency:

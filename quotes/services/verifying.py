@@ -10,6 +10,7 @@ from monetization.pricing.terms import terms_from_data, terms_hash
 from quotes.domain.evidence import GENESIS, evidence_hash
 from quotes.models import OrderForm, QuoteVersion, SignatureEvidence, Signer
 from quotes.services.evidence import facts_of
+from quotes.services.order_forms import facts_of_signing, order_form_number
 
 
 def verify_signatures() -> tuple[int, list[str]]:
@@ -91,9 +92,12 @@ def _versions(rows: list[SignatureEvidence]) -> tuple[int, list[str]]:
 
 
 def _order_forms(rows: list[SignatureEvidence]) -> tuple[int, list[str]]:
-    last = {row.version_id: row.sha256 for row in rows}
+    signed: dict[object, list[SignatureEvidence]] = {}
+    for row in rows:
+        signed.setdefault(row.version_id, []).append(row)
     found, count = [], 0
-    for form in OrderForm.objects.select_related("version").iterator(chunk_size=200):
+    forms = OrderForm.objects.select_related("version__quote")
+    for form in forms.iterator(chunk_size=200):
         count += 1
         found += _document(form.document_id, form.document_sha256, f"{form.number}: the document")
         if form.signed_document_id:
@@ -103,9 +107,24 @@ def _order_forms(rows: list[SignatureEvidence]) -> tuple[int, list[str]]:
             found.append(f"{form.number}: the terms were changed")
         if form.terms_sha256 != form.version.terms_sha256:
             found.append(f"{form.number}: its terms are not those of its version")
-        if form.evidence_sha256 and last.get(form.version_id) != form.evidence_sha256:
-            found.append(f"{form.number}: its last signature is missing or was changed")
+        if form.document_sha256 != form.version.document_sha256:
+            found.append(f"{form.number}: its document is not that of its version")
+        if form.number != order_form_number(form.version):
+            found.append(f"{form.number}: is {order_form_number(form.version)}")
+        found += _signers(form, signed.get(form.version_id, []))
     return count, found
+
+
+def _signers(form: OrderForm, rows: list[SignatureEvidence]) -> Iterator[str]:
+    """Compare what an order form repeats of its signatures with the evidence of them."""
+    if not form.evidence_sha256:
+        return  # older than the chain
+    if not rows or max(rows, key=lambda row: row.sequence).sha256 != form.evidence_sha256:
+        yield f"{form.number}: its last signature is missing or was changed"
+        return
+    for name, value in facts_of_signing(rows).items():
+        if getattr(form, name) != value:
+            yield f"{form.number}: {name} is not what the evidence says"
 
 
 def _document(document_id: object, expected: str, name: str) -> list[str]:

@@ -8,6 +8,7 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.utils.http import content_disposition_header
 
+from monetization.customers.references import external_ids
 from monetization.documents.models import Document
 from monetization.documents.services import letterhead, render_pdf
 from monetization.interface.access import member_required
@@ -20,7 +21,7 @@ from monetization.users.permissions import TenantRequest
 from quotes import selectors
 from quotes.domain.comparison import compare_versions
 from quotes.domain.differences import money_rows, named_changes
-from quotes.models import OrderForm, QuoteVersion
+from quotes.models import OrderForm, QuoteReference, QuoteVersion
 from quotes.ports import signature_method
 from quotes.services.approvals import needs_of
 from quotes.web.actions import SHOWN_ONCE
@@ -40,6 +41,7 @@ def quote_detail(request: TenantRequest, quote_id: UUID) -> HttpResponse:
             .order_by("-number")
         ),
         "order_form": OrderForm.objects.filter(version=version).first(),
+        "external_ids": external_ids(QuoteReference, quote_id),
         "history": selectors.history_of(quote_id),
         "has_link": _has_link(version),
         "signing_address": _shown_once(request, version),

@@ -7,7 +7,7 @@ from django import forms
 from django.utils import timezone
 
 from monetization.customers.models import Customer
-from quotes.models import QuoteTemplate, QuoteVersion
+from quotes.models import Opportunity, QuoteTemplate, QuoteVersion
 
 FIRST_DAY, LAST_DAY = date(1970, 1, 1), date(2199, 12, 31)
 
@@ -73,8 +73,14 @@ class NewQuoteForm(forms.Form):
         widget=forms.Select(attrs={"class": "form-select"}),
     )
 
+    opportunity = forms.ModelChoiceField(
+        queryset=Opportunity.objects.none(), required=False, widget=forms.HiddenInput
+    )
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        opportunities: Any = self.fields["opportunity"]
+        opportunities.queryset = Opportunity.objects.all()
         customers: Any = self.fields["customer"]
         customers.queryset = Customer.objects.filter(is_archived=False).order_by("name")
         templates: Any = self.fields["template"]

@@ -12,9 +12,11 @@ from django.utils import timezone
 from monetization.customers.models import Customer
 from monetization.interface.access import member_required
 from monetization.interface.fields import amount_text
+from monetization.interface.forms import sentence
 from monetization.users.permissions import TenantRequest
 from quotes import selectors, services
 from quotes.models import Quote, QuoteVersion
+from quotes.services.opportunities import OpportunityInvalid
 from quotes.services.templates import QuoteTemplateInvalid, create_from_template
 from quotes.web.forms import FilterForm, NewQuoteForm
 
@@ -153,11 +155,14 @@ def create(request: TenantRequest) -> HttpResponse:
         "start_on": timezone.localdate(),
         "customer": request.GET.get("customer"),
         "template": request.GET.get("template"),
+        "opportunity": request.GET.get("opportunity"),
     }
     form = NewQuoteForm(request.POST or None, initial=initial)
     if request.method == "POST" and form.is_valid():
         try:
             quote = _start(form.cleaned_data)
+        except OpportunityInvalid as refusal:
+            form.add_error("customer", sentence(str(refusal).partition(": ")[2]))
         except QuoteTemplateInvalid as refusal:
             form.add_error("template", str(refusal).partition(": ")[2])
         else:
@@ -171,6 +176,7 @@ def _start(typed: dict[str, Any]) -> Quote:
         "customer_id": typed["customer"].id,
         "title": typed["title"],
         "start_on": typed["start_on"],
+        "opportunity_id": typed["opportunity"].id if typed["opportunity"] else None,
         "now": timezone.now(),
     }
     if typed["template"] is None:

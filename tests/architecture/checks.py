@@ -11,7 +11,16 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("monetization", "quotes", "metering", "billing", "alerts", "revrec", "integrations")
+PACKAGES = (
+    "monetization",
+    "quotes",
+    "crm",
+    "metering",
+    "billing",
+    "alerts",
+    "revrec",
+    "integrations",
+)
 MAX_MODULE, MAX_FUNCTION = 500, 60
 PURE = ("monetization/kernel", "monetization/pricing", "monetization/ledger/accounts.py")
 

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-APPS = ("monetization", "metering", "quotes", "billing", "alerts", "revrec", "integrations")
+APPS = ("monetization", "metering", "quotes", "crm", "billing", "alerts", "revrec", "integrations")
 
 
 def named_paths() -> list[Path]:

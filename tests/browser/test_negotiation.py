@@ -1,4 +1,7 @@
-"""A deal in three versions: asked about, approved, signed on a phone, counter-signed, billed."""
+"""A deal in three versions: built, asked about, approved, signed, counter-signed, billed.
+
+All of it in the browser: a seller, an approver, two signers on phones and an owner.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,13 +11,11 @@ import pytest
 from billing.models import BillingSchedule
 from monetization.mail.models import OutgoingMail
 from monetization.tenancy.context import tenant_context
-from quotes import services
-from quotes.models import OrderForm, QuoteVersion, SignatureEvidence
+from quotes.models import OrderForm, SignatureEvidence
 from quotes.services.approval_rules import save_rule
-from tests.browser.test_quotes import seller
+from tests.browser.test_quotes import add, seller, type_into
 from tests.factories import make_member
 from tests.integration.quotes.conftest import make_quote
-from tests.integration.quotes.test_web_quotes import priced
 
 __all__ = ["seller"]
 
@@ -31,10 +32,14 @@ def test_three_versions_are_approved_signed_counter_signed_and_billed(
             mails = OutgoingMail.objects.filter(to=email, text__contains="/sign/")
             return f"/sign/{mails.latest('id').text.partition('/sign/')[2].split()[0]}"
 
-    def change(**payload: Any) -> None:
-        with tenant_context(seller.id, actor="rep@example.com"):
-            version = QuoteVersion.objects.filter(quote=quote).latest("number")
-            services.save_draft(version_id=version.id, payload=payload)
+    def name_counter_signer(page: Any) -> None:
+        page.goto(here)
+        page.get_by_role("link", name="Signers and renewal").click()
+        page.locator("#id_signers-0-name").fill(SUE["name"])
+        page.locator("#id_signers-0-email").fill(SUE["email"])
+        page.locator("#id_signers-0-side").select_option(SUE["side"])
+        page.get_by_role("button", name="Save").click()
+        page.get_by_text(f"Counter-signed by {SUE['name']}").wait_for()
 
     def send(page: Any) -> None:
         page.goto(here)
@@ -52,11 +57,14 @@ def test_three_versions_are_approved_signed_counter_signed_and_billed(
 
     with tenant_context(seller.id, actor="rep@example.com"):
         quote = make_quote("Negotiated")
-        priced(quote)
         save_rule(values={"name": "Slow pay", "payment_over_days": 40, "approver_role": "finance"})
     here = f"/quotes/{quote.id}/"
     page = sign_in(make_member(seller, "revops"))
-    change(further_signers=[SUE])
+    page.goto(f"{here}edit/")
+    add(page, "Platform")
+    # Twelve months of 500.
+    page.locator("#preview").get_by_text("$6,000.00").first.wait_for()
+    name_counter_signer(page)
     send(page)
     phone = open_page(java_script_enabled=False, viewport=PHONE)
     phone.goto(link_of("ann@example.com"))
@@ -68,7 +76,7 @@ def test_three_versions_are_approved_signed_counter_signed_and_billed(
         page.goto(here)
         page.get_by_role("button", name="Revise").click()
         page.wait_for_url("**/edit/")
-        change(payment_terms_days=days)
+        type_into(page, "payment_terms_days", str(days))
         if days == 20:
             send(page)
     page.goto(here)
@@ -90,6 +98,7 @@ def test_three_versions_are_approved_signed_counter_signed_and_billed(
     with tenant_context(seller.id, actor="test"):
         form = OrderForm.objects.get()
         assert form.version.number == 3
+        assert (form.terms["payment_terms_days"], form.version.total_contract_value) == (60, 6000)
         assert SignatureEvidence.objects.count() == 2
     owner = sign_in(make_member(seller, "owner"))
     owner.goto(here)

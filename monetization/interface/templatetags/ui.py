@@ -12,9 +12,9 @@ from django.utils.safestring import SafeString, mark_safe
 register = template.Library()
 
 _TONES = {
-    "good": "issued paid accepted active succeeded sent done created open matched published pushed",
+    "good": "won updated issued paid accepted active succeeded sent done created open matched published pushed",
     "warn": "draft attention partially_paid unsent suspended quarantined overdue conflict retry",
-    "bad": "void failed declined cancelled uncollectible invalid refused",
+    "bad": "lost rejected void failed declined cancelled uncollectible invalid refused",
     "info": "in_progress viewed running pending queued",
 }
 _TONE_OF = {state: tone for tone, states in _TONES.items() for state in states.split()}

@@ -5,6 +5,7 @@ from typing import Any
 
 from quotes.models import ContractRenewal, Quote, QuoteSequence, Signer
 from tests.factories_billing import CALLS, PLATFORM, billed, deal
+from tests.integration.api.calls_quotes import approval_calls, crm_calls, term_discount_calls
 from tests.integration.api.conftest import CALLS as CALLS_MODEL
 from tests.integration.api.conftest import Api, line_of
 
@@ -176,6 +177,7 @@ def good_calls(api: Api, inside: Any, platform: Any, calls: Any) -> dict[str, An
         f"post quotes/{quote['id']}/comments": {"text": "y", "is_shared": True},
         "post approval-rules": rule_body,
         f"patch approval-rules/{rule['id']}": rule_body,
+        **approval_calls(api, step),
         f"post approvals/{step}/decide": {"decision": "refuse", "comment": "no"},
         f"post quotes/{quote['id']}/send": {},
         f"post quotes/{quote['id']}/revise": {},
@@ -229,6 +231,7 @@ def good_calls(api: Api, inside: Any, platform: Any, calls: Any) -> dict[str, An
         f"post {paid}/write-off": {"reason": "r", "written_off_on": "2026-02-02"},
         f"post {paid}/reinstate": {"reinstated_on": "2026-02-02"},
         f"post {paid}/remind": {},
+        **crm_calls(api),
         **desk_calls(api, str(who), other["id"]),
         **webhook_calls(api),
         **alert_calls(api, str(who)),
@@ -265,26 +268,6 @@ def good_calls(api: Api, inside: Any, platform: Any, calls: Any) -> dict[str, An
         "post revenue/recognize": month,
         "post revenue/close": month,
         "post revenue/reopen": {**month, "reason": "r"},
-    }
-
-
-def term_discount_calls(api: Api) -> dict[str, Any]:
-    """What longer commitments are worth."""
-    good = {
-        "name": "Two years",
-        "min_months": 24,
-        "percent": "10",
-        "products": [],
-        "currency": "USD",
-        "is_active": True,
-    }
-    rule, gone = (
-        api.made("term-discounts", good | {"name": name})["id"] for name in ("One", "Three")
-    )
-    return {
-        "post term-discounts": good,
-        f"patch term-discounts/{rule}": good | {"name": "Other"},
-        f"delete term-discounts/{gone}": {},
     }
 
 

@@ -8,7 +8,7 @@ from django.core.management import call_command
 
 from monetization.kernel.errors import Refusal
 
-APPS = ("monetization", "metering", "quotes", "billing", "alerts", "revrec", "integrations")
+APPS = ("monetization", "metering", "quotes", "crm", "billing", "alerts", "revrec", "integrations")
 
 
 def refusals(base: type[Refusal] = Refusal) -> set[type[Refusal]]:

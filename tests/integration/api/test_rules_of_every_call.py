@@ -290,6 +290,15 @@ class TestRepeating:
 
         assert len(api.get("customers").json()["results"]) == 2
 
+    def test_keys_of_two_api_keys_of_one_name_do_not_meet(self, api: Api, company: Any) -> None:
+        other = Api(company)
+        assert len(set(ApiKey.objects.filter(tenant=company).values_list("name", flat=True))) == 1
+        first = api.post("customers", self.BODY, **{"Idempotency-Key": "k1"})
+        second = other.post("customers", {**self.BODY, "name": "B"}, **{"Idempotency-Key": "k1"})
+
+        assert (first.status_code, second.status_code) == (201, 201)
+        assert first.json()["id"] != second.json()["id"]
+
 
 class TestPages:
     def test_a_list_is_walked_without_gap_or_repeat(self, api: Api) -> None:

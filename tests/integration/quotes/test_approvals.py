@@ -10,11 +10,13 @@ from django.db import DatabaseError, connection, transaction
 
 from monetization.mail.models import OutgoingMail
 from monetization.tenancy.context import tenant_context
+from monetization.users.models import User
 from quotes import services
 from quotes.models import ApprovalRule, ApprovalStep, Quote, QuoteVersion
 from quotes.services import approval_rules, approvals
 from quotes.services.approvals import Decider
 from tests.factories import make_member
+from tests.integration.api.conftest import Api
 from tests.integration.quotes.conftest import browser
 from tests.integration.quotes.test_web_quotes import priced
 
@@ -190,6 +192,40 @@ class TestAnswering:
         with pytest.raises(approvals.NotYourApproval):
             agree(step)
         assert agree(step, OWNER).decided_by == "boss@example.com"
+
+    def test_over_rest_an_absence_is_arranged_and_a_request_handed_over(
+        self, company: Any, version: QuoteVersion
+    ) -> None:
+        rule(approver_role="", approver_emails=["fin@example.com"])
+        rule("Counsel", approver_role="", approver_emails=["boss@example.com"])
+        by_title = {step.title: step for step in ask(version)}
+        finance, machine = Api(company, role="finance"), Api(company)
+        member = finance.client.session["_auth_user_id"]
+        mine = User.objects.get(pk=member).email
+        days = {"first_day": "2026-11-01", "last_day": "2099-11-09"}
+
+        away = machine.made(
+            "approval-deputies",
+            {"absent_email": "boss@example.com", "deputy_email": mine, **days},
+        )
+        theirs = finance.post(
+            "approval-deputies",
+            {"absent_email": "fin@example.com", "deputy_email": mine, **days},
+        )
+        decided = finance.made(
+            f"approvals/{by_title['Counsel'].id}/decide", {"decision": "approve"}, status=200
+        )
+        handed = machine.made(
+            f"approvals/{by_title['Large deal'].id}/hand-over", {"to_email": mine}, status=200
+        )
+
+        assert theirs.json()["detail"] == "absent_email: arrange your own absence"
+        assert decided["decided_by"] == mine
+        assert handed["approver_emails"] == [mine]
+        assert OutgoingMail.objects.filter(to=mine).exists()
+        assert finance.call("delete", f"approval-deputies/{away['id']}").status_code == 409
+        assert machine.call("delete", f"approval-deputies/{away['id']}").status_code == 204
+        assert machine.get("approval-deputies").json()["results"] == []
 
     def test_a_decision_never_changes(self, version: QuoteVersion) -> None:
         rule()

@@ -18,12 +18,14 @@ from integrations.dropbox_sign import connecting, work
 from integrations.dropbox_sign.gateway import Gateway
 from integrations.dropbox_sign.simulator import Simulator, serve
 from integrations.models import Connection, SignatureRequest
+from monetization.catalog.models import PriceVersion
 from monetization.customers.models import BillingContact
 from monetization.events.models import EventDelivery
 from monetization.events.services import deliver
 from monetization.tenancy.context import tenant_context
 from quotes import services as quotes
 from quotes.models import QuoteVersion
+from quotes.services.payloads import payload_of
 from tests.factories_billing import make_customer
 from tests.integration.quotes.conftest import make_catalog
 from tests.integration.quotes.test_web_quotes import priced
@@ -51,6 +53,21 @@ def dropbox(tmp_path: Path, settings: Any) -> Iterator[Simulator]:
     simulator.close()
 
 
+def offer_option(version: QuoteVersion, product: str) -> None:
+    """Offer a product at its list price, to be chosen or not."""
+    payload = payload_of(version)
+    listed = PriceVersion.objects.get(price__product__code=product)
+    payload["phases"][0]["lines"].append(
+        {
+            "product": product,
+            "price_version": str(listed.id),
+            "quantity": "5",
+            "is_optional": True,
+        }
+    )
+    quotes.save_draft(version_id=version.id, payload=payload)
+
+
 class Signing:
     """One order form at Dropbox Sign, and everybody who has a hand in it."""
 
@@ -58,7 +75,9 @@ class Signing:
         self.tenant, self.dropbox = tenant, dropbox
         self.address = ""
 
-    def send(self, method: str = "dropbox_sign", counter_signer: str = "") -> None:
+    def send(
+        self, method: str = "dropbox_sign", counter_signer: str = "", option: str = ""
+    ) -> None:
         with tenant_context(self.tenant.id, actor="Ruben"):
             make_catalog()
             customer = make_customer()
@@ -77,6 +96,8 @@ class Signing:
                     {"name": "Cy Moss", "email": counter_signer, "side": "seller"}
                 ]
                 version.save(update_fields=["further_signers"])
+            if option:
+                offer_option(version, option)
             self.address = quotes.send_version(
                 version_id=self.quote.versions.get().id,
                 now=timezone.now(),

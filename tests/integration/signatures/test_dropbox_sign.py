@@ -16,6 +16,7 @@ from monetization.mail.models import OutgoingMail
 from monetization.tenancy.context import tenant_context
 from quotes import services as quotes
 from quotes.models import OrderForm, QuoteVersion, SignatureEvidence, Signer, SigningLink
+from quotes.services.links import invite
 from quotes.services.verifying import verify_signatures
 from tests.integration.signatures.conftest import Signing
 
@@ -242,12 +243,108 @@ class TestSeveralSigners:
         assert (form.signer_email, form.evidence_sha256) == ("ann@example.com", rows[-1].sha256)
         assert statuses == {"signed"}
 
-    def test_do_not_fit_into_our_page(self, signing: Signing) -> None:
-        with pytest.raises(quotes.SignatureMethodUnavailable, match="takes one signer"):
-            signing.send("dropbox_sign_embedded", counter_signer="cy@northwind.example")
+    def test_inside_our_page_each_gets_a_link_in_turn_and_only_their_own_frame(
+        self, signing: Signing
+    ) -> None:
+        signing.send("dropbox_sign_embedded", counter_signer="cy@northwind.example")
+        signing.work()
+        first, second = (one["signature_id"] for one in signing.there["signatures"])
+        ann = f"/sign/{signing.address.rpartition('/')[2]}"
+        assert first in Client().get(f"{ann}/dropbox-sign").content.decode()
+        with tenant_context(signing.tenant.id):
+            assert not OutgoingMail.objects.filter(to="cy@northwind.example").exists()
+
+        signing.dropbox.desk.sign(first)
+        early = Client().get(f"{ann}/dropbox-sign").content.decode()
+        signing.call_all("signed")
+        signing.work()
+        signing.call_all("signed")  # once more
+        signing.work()
+
+        assert second not in early  # we have not heard of it, and show nobody else's frame
+        with tenant_context(signing.tenant.id):
+            [mail] = OutgoingMail.objects.filter(to="cy@northwind.example")
+        cy = "/sign/" + mail.text.partition("/sign/")[2].split()[0]
+        assert Client().get(f"{ann}/dropbox-sign").headers["Location"] == ann
+        assert "Thank you, you have signed" in Client().get(ann).content.decode()
+        assert second in Client().get(f"{cy}/dropbox-sign").content.decode()
+
+        signing.dropbox.desk.sign(second)
+        signing.dropbox.desk.prepare_file(signing.there["signature_request_id"])
+        signing.call_all("all_signed", "downloadable")
+        signing.work()
+
+        assert signing.status == "accepted"
+        with tenant_context(signing.tenant.id):
+            rows = list(SignatureEvidence.objects.order_by("sequence"))
+            assert [one.email for one in rows] == ["ann@example.com", "cy@northwind.example"]
+            assert verify_signatures()[1] == []
+
+    def test_who_is_not_asked_yet_is_told_who_signs_before(self, signing: Signing) -> None:
+        signing.send("dropbox_sign_embedded", counter_signer="cy@northwind.example")
+        signing.work()
+        first, second = (one["signature_id"] for one in signing.there["signatures"])
+        with tenant_context(signing.tenant.id):  # a link that got out before its turn
+            cy = Signer.objects.get(position=2)
+            address = invite(cy.version, cy, timezone.now())
+
+        page = Client().get(f"/sign/{address.rpartition('/')[2]}/dropbox-sign").content.decode()
+
+        assert "Ann Lee signs before you" in page
+        assert first not in page
+        assert second not in page
+
+
+class TestOptions:
+    def test_are_chosen_on_our_page_and_what_was_chosen_is_signed_there(
+        self, signing: Signing
+    ) -> None:
+        signing.send("dropbox_sign_embedded", option="seats")
+        signing.work()
+        before = signing.there["signature_request_id"]
+        path = "/sign/" + signing.address.rpartition("/")[2]
+        assert "Update the order form" in Client().get(path).content.decode()
+
+        chosen = Client().post(f"{path}/choose", {"option": "seats"})
+        signing.deliver_events()
+        signing.wait()
+
+        assert chosen.status_code == 302
+        requests = {one[0]["signature_request_id"]: one[1] for one in signing.dropbox.desk.all()}
+        assert requests.pop(before) is True  # canceled there
+        [after] = requests
+        assert signing.signature_id in Client().get(f"{path}/dropbox-sign").content.decode()
+        signing.dropbox.desk.sign(signing.signature_id)
+        signing.dropbox.desk.prepare_file(after)
+        signing.call_all("all_signed", "downloadable")
+        signing.wait()
+        assert signing.status == "accepted"
+        with tenant_context(signing.tenant.id):
+            [form] = OrderForm.objects.all()
+            items = [one["key"] for one in form.terms["phases"][0]["items"]]
+            assert items == ["platform", "seats"]
+
+    def test_nothing_is_chosen_where_the_service_writes_to_the_signer(
+        self, signing: Signing
+    ) -> None:
+        with pytest.raises(quotes.SignatureMethodUnavailable, match="no place to choose"):
+            signing.send("dropbox_sign", option="seats")
 
 
 class TestOnOurPage:
+    def test_opens_only_with_the_code_that_was_mailed_where_one_is_asked_for(
+        self, signing: Signing
+    ) -> None:
+        signing.send("dropbox_sign_embedded")
+        signing.work()
+        with tenant_context(signing.tenant.id):
+            QuoteVersion.objects.update(asks_email_code=True)
+
+        page = Client().get(f"/sign/{signing.address.rpartition('/')[2]}/dropbox-sign")
+
+        assert "Is this your mailbox?" in page.content.decode()
+        assert signing.signature_id not in page.content.decode()
+
     def test_the_mailed_link_leads_to_their_page_inside_ours(self, signing: Signing) -> None:
         signing.send("dropbox_sign_embedded")
         signing.work()

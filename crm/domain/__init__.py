@@ -1,0 +1,1 @@
+"""What CRM records look like in files. Pure."""

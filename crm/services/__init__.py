@@ -1,0 +1,1 @@
+"""Take CRM records in, row by row or file by file."""

@@ -57,43 +57,8 @@ class QuotesConfig(AppConfig):
             required=("quote_id", "version_id", "by", "to"),
             optional=("reason", *ELSEWHERE),
         )
-        for name, description in (
-            ("approval_requested", "Approval asked for"),
-            ("approval_given", "Approval given"),
-            ("approval_refused", "Approval refused"),
-            ("approval_withdrawn", "Approval request withdrawn"),
-            ("approval_handed_over", "Approval handed over"),
-        ):
-            register_event_type(
-                f"quote.{name}",
-                description,
-                required=("quote_id", "version_id"),
-                optional=("rule", "reason", "by", "to", *ELSEWHERE),
-            )
-        register_event_type(
-            "quote.approved",
-            "Quote approved",
-            required=("quote_id", "version_id"),
-            optional=ELSEWHERE,
-        )
-        register_event_type(
-            "order_form.signed",
-            "Order form signed",
-            required=("order_form_id", "quote_id", "version_id", "customer_id"),
-            optional=ELSEWHERE,
-        )
-        for name, description in (
-            ("created", "Opportunity noted"),
-            ("won", "Opportunity won"),
-            ("lost", "Opportunity lost"),
-            ("reopened", "Opportunity open again"),
-        ):
-            register_event_type(
-                f"opportunity.{name}",
-                description,
-                required=("opportunity_id", "customer_id", "name"),
-                optional=("external_ids",),
-            )
+        _register_approvals()
+        _register_outcomes()
 
 
 def _register_renewals() -> None:
@@ -110,4 +75,51 @@ def _register_renewals() -> None:
             description,
             required=("renewal_id", "order_form_id", "ends_on"),
             optional=("quote_id", "reason"),
+        )
+
+
+def _register_approvals() -> None:
+    from monetization.events.schemas import register_event_type
+
+    for name, description in (
+        ("approval_requested", "Approval asked for"),
+        ("approval_given", "Approval given"),
+        ("approval_refused", "Approval refused"),
+        ("approval_withdrawn", "Approval request withdrawn"),
+        ("approval_handed_over", "Approval handed over"),
+    ):
+        register_event_type(
+            f"quote.{name}",
+            description,
+            required=("quote_id", "version_id"),
+            optional=("rule", "reason", "by", "to", *ELSEWHERE),
+        )
+    register_event_type(
+        "quote.approved",
+        "Quote approved",
+        required=("quote_id", "version_id"),
+        optional=ELSEWHERE,
+    )
+
+
+def _register_outcomes() -> None:
+    from monetization.events.schemas import register_event_type
+
+    register_event_type(
+        "order_form.signed",
+        "Order form signed",
+        required=("order_form_id", "quote_id", "version_id", "customer_id"),
+        optional=ELSEWHERE,
+    )
+    for name, description in (
+        ("created", "Opportunity noted"),
+        ("won", "Opportunity won"),
+        ("lost", "Opportunity lost"),
+        ("reopened", "Opportunity open again"),
+    ):
+        register_event_type(
+            f"opportunity.{name}",
+            description,
+            required=("opportunity_id", "customer_id", "name"),
+            optional=("external_ids",),
         )

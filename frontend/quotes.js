@@ -17,11 +17,27 @@ function placeProblems(preview) {
   });
 }
 
+// The buttons stay: one that was pressed while a change was being saved waits for its turn.
+function placeWays(preview) {
+  const ways = preview.querySelector("#ways");
+  ["undo", "redo"].forEach((name) => {
+    const button = form.querySelector(`button[name="do"][value="${name}"]`);
+    if (!ways || !button) return;
+    const words = ways.dataset[name];
+    button.disabled = !words;
+    button.title = words || `Nothing to ${name}`;
+    button.setAttribute("aria-label", button.title);
+  });
+}
+
 form?.addEventListener("input", () => { isUnsaved = true; });
 form?.addEventListener("submit", () => { isUnsaved = false; });
 document.addEventListener("htmx:afterSwap", (event) => {
   const { target } = event.detail;
-  if (target?.id === "preview") placeProblems(target);
+  if (target?.id === "preview") {
+    placeProblems(target);
+    placeWays(target);
+  }
   if (target?.id === "preview" || target?.id === "panes") {
     isUnsaved = document.querySelector("#preview [data-unsaved]") !== null;
   }

@@ -93,7 +93,8 @@ def test_the_keyboard_builds_undoes_and_redoes(seller: Any, sign_in: Callable[..
     page.goto(f"/quotes/{quote.id}/edit/")
 
     def hit(keys: str) -> None:
-        with page.expect_response(lambda answer: answer.request.method == "POST"):
+        """Press keys and wait until the button they stand for was answered."""
+        with page.expect_response(lambda answer: "do=" in (answer.request.post_data or "")):
             page.keyboard.press(keys)
         page.locator(".htmx-request").first.wait_for(state="detached")
 

@@ -120,6 +120,30 @@ class TestEstimates:
         assert_sound(tenant)
 
 
+class TestEstimatesAtThresholds:
+    def test_usage_beyond_the_estimate_that_was_claimed_on_the_way_is_not_owed_again(
+        self, tenant: Any
+    ) -> None:
+        schedule = thresholds.contract(CALLS)
+        grant = give(schedule.customer, "150")
+        estimates.set_estimate(
+            schedule_id=schedule.id,
+            item_key="calls",
+            basis="fixed",
+            quantity=D(1000),
+            now=thresholds.START,
+        )
+
+        # 1,200 calls: 100.00 and 16.00, with the tax 139.20.
+        first = thresholds.issue(reached(schedule, 1200, 10), 10)
+        assert (first.total_amount, first.prepaid_amount) == (D("139.20"), D("139.20"))
+
+        last = thresholds.issue(thresholds.close(schedule), 3, 2)
+        assert (last.total_amount, last.prepaid_amount) == (ZERO, ZERO)
+        assert held(grant) == D("10.80")
+        assert_sound(tenant)
+
+
 class TestDrafts:
     NOW = datetime(2026, 3, 3, 12, tzinfo=UTC)
 

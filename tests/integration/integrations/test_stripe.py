@@ -10,6 +10,7 @@ from threading import Thread
 from typing import Any
 
 import pytest
+from django.core.cache import cache
 from django.db import connection
 from django.test import Client
 
@@ -32,6 +33,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def shop(
     transactional_db: None, make_tenant: Callable[..., Any], tmp_path: Path, settings: Any
 ) -> Iterator[Shop]:
+    cache.clear()  # what other tests pressed within the minute
     with serving(tmp_path, settings) as stripe:
         found = Shop(make_tenant("Northwind Software"), stripe)
         found.connect()

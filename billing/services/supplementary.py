@@ -1,6 +1,7 @@
 """Charge more for what an issued invoice billed too little for. That invoice stays as it is."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from uuid import UUID
 
@@ -65,18 +66,8 @@ def draft_supplementary(
         supplements=original,
         calculated_at=now,
     )
-    dated = [entry if entry.service is not None else _during(entry, period) for entry in entries]
+    dated = [
+        replace(entry, service=service) for entry, service in zip(entries, services, strict=True)
+    ]
     write_entries(invoice, dated, now)
     return invoice
-
-
-def _during(entry: ManualEntry, service: Period) -> ManualEntry:
-    return ManualEntry(
-        description=entry.description,
-        amount=entry.amount,
-        quantity=entry.quantity,
-        unit_price=entry.unit_price,
-        product_code=entry.product_code,
-        service=service,
-        note=entry.note,
-    )

@@ -30,6 +30,13 @@ function placeWays(preview) {
   });
 }
 
+// What a line's term takes off; the line may have gone while the answer was on its way.
+function placeTerms(preview) {
+  preview.querySelectorAll("template[data-goes-to]").forEach((term) => {
+    document.getElementById(term.dataset.goesTo)?.replaceChildren(term.content.cloneNode(true));
+  });
+}
+
 form?.addEventListener("input", () => { isUnsaved = true; });
 form?.addEventListener("submit", () => { isUnsaved = false; });
 document.addEventListener("htmx:afterSwap", (event) => {
@@ -37,6 +44,7 @@ document.addEventListener("htmx:afterSwap", (event) => {
   if (target?.id === "preview") {
     placeProblems(target);
     placeWays(target);
+    placeTerms(target);
   }
   if (target?.id === "preview" || target?.id === "panes") {
     isUnsaved = document.querySelector("#preview [data-unsaved]") !== null;

@@ -75,7 +75,7 @@ def save_opportunity(
     if opportunity_id is None:
         _announce(opportunity, "opportunity.created", now)
     if before["outcome"] != opportunity.outcome:
-        _announce(opportunity, _OUTCOME_EVENTS[opportunity.outcome], now)
+        _announce(opportunity, f"opportunity.{_BECAME[opportunity.outcome]}", now)
     return opportunity
 
 
@@ -160,20 +160,20 @@ def follow_quotes(opportunity_id: UUID, now: datetime) -> None:
         return
     opportunity.outcome = outcome
     opportunity.save(update_fields=["outcome"])
-    _announce(opportunity, _OUTCOME_EVENTS[outcome], now)
+    _announce(opportunity, f"opportunity.{_BECAME[outcome]}", now)
 
 
-_OUTCOME_EVENTS: dict[str, str] = {
-    Outcome.WON: "opportunity.won",
-    Outcome.LOST: "opportunity.lost",
-    Outcome.OPEN: "opportunity.reopened",
+_BECAME: dict[str, str] = {
+    Outcome.WON: "won",
+    Outcome.LOST: "lost",
+    Outcome.OPEN: "reopened",
 }
 
 
-def _announce(opportunity: Opportunity, type: str, now: datetime) -> None:
+def _announce(opportunity: Opportunity, kind: str, now: datetime) -> None:
     ids = external_ids(OpportunityReference, opportunity.id)
     append_event(
-        type=type,
+        type=kind,
         subject=f"opportunity/{opportunity.id}",
         data={
             "opportunity_id": str(opportunity.id),

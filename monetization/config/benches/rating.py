@@ -77,6 +77,7 @@ def subjects() -> tuple[Subject, ...]:
 def rating(options: dict[str, Any]) -> Iterator[Figure]:
     """Yield rates per model, for the mix, with modifiers, and for whole explained lines."""
     lines, rounds = options["lines"], options["rounds"]
+    gc.collect()  # what others left is not ours to collect while we are timed
     quantities = _quantities(lines)
     prices = subjects()
     for subject in prices:
@@ -183,7 +184,6 @@ def _measured(name: str, pairs: Pairs, engine: Pricing, limit: Pricing, rounds: 
 
 
 def _rate_of(price: Pricing, pairs: Pairs) -> float:
-    gc.collect()
     gc.disable()
     try:
         began = time.process_time()  # of this process alone: what else runs here does not count

@@ -18,6 +18,8 @@ os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")  # Playwright runs a 
 
 
 def pytest_configure() -> None:
+    # The real one takes a sixth of a second for each member of each test.
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     TransactionTestCase._fixture_teardown = _empty_what_was_filled  # type: ignore[attr-defined]
 
 

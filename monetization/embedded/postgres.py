@@ -39,6 +39,15 @@ class EmbeddedPostgres:
         host = _socket_folder(uri)
         return provision(uri, database=database, host=host, port=None, password="embedded")  # noqa: S106
 
+    def trust_the_machine(self) -> None:
+        """Wait for no disk: for data a power cut may take. A killed server still loses nothing."""
+        with psycopg.connect(self._server.get_uri(), autocommit=True) as connection:
+            for setting in ("fsync", "full_page_writes"):
+                connection.execute(
+                    sql.SQL("ALTER SYSTEM SET {} = off").format(sql.Identifier(setting))
+                )
+            connection.execute("SELECT pg_reload_conf()")
+
     def drop(self, database: str = "monetization") -> None:
         """Throw a database away, whoever is connected."""
         with psycopg.connect(self._server.get_uri(), autocommit=True) as connection:

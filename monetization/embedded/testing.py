@@ -25,6 +25,7 @@ def run(root: Path, arguments: list[str]) -> int:
     with only_one(var / "test.lock", "a test run"):
         server = EmbeddedPostgres(var)
         try:
+            server.trust_the_machine()
             application, owner = server.urls()
             environment |= {"DATABASE_URL": application, "DATABASE_OWNER_URL": owner}
             return _pytest(root, arguments, environment)

@@ -10,6 +10,7 @@ from monetization.kernel.money import Money, allocate, total
 from monetization.kernel.period import Period
 from monetization.pricing.estimate import PricedLine, price_periods
 from monetization.pricing.terms import ItemTerms, OrderTerms
+from monetization.pricing.terms.model import OVERAGE_SUFFIX
 from monetization.pricing.timeline import charge_periods
 
 
@@ -85,7 +86,15 @@ def plan_obligations(terms: OrderTerms, *, until: date) -> tuple[Obligation, ...
 
 
 def _item_keys(terms: OrderTerms) -> list[str]:
-    return list(dict.fromkeys(item.key for phase in terms.phases for item in phase.items))
+    items = [item for phase in terms.phases for item in phase.items]
+    return list(dict.fromkeys(key for item in items for key in _keys_of(item)))
+
+
+def _keys_of(item: ItemTerms) -> tuple[str, ...]:
+    """Return what a line is billed under; seats beyond its minimum may have their own rhythm."""
+    if item.overage_frequency is None:
+        return (item.key,)
+    return item.key, item.key + OVERAGE_SUFFIX
 
 
 _Stretch = list[tuple[str, ItemTerms]]
@@ -97,7 +106,7 @@ def _runs(terms: OrderTerms, key: str) -> list[_Stretch]:
         (position, phase.key, item)
         for position, phase in enumerate(terms.phases)
         for item in phase.items
-        if item.key == key
+        if key in _keys_of(item)
     ]
     numbered = [
         (position - order, row) for order, row in enumerate(present) for position in [row[0]]

@@ -5,7 +5,7 @@ from datetime import date
 from decimal import Decimal
 
 from monetization.kernel.period import Frequency
-from monetization.pricing.prices import Flat, PercentOf
+from monetization.pricing.prices import Flat, PercentOf, PerUnit, Seat
 from monetization.pricing.terms import ItemTerms, OrderTerms, PhaseTerms
 from monetization.pricing.terms.model import CapTerms
 from revrec.domain.obligations import plan_obligations
@@ -31,3 +31,20 @@ def test_a_cap_over_fixed_lines_lowers_what_is_earned() -> None:
     cap = CapTerms(Decimal(80), Frequency.MONTHLY, ("fee",), includes_fixed=True)
 
     assert prices(replace(PHASE, caps=(cap,))) == {"fee": Decimal(240), "support": Decimal(24)}
+
+
+def test_seats_beyond_the_minimum_are_earned_under_the_key_that_bills_them() -> None:
+    """Five of eight seats at 300 a quarter; the other three at 100 a month, three times."""
+    seats = replace(
+        FEE,
+        key="seats",
+        kind="seat",
+        model=Seat(PerUnit(Decimal(300)), "prorate_increments", Decimal(5)),
+        quantity=Decimal(8),
+        frequency=Frequency.QUARTERLY,
+        overage_frequency=Frequency.MONTHLY,
+    )
+
+    found = prices(replace(PHASE, items=(seats,)))
+
+    assert found == {"seats": Decimal(1500), "seats+overage": Decimal(900)}

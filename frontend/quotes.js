@@ -39,6 +39,10 @@ function placeTerms(preview) {
 
 form?.addEventListener("input", () => { isUnsaved = true; });
 form?.addEventListener("submit", () => { isUnsaved = false; });
+// An answer that leads elsewhere has saved what was typed: nothing asks whether to leave.
+document.addEventListener("htmx:beforeOnLoad", (event) => {
+  if (event.detail.xhr.getResponseHeader("HX-Redirect")) isUnsaved = false;
+});
 document.addEventListener("htmx:afterSwap", (event) => {
   const { target } = event.detail;
   if (target?.id === "preview") {

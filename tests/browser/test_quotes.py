@@ -86,6 +86,25 @@ def test_a_three_phase_quote_is_built_live_and_signed_without_scripts(
         assert OutgoingMail.objects.filter(subject__startswith="Signed").exists()
 
 
+def test_what_is_typed_last_goes_along_when_it_is_sent_at_once(
+    seller: Any, sign_in: Callable[..., Any]
+) -> None:
+    with tenant_context(seller.id, actor="test"):
+        quote = make_quote("At once")
+    page = sign_in(make_member(seller, "revops"))
+    questions = []
+    page.on("dialog", lambda dialog: (questions.append(dialog.type), dialog.accept()))
+    page.goto(f"/quotes/{quote.id}/edit/")
+    add(page, "Platform")
+
+    page.locator("#id_phases-0-lines-0-amount").fill("5000")  # a month
+    page.get_by_role("button", name=re.compile("Send for signature")).click()
+
+    page.wait_for_url("**/send/")
+    page.get_by_text("$60,000.00").first.wait_for()
+    assert questions == []
+
+
 def test_the_keyboard_builds_undoes_and_redoes(seller: Any, sign_in: Callable[..., Any]) -> None:
     with tenant_context(seller.id, actor="test"):
         quote = make_quote("By keyboard")

@@ -92,8 +92,13 @@ def test_what_is_typed_last_goes_along_when_it_is_sent_at_once(
     with tenant_context(seller.id, actor="test"):
         quote = make_quote("At once")
     page = sign_in(make_member(seller, "revops"))
-    questions = []
-    page.on("dialog", lambda dialog: (questions.append(dialog.type), dialog.accept()))
+    questions: list[str] = []
+
+    def note(dialog: Any) -> None:
+        questions.append(dialog.type)
+        dialog.accept()
+
+    page.on("dialog", note)
     page.goto(f"/quotes/{quote.id}/edit/")
     add(page, "Platform")
 

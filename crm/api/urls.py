@@ -8,7 +8,7 @@ from crm.api import views
 router = SimpleRouter(trailing_slash=False)
 router.register("opportunities", views.OpportunityViewSet, basename="opportunity")
 
-_ACTIONS: Any = {"get": "retrieve", "put": "save"}
+_ACTIONS: Any = {"get": "retrieve", "put": "update"}
 urlpatterns = router.urls + [
     # External ids may hold any character, slashes too.
     path(

@@ -1,15 +1,17 @@
 """CRM records over REST, each at the address its own system gives it."""
 
+from collections.abc import Callable
 from typing import Any
 
 import django_filters
 from django.http import Http404
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
 from rest_framework import mixins, status
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.serializers import Serializer
 
 from crm import selectors
 from crm.api import serializers
@@ -33,8 +35,21 @@ class RecordViewSet(ApiViewSet):
     """Records of one kind. Reading one that was never taken in is 404."""
 
     kind: str
+    serializer_class: type[Serializer[Any]]
+    input_class: type[Serializer[Any]]
 
-    def _shown(self, source: str, external_id: str, code: int = status.HTTP_200_OK) -> Response:
+    def retrieve(self, request: Request, source: str, external_id: str) -> Response:
+        return self._shown(source, external_id, status.HTTP_200_OK)
+
+    def update(self, request: Request, source: str, external_id: str) -> Response:
+        check_reference(source, external_id)
+        given = {"external_id": external_id, **self.read(self.input_class)}
+        taken = save_record(self.kind, source, given, timezone.now())
+        is_new = taken.verdict == "created"
+        code = status.HTTP_201_CREATED if is_new else status.HTTP_200_OK
+        return self._shown(source, external_id, code)
+
+    def _shown(self, source: str, external_id: str, code: int) -> Response:
         reference = selectors.REFERENCES[self.kind]
         found = referred(reference, source, external_id)
         if found is None:
@@ -44,103 +59,66 @@ class RecordViewSet(ApiViewSet):
         row.external_ids = external_ids(reference, row.pk)
         if self.kind == "quotes":
             row.latest = row.latest_first[0]
-        return self.show(row, self.serializer_class, code)  # type: ignore[arg-type]
-
-    def _saved(self, source: str, external_id: str, input_class: Any) -> Response:
-        check_reference(source, external_id)
-        given = {"external_id": external_id, **self.read(input_class)}
-        taken = save_record(self.kind, source, given, timezone.now())
-        is_new = taken.verdict == "created"
-        code = status.HTTP_201_CREATED if is_new else status.HTTP_200_OK
-        return self._shown(source, external_id, code)
+        return self.show(row, self.serializer_class, code)
 
 
+def _described(reading: str, saving: str) -> Callable[[type[RecordViewSet]], type[RecordViewSet]]:
+    """Describe what a kind's two actions do; a save that repeats another changes nothing."""
+
+    def describe(viewset: type[RecordViewSet]) -> type[RecordViewSet]:
+        shown = viewset.serializer_class
+        return extend_schema_view(
+            retrieve=extend_schema(
+                operation_id=f"crm_{viewset.kind}_retrieve",
+                parameters=PARAMETERS,
+                description=reading,
+            ),
+            update=extend_schema(
+                operation_id=f"crm_{viewset.kind}_save",
+                parameters=PARAMETERS,
+                description=f"{saving}; the same again changes nothing.",
+                request=viewset.input_class,
+                responses={200: shown, 201: shown},
+            ),
+        )(viewset)
+
+    return describe
+
+
+@_described("Read the customer an account is.", "Make or change the customer an account is")
 class AccountViewSet(RecordViewSet):
     model = Customer
     kind = "accounts"
     serializer_class = serializers.AccountRecord
+    input_class = serializers.AccountInput
     permission_resource = "customers"
 
-    @extend_schema(operation_id="crm_accounts_retrieve", parameters=PARAMETERS)
-    def retrieve(self, request: Request, source: str, external_id: str) -> Response:
-        """Read the customer an account is."""
-        return self._shown(source, external_id)
 
-    @extend_schema(
-        operation_id="crm_accounts_save",
-        parameters=PARAMETERS,
-        request=serializers.AccountInput,
-        responses={200: serializers.AccountRecord, 201: serializers.AccountRecord},
-    )
-    def save(self, request: Request, source: str, external_id: str) -> Response:
-        """Make or change the customer an account is; the same again changes nothing."""
-        return self._saved(source, external_id, serializers.AccountInput)
-
-
+@_described("Read a contact.", "Make or change a contact")
 class ContactViewSet(RecordViewSet):
     model = BillingContact
     kind = "contacts"
     serializer_class = serializers.ContactRecord
+    input_class = serializers.ContactInput
     permission_resource = "customers"
 
-    @extend_schema(operation_id="crm_contacts_retrieve", parameters=PARAMETERS)
-    def retrieve(self, request: Request, source: str, external_id: str) -> Response:
-        """Read a contact."""
-        return self._shown(source, external_id)
 
-    @extend_schema(
-        operation_id="crm_contacts_save",
-        parameters=PARAMETERS,
-        request=serializers.ContactInput,
-        responses={200: serializers.ContactRecord, 201: serializers.ContactRecord},
-    )
-    def save(self, request: Request, source: str, external_id: str) -> Response:
-        """Make or change a contact; the same again changes nothing."""
-        return self._saved(source, external_id, serializers.ContactInput)
-
-
+@_described("Read an opportunity and the numbers of its quotes.", "Make or change an opportunity")
 class OpportunityRecordViewSet(RecordViewSet):
     model = Opportunity
     kind = "opportunities"
     serializer_class = serializers.OpportunityRecord
+    input_class = serializers.OpportunityInput
     permission_resource = "quotes"
 
-    @extend_schema(operation_id="crm_opportunities_retrieve", parameters=PARAMETERS)
-    def retrieve(self, request: Request, source: str, external_id: str) -> Response:
-        """Read an opportunity and the numbers of its quotes."""
-        return self._shown(source, external_id)
 
-    @extend_schema(
-        operation_id="crm_opportunities_save",
-        parameters=PARAMETERS,
-        request=serializers.OpportunityInput,
-        responses={200: serializers.OpportunityRecord, 201: serializers.OpportunityRecord},
-    )
-    def save(self, request: Request, source: str, external_id: str) -> Response:
-        """Make or change an opportunity; the same again changes nothing."""
-        return self._saved(source, external_id, serializers.OpportunityInput)
-
-
+@_described("Read a quote by its latest version.", "Make or link a quote, or change its draft")
 class QuoteRecordViewSet(RecordViewSet):
     model = Quote
     kind = "quotes"
     serializer_class = serializers.QuoteRecord
+    input_class = serializers.QuoteInput
     permission_resource = "quotes"
-
-    @extend_schema(operation_id="crm_quotes_retrieve", parameters=PARAMETERS)
-    def retrieve(self, request: Request, source: str, external_id: str) -> Response:
-        """Read a quote by its latest version."""
-        return self._shown(source, external_id)
-
-    @extend_schema(
-        operation_id="crm_quotes_save",
-        parameters=PARAMETERS,
-        request=serializers.QuoteInput,
-        responses={200: serializers.QuoteRecord, 201: serializers.QuoteRecord},
-    )
-    def save(self, request: Request, source: str, external_id: str) -> Response:
-        """Make or link a quote, or change its draft; the same again changes nothing."""
-        return self._saved(source, external_id, serializers.QuoteInput)
 
 
 class OpportunityFilters(django_filters.FilterSet):

@@ -65,10 +65,14 @@ def _create(name: Name, given: dict[str, Any], now: datetime) -> Quote:
     needed(given, "title", "start_on")
     opportunity = _opportunity(name, given["opportunity"]) if given.get("opportunity") else None
     account = account_of(name.source, given["account"]) if given.get("account") else None
-    if account is None and opportunity is None:
+    if account is not None:
+        customer_id = account.id
+    elif opportunity is not None:
+        customer_id = opportunity.customer_id
+    else:
         raise CrmRecordInvalid("account: a new quote names its account or its opportunity")
     wanted = {
-        "customer_id": account.id if account else opportunity.customer_id,  # type: ignore[union-attr]
+        "customer_id": customer_id,
         "title": given["title"],
         "start_on": given["start_on"],
         "now": now,

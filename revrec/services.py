@@ -15,7 +15,6 @@ from monetization.ledger.accounts import Leg
 from monetization.ledger.models import AccountingPeriod
 from monetization.ledger.selectors import LinePosition, line_positions, trial_balance
 from monetization.ledger.services import close_period, first_open_day, month_of, post_entry
-from monetization.pricing.terms import terms_from_data, terms_until
 from revrec import selectors
 from revrec.domain.obligations import Obligation, plan_obligations
 from revrec.domain.posting_rules import LineToRecognize, revenue_recognized
@@ -40,10 +39,7 @@ class BooksOutOfBalance(Refusal):
 def plan_revenue(*, schedule_id: UUID) -> list[PerformanceObligation]:
     """Write a contract's obligations and slices; running it again writes only what is new."""
     schedule = BillingSchedule.objects.select_for_update(of=("self",)).get(id=schedule_id)
-    until = schedule.end_on or schedule.periods_until or schedule.start_on + timedelta(days=366)
-    terms = terms_from_data(schedule.terms)
-    if schedule.ended_on is not None:
-        terms = terms_until(terms, schedule.ended_on)
+    terms, until = selectors.terms_to_plan(schedule)
     planned = plan_obligations(terms, until=until)
     return [_write_obligation(schedule, obligation) for obligation in planned]
 

@@ -72,9 +72,7 @@ def plan_obligations(terms: OrderTerms, *, until: date) -> tuple[Obligation, ...
         one, since each renewal is a contract of its own.
     """
     lines: dict[tuple[str, str], list[PricedLine]] = {}
-    periods = [p for p in charge_periods(terms, until=until) if p.kind == "item"]
-    # Together: a percentage looks at other lines, and a cap over fixed lines lowers them.
-    for line in price_periods(terms, periods, {}):
+    for line in planned_lines(terms, until=until):
         lines.setdefault((line.phase_key, line.item_key), []).append(line)
     planned = []
     for key in _item_keys(terms):
@@ -83,6 +81,13 @@ def plan_obligations(terms: OrderTerms, *, until: date) -> tuple[Obligation, ...
             if obligation is not None:
                 planned.append(obligation)
     return tuple(planned)
+
+
+def planned_lines(terms: OrderTerms, *, until: date) -> tuple[PricedLine, ...]:
+    """Price what signing fixes, period by period; usage is zero until it is measured."""
+    periods = [p for p in charge_periods(terms, until=until) if p.kind == "item"]
+    # Together: a percentage looks at other lines, and a cap over fixed lines lowers them.
+    return price_periods(terms, periods, {})
 
 
 def _item_keys(terms: OrderTerms) -> list[str]:

@@ -1,5 +1,6 @@
 """What should be earned, what is posted, and what is still to come."""
 
+from revrec.selectors.beyond_plan import BeyondPlan, beyond_plan, terms_to_plan
 from revrec.selectors.books import (
     ContractPosition,
     Names,
@@ -60,6 +61,7 @@ from revrec.selectors.recognition import (
 
 __all__ = [
     "AmendmentEffect",
+    "BeyondPlan",
     "ContractLine",
     "ContractPosition",
     "ContractRevenue",
@@ -75,6 +77,7 @@ __all__ = [
     "WaterfallRow",
     "amended_schedule",
     "balance",
+    "beyond_plan",
     "contract_positions",
     "contract_revenue",
     "customers_in_books",
@@ -98,6 +101,7 @@ __all__ = [
     "revenue_currencies",
     "rules_in_use",
     "should_be_recognized",
+    "terms_to_plan",
     "tie_out",
     "unplanned_contracts",
     "unrecognized",

@@ -13,6 +13,7 @@ from monetization.ledger.accounts import Account
 from monetization.ledger.models import Posting
 from monetization.ledger.selectors import line_positions
 from revrec.models import PerformanceObligation, RevenueSlice
+from revrec.selectors.beyond_plan import beyond_plan
 from revrec.selectors.by_month import months_between, name_of_line
 from revrec.selectors.recognition import month_end
 
@@ -38,6 +39,7 @@ class ContractLine:
     obligations: tuple[PerformanceObligation, ...]
     months: tuple[MonthOfLine, ...]
     price: Decimal | None  # None for usage: earned as it is used
+    since_signing: Decimal  # of the price: seats, percentages, caps that turned out otherwise
     recognized: Decimal
     deferred: Decimal
     unbilled: Decimal
@@ -94,6 +96,9 @@ def contract_revenue(schedule: BillingSchedule) -> ContractRevenue:
         .annotate(total=Sum("amount"))
     ):
         posted[row["item_key"]][row["month"]] = -row["total"]
+    since: dict[str, Decimal] = defaultdict(Decimal)
+    for other in beyond_plan([schedule], before=date.max):
+        since[other.item_key] += other.amount.amount
     positions = line_positions(contract_ids=[schedule.id])
     keys = [*obligations, *sorted(({*posted} | {key for _, key in positions}) - {*obligations})]
     lines = []
@@ -110,7 +115,8 @@ def contract_revenue(schedule: BillingSchedule) -> ContractRevenue:
                 months=_months(planned.get(key, {}), posted.get(key, {})),
                 price=None
                 if method == "usage"
-                else sum((one.transaction_price for one in owned), start=ZERO),
+                else sum((one.transaction_price for one in owned), start=since[key]),
+                since_signing=since[key],
                 recognized=sum(posted.get(key, {}).values(), start=ZERO),
                 deferred=position.deferred.amount if position else ZERO,
                 unbilled=position.unbilled.amount if position else ZERO,

@@ -16,6 +16,7 @@ from monetization.kernel.period import Period
 from monetization.ledger.accounts import Account
 from monetization.ledger.models import Posting
 from revrec.models import RevenueSlice
+from revrec.selectors.beyond_plan import BeyondPlan, beyond_plan
 
 LineKey = tuple[UUID, str]
 
@@ -28,9 +29,9 @@ def month_end(month: date) -> date:
 def should_be_recognized(schedules: Iterable[BillingSchedule], month: date) -> dict[LineKey, Money]:
     """Return what each contract line has earned by the end of a month.
 
-    Fixed lines: their planned slices, less what was credited of those days. Usage and top-ups
-    to a minimum: the lines that bill them, draft or issued, as far as their days are over.
-    Manual lines: once issued, by day.
+    Fixed lines: their planned slices and what was billed beyond them, less what was credited
+    of those days. Usage and top-ups to a minimum: the lines that bill them, draft or issued, as
+    far as their days are over. Manual lines: once issued, by day.
     """
     by_id = {schedule.id: schedule for schedule in schedules}
     end = month_end(month)
@@ -50,6 +51,10 @@ def should_be_recognized(schedules: Iterable[BillingSchedule], month: date) -> d
             row["obligation__item_key"],
             Money(row["total"], row["obligation__currency"]),
         )
+    for other in beyond_plan(by_id.values(), before=end):
+        at_once = other.is_earned_at_once
+        part = other.amount if at_once else _days_before(other, other.amount, end)
+        add(other.schedule.id, other.item_key, part)
     for line in _usage_lines(by_id, end):
         schedule = by_id[line.billing_period.schedule_id]
         amount = Money(line.amount, schedule.currency)
@@ -158,7 +163,7 @@ def _part_before(line: InvoiceLine, schedule: BillingSchedule, amount: Money, en
     return allocate(amount, [Fraction(before), Fraction(after)])[0]
 
 
-def _days_before(line: InvoiceLine | UnusedTime, amount: Money, end: date) -> Money:
+def _days_before(line: InvoiceLine | UnusedTime | BeyondPlan, amount: Money, end: date) -> Money:
     """Split an amount by the days of a line's service before and after the month's end."""
     if line.service_end <= end:
         return amount

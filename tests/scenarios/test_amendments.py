@@ -17,8 +17,9 @@ from billing.services.amendments import (
     preview_amendment,
 )
 from billing.services.invoicing import issue_invoice
+from billing.services.seats import record_seats
 from monetization.ledger.accounts import Account
-from monetization.ledger.selectors import trial_balance
+from monetization.ledger.selectors import line_positions, trial_balance
 from monetization.pricing.terms import terms_from_data
 from quotes import selectors, services
 from quotes.models import OrderForm, Quote, QuoteVersion
@@ -28,6 +29,7 @@ from quotes.services.following import (
     draft_amendment,
     draft_renewal,
 )
+from revrec.selectors import recognized
 from revrec.services import recognize_month, replan_ended
 from tests.factories_billing import make_customer
 from tests.scenarios.deals import Deal, line, make_products, phase, sell
@@ -249,3 +251,53 @@ class TestFollowing:
         terms = selectors.terms_of(quote.versions.get())
         assert terms.phases[0].items == terms_from_data(deal.form.terms).phases[0].items
         assert Quote.objects.get(id=quote.id).customer_id == other.id
+
+
+def test_seats_added_before_an_amendment_leave_nothing_deferred_on_the_old_contract() -> None:
+    seats = {
+        "model": "seat",
+        "price": {"model": "per_unit", "unit_price": "30"},
+        "mode": "prorate_increments",
+        "contracted_minimum": "10",
+    }
+    deal = sell(
+        phase(line("crm", quantity="12", model=seats, timing="in_advance")),
+        start=date(2027, 1, 1),
+    )
+    record_seats(
+        schedule_id=deal.schedule.id,
+        item_key="crm",
+        effective_on=date(2027, 3, 1),
+        balance=D(16),
+        now=datetime(2027, 2, 1, tzinfo=UTC),
+    )
+    # 12 x 30 for January and February, 16 x 30 from March on.
+    assert list(deal.invoices(date(2027, 4, 2)).values())[:4] == [D(360), D(360), D(480), D(480)]
+    for invoice in deal.schedule.invoices.filter(bill_on__lt=date(2027, 5, 1)):
+        issue_invoice(invoice_id=invoice.id, issued_on=invoice.bill_on, now=NOW, ignore_grace=True)
+    quote = draft_amendment(order_form_id=deal.form.id, effective_on=APRIL_16, now=NOW)
+    applied(
+        services.save_draft(
+            version_id=quote.versions.get().id,
+            payload={
+                "expires_on": "2027-12-31",
+                "phases": [phase(line("crm", quantity="20", model=seats, timing="in_advance"))],
+            },
+        )
+    )
+    replan_ended(schedule_id=deal.schedule.id)
+
+    recognize_month(month=date(2027, 3, 1), now=datetime(2027, 5, 2, tzinfo=UTC))
+    # Planned: 105 days for 3 x 360 + 180 = 1,260, 12.00 a day: 1,080 to the end of March. The
+    # four seats more earn their 120 of March.
+    assert revenue_of(deal) == 1200
+    recognize_month(month=date(2027, 4, 1), now=datetime(2027, 5, 2, tzinfo=UTC))
+
+    # All of 1,680 that was billed: the 240 for the rest of April is given back on the new one.
+    assert revenue_of(deal) == 1680
+    position = line_positions(contract_ids=[deal.schedule.id])[deal.schedule.id, "crm"]
+    assert (position.deferred.amount, position.unbilled.amount) == (0, 0)
+
+
+def revenue_of(deal: Deal) -> Decimal:
+    return sum((one.amount for one in recognized([deal.schedule.id]).values()), start=D(0))

@@ -1,0 +1,123 @@
+"""What fixed lines billed beyond or below their plan: seats, percentages, lines under a cap."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from uuid import UUID
+
+from billing.models import BillingSchedule, Invoice, InvoiceLine, SeatBalance, UnusedTime
+from monetization.kernel.money import Money
+from monetization.pricing.estimate import PricedLine
+from monetization.pricing.prices import PercentOf, Seat
+from monetization.pricing.terms import OrderTerms, terms_from_data, terms_until
+from revrec.domain.obligations import planned_lines
+
+
+@dataclass(frozen=True, slots=True)
+class BeyondPlan:
+    """What a fixed line billed for one period other than what signing planned."""
+
+    schedule: BillingSchedule
+    item_key: str
+    service_start: date
+    service_end: date  # exclusive
+    amount: Money  # negative: less than planned
+    is_earned_at_once: bool
+
+
+def terms_to_plan(schedule: BillingSchedule) -> tuple[OrderTerms, date]:
+    """Return the terms a contract's revenue is planned by, and how far if they have no end."""
+    until = schedule.end_on or schedule.periods_until or schedule.start_on + timedelta(days=366)
+    terms = terms_from_data(schedule.terms)
+    if schedule.ended_on is not None:
+        terms = terms_until(terms, schedule.ended_on)
+    return terms, until
+
+
+def beyond_plan(schedules: Iterable[BillingSchedule], *, before: date) -> Iterator[BeyondPlan]:
+    """Yield where fixed lines, draft or issued, billed something else than was planned.
+
+    Signing fixes a quantity and knows no usage. Seats that were added or removed since, a
+    percentage of usage and a fixed line that usage left no room under a cap are billed as they
+    turn out. Added seats are distinct services at their own price (ASC 606-10-25-12), earned
+    over the days they were billed for; so is what else differs.
+
+    :param before: lines whose service starts earlier.
+    """
+    told = {
+        schedule.id: (schedule, *terms_to_plan(schedule)) for schedule in _may_differ(schedules)
+    }
+    unused = _unused(told)
+    billed: dict[UUID, list[InvoiceLine]] = defaultdict(list)
+    for line in (
+        InvoiceLine.objects.filter(
+            billing_period__schedule__in=list(told),
+            kind="item",
+            reading__isnull=True,
+            service_start__lt=before,
+        )
+        .exclude(invoice__status=Invoice.Status.VOID)
+        .select_related("billing_period__phase")
+        .order_by("service_start", "item_key")
+    ):
+        billed[line.billing_period.schedule_id].append(line)
+    for schedule_id, lines in billed.items():
+        schedule, terms, until = told[schedule_id]
+        yield from _differences(schedule, terms, planned_lines(terms, until=until), lines, unused)
+
+
+def _may_differ(schedules: Iterable[BillingSchedule]) -> list[BillingSchedule]:
+    following: list[BillingSchedule] = []
+    with_seats: dict[UUID, BillingSchedule] = {}
+    for schedule in schedules:
+        terms = terms_from_data(schedule.terms)
+        if _looks_at_usage(terms):
+            following.append(schedule)
+        elif any(isinstance(one.model, Seat) for phase in terms.phases for one in phase.items):
+            with_seats[schedule.id] = schedule
+    if with_seats:
+        told = SeatBalance.objects.filter(schedule__in=list(with_seats))
+        ids = told.order_by().values_list("schedule_id", flat=True).distinct()
+        following.extend(with_seats[schedule_id] for schedule_id in ids)
+    return following
+
+
+def _looks_at_usage(terms: OrderTerms) -> bool:
+    return any(
+        phase.caps or any(isinstance(item.model, PercentOf) for item in phase.items)
+        for phase in terms.phases
+    ) or bool(terms.caps)
+
+
+def _unused(told: Mapping[UUID, object]) -> dict[UUID, Decimal]:
+    """Return what of issued lines another contract gave back, by line."""
+    rows = UnusedTime.objects.filter(schedule__in=list(told))
+    return dict(rows.values_list("invoice_line", "amount"))
+
+
+def _differences(
+    schedule: BillingSchedule,
+    terms: OrderTerms,
+    planned: Iterable[PricedLine],
+    lines: Iterable[InvoiceLine],
+    unused: Mapping[UUID, Decimal],
+) -> Iterator[BeyondPlan]:
+    amounts = {(one.phase_key, one.item_key, one.service.start): one.amount for one in planned}
+    for line in lines:
+        period = line.billing_period
+        item = terms.phase(period.phase.key).item(period.item_key)
+        plan = amounts.get((period.phase.key, period.item_key, period.service_start))
+        if item.kind == "usage" or plan is None:
+            continue
+        kept = Money(line.amount - unused.get(line.id, Decimal(0)), schedule.currency)
+        if kept != plan:
+            yield BeyondPlan(
+                schedule,
+                line.item_key,
+                line.service_start,
+                line.service_end,
+                kept - plan,
+                item.recognition == "point_in_time",
+            )

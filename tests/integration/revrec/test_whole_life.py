@@ -1,0 +1,166 @@
+"""Over its whole life a contract earns what it billed: nothing stays deferred or unbilled."""
+
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from billing.services.invoicing import advance_schedule, issue_invoice, recalculate_invoices
+from billing.services.seats import record_seats
+from metering.domain.events import UsageEvent
+from metering.services import create_meter, record_usage_events
+from monetization.kernel.period import Frequency
+from monetization.ledger.selectors import trial_balance
+from monetization.pricing.prices import PercentOf, PerUnit, Seat
+from monetization.pricing.terms import CapTerms, ItemTerms, OrderTerms
+from revrec import services
+from revrec.selectors import contract_revenue
+from tests.factories_billing import CALLS, PLATFORM, billed, deal, make_customer
+
+D = Decimal
+END = date(2026, 7, 1)
+SIGNED = datetime(2026, 1, 2, 12, tzinfo=UTC)
+AFTER = datetime(2026, 7, 10, 12, tzinfo=UTC)
+SEATS = ItemTerms(
+    key="seats",
+    product_code="seats",
+    product_name="Seats",
+    kind="seat",
+    model=Seat(PerUnit(D(30)), "prorate_increments", contracted_minimum=D(10)),
+    frequency=Frequency.MONTHLY,
+    timing="in_arrears",
+    quantity=D(12),
+)
+SUPPORT = replace(
+    PLATFORM,
+    key="support",
+    product_code="support",
+    product_name="Support",
+    model=PercentOf(D(10), None),
+    timing="in_arrears",
+)
+
+
+@pytest.fixture
+def meter(tenant: Any) -> None:
+    create_meter(
+        key="calls",
+        name="Calls",
+        event_type="api",
+        aggregation="sum",
+        value_property="n",
+        now=AFTER,
+    )
+
+
+def used(customer: Any, *days: tuple[date, int]) -> None:
+    events = [
+        UsageEvent("t", str(day), "api", customer.name.lower(), at(day), {"n": D(count)})
+        for day, count in days
+    ]
+    record_usage_events(events, now=AFTER)
+
+
+def at(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
+
+
+def months(until: date = END) -> list[date]:
+    return [date(2026, month, 1) for month in range(1, until.month)]
+
+
+def whole_life(schedule: Any) -> tuple[dict[str, Decimal], Decimal]:
+    """Issue everything, recognize every month; returns the balances and what was billed."""
+    for invoice in schedule.invoices.filter(status="draft").order_by("bill_on"):
+        if invoice.total_amount:
+            issue_invoice(
+                invoice_id=invoice.id, issued_on=AFTER.date(), now=AFTER, ignore_grace=True
+            )
+    for month in months():
+        services.recognize_month(month=month, now=AFTER)
+    left = {row.account.value: row.balance for row in trial_balance() if row.balance}
+    return left, sum(
+        (one.total_amount for one in schedule.invoices.filter(status="issued")), start=D(0)
+    )
+
+
+CONTRACTS: dict[str, OrderTerms] = {
+    "seats in arrears": deal(SEATS, PLATFORM, end=END),
+    "seats in advance": deal(replace(SEATS, timing="in_advance"), PLATFORM, end=END),
+    "all seats prorated": deal(
+        replace(SEATS, model=Seat(PerUnit(D(30)), "prorate_all", contracted_minimum=D(10))), end=END
+    ),
+    "seats beyond the minimum at their own rhythm": deal(
+        replace(
+            SEATS,
+            frequency=Frequency.QUARTERLY,
+            timing="in_advance",
+            overage_frequency=Frequency.MONTHLY,
+        ),
+        end=END,
+    ),
+    "seats earned at once": deal(replace(SEATS, recognition="point_in_time"), end=END),
+    "a percentage of usage": deal(SUPPORT, PLATFORM, CALLS, end=END),
+    "a cap that usage fills first": deal(
+        replace(PLATFORM, timing="in_arrears"),
+        CALLS,
+        end=END,
+        caps=(CapTerms(D(550), Frequency.MONTHLY, item_keys=("platform", "calls")),),
+    ),
+    "a cap over fixed and usage": deal(
+        PLATFORM,
+        CALLS,
+        end=END,
+        caps=(CapTerms(D(550), Frequency.MONTHLY, item_keys=("platform", "calls")),),
+    ),
+}
+
+
+@pytest.mark.usefixtures("tenant", "meter")
+class TestWholeLife:
+    @pytest.mark.parametrize("name", list(CONTRACTS))
+    def test_earns_what_it_billed(self, name: str) -> None:
+        customer = make_customer()
+        used(customer, (date(2026, 2, 9), 1200), (date(2026, 4, 30), 70_000))
+        schedule = billed(CONTRACTS[name], now=SIGNED, customer=customer)
+        if "seats" in name:
+            for day, balance in ((date(2026, 2, 15), 16), (date(2026, 4, 1), 11)):
+                record_seats(
+                    schedule_id=schedule.id,
+                    item_key="seats",
+                    effective_on=day,
+                    balance=D(balance),
+                    now=SIGNED,
+                )
+        opened = advance_schedule(schedule_id=schedule.id, now=AFTER)
+        recalculate_invoices(invoice_ids=opened, now=AFTER)
+
+        left, invoiced = whole_life(schedule)
+
+        assert left == {"accounts_receivable": invoiced, "revenue": -invoiced}
+
+    def test_added_seats_earn_in_the_days_they_were_billed_for(self) -> None:
+        schedule = billed(CONTRACTS["seats in arrears"], now=SIGNED)
+        record_seats(
+            schedule_id=schedule.id,
+            item_key="seats",
+            effective_on=date(2026, 2, 15),
+            balance=D(16),
+            now=SIGNED,
+        )
+        recalculate_invoices(
+            invoice_ids=advance_schedule(schedule_id=schedule.id, now=AFTER), now=AFTER
+        )
+
+        for month in (1, 2, 3):
+            services.recognize_month(month=date(2026, month, 1), now=AFTER)
+        line = {one.item_key: one for one in contract_revenue(schedule).lines}["seats"]
+
+        # Planned: 12 x 30 x 6 = 2,160 over 181 days, 90 of them by the end of March: 1,074.04 with
+        # the cent its shares leave over.
+        # Added: half of February for four seats, 60; all of March, 120.
+        assert line.recognized == D("1254.04")
+        # 60 and four months of 120 were billed since: 540 more than was signed.
+        assert (line.price, line.since_signing) == (D(2700), D(540))

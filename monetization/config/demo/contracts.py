@@ -14,6 +14,14 @@ from monetization.kernel.period import add_months
 Payload = dict[str, Any]
 
 
+RENEWS: Payload = {
+    "auto_renew": True,
+    "renewal_months": "12",
+    "renewal_uplift_percent": "4",
+    "renewal_notice_days": "30",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Deal:
     """A contract to make, with the usage it will have."""
@@ -61,6 +69,10 @@ def deal_for(
         start += timedelta(days=random.randint(4, 19))  # a stub first
     make = (_ramp, _seats, _volume, _seats, _usage, _trial, _quarterly, _api)[index % 8]
     title, phases, invoices, calls = make(builder, random)
+    renews: Payload = {}
+    if make is _quarterly and start >= add_months(first, 2, anchor_day=1):
+        # A year that goes on by itself; none of them ends before the demo begins.
+        phases[0]["months"], renews = 12, RENEWS
     header = {
         "start_on": start.isoformat(),
         "anchor_day": 15 if index % 17 == 3 else 1,
@@ -69,6 +81,7 @@ def deal_for(
         "signer_name": company.contact,
         "signer_email": company.email,
         "phases": phases,
+        **renews,
     }
     signed_on = start - timedelta(days=random.randint(3, 25))
     return Deal(title, header, signed_on, invoices, calls)

@@ -30,6 +30,7 @@ from monetization.kernel.period import add_months
 from monetization.tenancy.context import tenant_context
 from monetization.tenancy.models import Tenant
 from monetization.users.models import ApiKey
+from quotes.services.renewals import plan_renewals, send_notices
 
 CUSTOMERS = 200
 PROSPECTS = 9
@@ -111,6 +112,8 @@ class Loader:
             problem = pipeline.open_quotes(
                 everyone[self._count :], entities, prices, self._now, self._random
             )
+            plan_renewals(today=self._today)
+            send_notices(today=self._today, now=self._now)
         if problem:
             self._say(problem)
         with tenant_context(self._tenant.id, actor="Farah Okonkwo"):

@@ -1,7 +1,9 @@
 """What the steps of a quote share: its lock, its freezing and its announcements."""
 
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
+
+from django.utils.dateformat import format as formatted
 
 from monetization.documents.models import Document
 from monetization.events.services import append_event
@@ -14,6 +16,11 @@ from quotes.services.opportunities import follow_quotes, names_elsewhere
 
 class VersionNotDraft(Refusal):
     """A sent version never changes; revise the quote to make the next one."""
+
+
+def in_words(day: date | None) -> str:
+    """Write a day as mails do: 1 January 2027."""
+    return formatted(day, "j F Y") if day else ""
 
 
 def locked_draft(version_id: UUID, *, approved: bool = False) -> QuoteVersion:

@@ -15,7 +15,7 @@ from monetization.tenancy.context import current_tenant_id
 from quotes.domain import lifecycle
 from quotes.models import QuoteVersion, Signer, SigningLink
 from quotes.ports import OWN_LINK, available_methods, signature_method
-from quotes.services.common import announce
+from quotes.services.common import announce, in_words
 
 REMIND_AFTER = timedelta(days=3)
 REMIND_BEFORE_END = timedelta(days=2)
@@ -92,7 +92,7 @@ def invite(version: QuoteVersion, signer: Signer, now: datetime, *, again: bool 
         subject=f"{'Reminder: ' if again else ''}{seller}: {quote.title} ({quote.number})",
         text=(
             f"Dear {signer.name},\n\n{what}\n\n"
-            f"Read and sign it here until {version.expires_on:%d %B %Y}:\n{address}\n"
+            f"Read and sign it here until {in_words(version.expires_on)}:\n{address}\n"
         ),
         attachment_id=version.document_id,
         subject_ref=f"quote/{quote.id}",

@@ -34,7 +34,7 @@ from quotes.models import (
     Signer,
 )
 from quotes.selectors import terms_of_draft
-from quotes.services.common import announce, freeze, locked_draft
+from quotes.services.common import announce, freeze, in_words, locked_draft
 from quotes.services.evidence import append_evidence
 from quotes.services.following import draft_renewal
 from quotes.services.links import make_token
@@ -127,13 +127,13 @@ def _notify(renewal: ContractRenewal, kind: str, now: datetime) -> None:
     queue_mail(
         dedupe_key=f"contract-renewal/{renewal.id}/{notice.kind}",
         to=form.signer_email,
-        subject=f"{seller}: {quote.title} renews on {renewal.ends_on:%d %B %Y}",
+        subject=f"{seller}: {quote.title} renews on {in_words(renewal.ends_on)}",
         text=(
             f"Dear {form.signer_name},\n\n"
-            f"{quote.title} ({form.number}) renews on {renewal.ends_on:%d %B %Y} for "
+            f"{quote.title} ({form.number}) renews on {in_words(renewal.ends_on)} for "
             f"{renewal.months} months, {prices}, as agreed in the order form.\n\n"
             "If you want that, there is nothing to do. If not, say so until "
-            f"{renewal.decide_by:%d %B %Y} here:\n"
+            f"{in_words(renewal.decide_by)} here:\n"
             f"{settings.PUBLIC_BASE_URL}/sign/renewal/{token}\n"
         ),
         subject_ref=f"quote/{quote.id}",
@@ -172,9 +172,9 @@ def opt_out(
     if renewal.status == ENDED:
         return renewal
     if renewal.status == RENEWED:
-        raise RenewalDecided(f"it was renewed on {renewal.decided_at:%d %B %Y}; end it early")
+        raise RenewalDecided(f"it was renewed on {in_words(renewal.decided_at)}; end it early")
     if today > renewal.decide_by:
-        raise RenewalDecided(f"it could be ended until {renewal.decide_by:%d %B %Y}")
+        raise RenewalDecided(f"it could be ended until {in_words(renewal.decide_by)}")
     return _end(renewal, reason, by or current_actor(), now)
 
 
@@ -189,9 +189,9 @@ def opt_in(*, renewal_id: UUID, today: date, now: datetime) -> ContractRenewal:
     if renewal.status == UPCOMING:
         return renewal
     if renewal.status == RENEWED:
-        raise RenewalDecided(f"it was renewed on {renewal.decided_at:%d %B %Y}")
+        raise RenewalDecided(f"it was renewed on {in_words(renewal.decided_at)}")
     if today > renewal.decide_by:
-        raise RenewalDecided(f"it could be taken back until {renewal.decide_by:%d %B %Y}")
+        raise RenewalDecided(f"it could be taken back until {in_words(renewal.decide_by)}")
     form = OrderForm.objects.select_related("version__quote__legal_entity").get(
         id=renewal.order_form_id
     )
@@ -210,9 +210,9 @@ def opt_in(*, renewal_id: UUID, today: date, now: datetime) -> ContractRenewal:
         text=(
             f"Dear {form.signer_name},\n\n"
             f"{quote.title} ({form.number}) was not to renew ({by}). That was taken back: it "
-            f"renews on {renewal.ends_on:%d %B %Y} for {renewal.months} months.\n\n"
+            f"renews on {in_words(renewal.ends_on)} for {renewal.months} months.\n\n"
             f"If that is not what you want, write to {seller} until "
-            f"{renewal.decide_by:%d %B %Y}, or end it with the link of the notice you got.\n"
+            f"{in_words(renewal.decide_by)}, or end it with the link of the notice you got.\n"
         ),
         subject_ref=f"quote/{quote.id}",
         now=now,
@@ -310,7 +310,7 @@ def _accept(quote: Quote, before: OrderForm, renewal: ContractRenewal, now: date
         email=before.signer_email,
         consent_text=(
             f"Agreed in advance in {before.number} (terms {before.terms_sha256}): renewed for "
-            f"{renewal.months} months, as nobody ended it by {renewal.decide_by:%d %B %Y}."
+            f"{renewal.months} months, as nobody ended it by {in_words(renewal.decide_by)}."
         ),
         signed_at=now,
     )

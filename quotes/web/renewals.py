@@ -23,6 +23,7 @@ from monetization.tenancy.models import tenant_today
 from monetization.users.permissions import TenantRequest
 from quotes.models import ContractRenewal
 from quotes.services import renewals, tenant_of_token
+from quotes.services.common import in_words
 from quotes.web.signing import csrf_checked, gone, is_too_fast, sealed
 
 PER_PAGE = 100
@@ -76,7 +77,7 @@ def end(request: TenantRequest, renewal_id: UUID) -> HttpResponse:
         )
     except Refusal as refusal:
         return refused(request, refusal, here)
-    return done(request, f"It ends with its term, on {renewal.ends_on:%d %B %Y}.", here)
+    return done(request, f"It ends with its term, on {in_words(renewal.ends_on)}.", here)
 
 
 @require_POST
@@ -89,7 +90,7 @@ def resume(request: TenantRequest, renewal_id: UUID) -> HttpResponse:
         renewals.opt_in(renewal_id=renewal.id, today=tenant_today(), now=timezone.now())
     except Refusal as refusal:
         return refused(request, refusal, here)
-    return done(request, f"It renews on {renewal.ends_on:%d %B %Y} after all.", here)
+    return done(request, f"It renews on {in_words(renewal.ends_on)} after all.", here)
 
 
 def _customers_page(

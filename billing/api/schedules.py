@@ -12,10 +12,11 @@ from rest_framework.generics import GenericAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from billing.api.serializers import UnusedTimeSerializer
 from billing.models import BillingPeriod, BillingSchedule, Phase, SeatBalance, UsageEstimate
 from billing.selectors.drift import drift_of
 from billing.services import schedules as services
-from billing.services.amendments import end_schedule
+from billing.services.amendments import check_end, end_schedule, unused_time
 from billing.services.automatic import set_automatic
 from billing.services.estimates import set_estimate
 from billing.services.seats import record_seats
@@ -23,6 +24,7 @@ from billing.services.thresholds import set_threshold
 from monetization.interface.fields import AmountField, DayField, ExactField, InputSerializer
 from monetization.interface.idempotency import IdempotentMixin
 from monetization.interface.viewsets import ApiViewSet
+from monetization.kernel.money import total
 from quotes.models import OrderForm
 
 
@@ -102,6 +104,18 @@ class ScheduleDetailSerializer(ScheduleSerializer):
 
 class EndSerializer(InputSerializer):
     end = DayField(help_text="The first day that is not billed.")
+
+
+class EndPreviewSerializer(serializers.Serializer[Any]):
+    """What ending a contract early would leave unused of what is invoiced."""
+
+    end = serializers.DateField(help_text="The first day that is not billed.")
+    credits = UnusedTimeSerializer(source="unused", many=True)
+    credit = AmountField(
+        source="credit.amount",
+        currency="credit.currency",
+        help_text="Their sum, net: yours to credit if you owe it.",
+    )
 
 
 class ThresholdSerializer(InputSerializer):
@@ -232,6 +246,23 @@ class ScheduleViewSet(mixins.ListModelMixin, ApiViewSet):
         schedule = self.get_object()
         end_schedule(schedule_id=schedule.id, now=timezone.now(), **self.read(EndSerializer))
         return self._answer(schedule)
+
+    @extend_schema(
+        operation_id="schedules_end_preview",
+        parameters=[EndSerializer],
+        responses={200: EndPreviewSerializer},
+    )
+    @end.mapping.get
+    def end_preview(self, request: Request, pk: str) -> Response:
+        """Say what of issued invoices would be for days without service. Nothing is stored."""
+        schedule = self.get_object()
+        asked = EndSerializer(data=request.query_params)
+        asked.is_valid(raise_exception=True)
+        end = asked.validated_data["end"]
+        unused = unused_time(schedule, check_end(schedule, end))
+        credit = total((part.amount for part in unused), schedule.currency)
+        found = {"end": end, "unused": unused, "credit": credit}
+        return self.show(found, EndPreviewSerializer)
 
     @extend_schema(
         operation_id="schedules_automatic",

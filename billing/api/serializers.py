@@ -373,3 +373,13 @@ class AskForCreditSerializer(CreditSerializer):
 
 class AnswerSerializer(InputSerializer):
     answer = serializers.CharField(max_length=300, help_text="Why not; who asked reads it.")
+
+
+class UnusedTimeSerializer(serializers.Serializer[Any]):
+    """What an issued line charges for days from the contract's end on."""
+
+    invoice = serializers.UUIDField(source="line.invoice_id")
+    description = serializers.CharField(source="line.description")
+    service_start = serializers.DateField(source="service.start")
+    service_end = serializers.DateField(source="service.end", help_text="Exclusive.")
+    amount = AmountField(source="amount.amount", currency="amount.currency")

@@ -92,6 +92,18 @@ def _place(period: ChargePeriod) -> tuple[str, str, str, date]:
     return (period.phase_key, period.kind, period.item_key, period.service.start)
 
 
+def check_end(schedule: BillingSchedule, end: date) -> date:
+    """Return a day a contract can end on.
+
+    :raises ScheduleCannotEnd: if it does not run on that day, or has ended already.
+    """
+    if schedule.status not in RUNNING or schedule.ended_on is not None:
+        raise ScheduleCannotEnd(f"{schedule.number} is {schedule.get_status_display().lower()}")
+    if end <= schedule.start_on or (schedule.end_on is not None and end > schedule.end_on):
+        raise ScheduleCannotEnd(f"end: must be within the contract, after {schedule.start_on}")
+    return end
+
+
 @transaction.atomic
 def end_schedule(
     *, schedule_id: UUID, end: date, now: datetime, ended_by: OrderForm | None = None
@@ -104,11 +116,7 @@ def end_schedule(
     :raises ScheduleCannotEnd: if it does not run on that day.
     """
     schedule = BillingSchedule.objects.select_for_update(of=("self",)).get(id=schedule_id)
-    if schedule.status not in RUNNING or schedule.ended_on is not None:
-        raise ScheduleCannotEnd(f"{schedule.number} is {schedule.get_status_display().lower()}")
-    if end <= schedule.start_on or (schedule.end_on is not None and end > schedule.end_on):
-        raise ScheduleCannotEnd(f"end: must be within the contract, after {schedule.start_on}")
-    found = unused_time(schedule, end)
+    found = unused_time(schedule, check_end(schedule, end))
     touched = _drop_periods(schedule, end)
     schedule.ended_on = schedule.end_on = end
     schedule.ended_by = ended_by

@@ -12,7 +12,13 @@ from django.views.decorators.http import require_POST
 
 from billing.models import BillingSchedule
 from billing.selectors.drift import drift_of
-from billing.services.amendments import RUNNING, end_schedule, preview_amendment, unused_time
+from billing.services.amendments import (
+    RUNNING,
+    check_end,
+    end_schedule,
+    preview_amendment,
+    unused_time,
+)
 from monetization.interface.access import member_required
 from monetization.interface.forms import PageForm
 from monetization.interface.htmx import done, refused
@@ -122,7 +128,10 @@ def end(request: TenantRequest, schedule_id: UUID) -> HttpResponse:
         return refused(request, Refusal("Say which is the first day without service."), here)
     day = form.cleaned_data["end"]
     if "confirmed" not in request.POST:
-        parts = unused_time(schedule, day) if day > schedule.start_on else []
+        try:
+            parts = unused_time(schedule, check_end(schedule, day))
+        except Refusal as refusal:
+            return refused(request, refusal, here)
         total = sum((part.amount for part in parts), start=Money.zero(schedule.currency))
         context = {"schedule": schedule, "day": day, "parts": parts, "total": total}
         return render(request, "billing/schedule_end.html", context)

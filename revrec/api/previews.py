@@ -10,6 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from billing.api.serializers import UnusedTimeSerializer
 from monetization.interface.fields import AmountField, MonthField
 from monetization.kernel.errors import Refusal
 from quotes.models import QuoteVersion
@@ -46,16 +47,6 @@ class QuoteRevenueSerializer(serializers.Serializer[Any]):
     months = RevenueMonthSerializer(many=True)
 
 
-class UnusedSerializer(serializers.Serializer[Any]):
-    """What an issued line charges for days after the amendment's first."""
-
-    invoice = serializers.UUIDField(source="line.invoice_id")
-    description = serializers.CharField(source="line.description")
-    service_start = serializers.DateField(source="service.start")
-    service_end = serializers.DateField(source="service.end", help_text="Exclusive.")
-    amount = AmountField(source="amount.amount", currency="amount.currency")
-
-
 class EffectMonthSerializer(serializers.Serializer[Any]):
     """What fixed fees earn in a month with and without the amendment."""
 
@@ -69,7 +60,7 @@ class AmendmentPreviewSerializer(serializers.Serializer[Any]):
     """What signing an amendment would credit, charge and earn."""
 
     schedule = serializers.UUIDField(source="schedule.id")
-    credits = UnusedSerializer(source="billing.unused", many=True)
+    credits = UnusedTimeSerializer(source="billing.unused", many=True)
     credit = AmountField(
         source="billing.credit.amount",
         currency="billing.credit.currency",

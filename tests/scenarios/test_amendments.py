@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.test import Client
 
 from billing.models import BillingSchedule, Invoice, UnusedTime
 from billing.services.amendments import (
@@ -31,6 +32,7 @@ from quotes.services.following import (
 )
 from revrec.selectors import recognized
 from revrec.services import recognize_month, replan_ended
+from tests.factories import make_api_key
 from tests.factories_billing import make_customer
 from tests.scenarios.deals import Deal, line, make_products, phase, sell
 
@@ -301,3 +303,24 @@ def test_seats_added_before_an_amendment_leave_nothing_deferred_on_the_old_contr
 
 def revenue_of(deal: Deal) -> Decimal:
     return sum((one.amount for one in recognized([deal.schedule.id]).values()), start=D(0))
+
+
+def test_what_an_early_end_leaves_unused_is_read_over_rest_before_it_ends(
+    deal: Deal, tenant: Any
+) -> None:
+    secret = make_api_key(tenant, "schedules:read")
+    client = Client(headers={"Authorization": f"Bearer {secret}"})
+    address = f"/api/v1/schedules/{deal.schedule.id}/end"
+
+    seen = client.get(address, {"end": "2027-04-16"}).json()
+    late = client.get(address, {"end": "2029-01-01"})
+    unsaid = client.get(address)
+
+    # 15 of April's 30 days at 3,000.
+    assert (seen["end"], seen["credit"]) == ("2027-04-16", "1500.00")
+    [part] = seen["credits"]
+    assert (part["service_start"], part["service_end"]) == ("2027-04-16", "2027-05-01")
+    assert (late.status_code, late.json()["code"]) == (409, "schedule_cannot_end")
+    assert unsaid.status_code == 422
+    deal.schedule.refresh_from_db()
+    assert deal.schedule.ended_on is None

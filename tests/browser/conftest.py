@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from celery import current_app
+from django.db import connections
 
 FLAGS = [
     "--headless",
@@ -28,6 +29,11 @@ def chromium() -> Iterator[Any]:
         pytest.skip("CHROMIUM does not name a Chromium to drive")
     from playwright.sync_api import sync_playwright
 
+    # Playwright runs an event loop in this thread, beside which other connections are kept: what
+    # was open until now would stay open unseen.
+    for each in connections.all():
+        each.close()
+        getattr(each, "close_pool", lambda: None)()
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield browser

@@ -152,6 +152,7 @@ class Machine:
         self._start(name, [sys.executable, "manage.py", "shell", "-v", "0", "-c", code], {})
 
     def _start(self, name: str, command: list[str], environment: dict[str, str]) -> None:
+        self.kill(name)  # one that still runs would outlive the test
         with (self.var / f"{name}.log").open("ab") as log:
             self.running[name] = subprocess.Popen(
                 command,

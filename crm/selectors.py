@@ -17,6 +17,12 @@ from monetization.customers.models import (
 )
 from monetization.interface.fields import amount_text
 from monetization.kernel.decimals import plain
+from monetization.kernel.money import ZERO, Money
+from monetization.pricing.codec import price_to_data
+from monetization.pricing.estimate import estimate
+from monetization.pricing.prices import PriceError
+from monetization.pricing.terms import OrderTerms
+from monetization.pricing.terms.model import OVERAGE_SUFFIX
 from quotes.models import (
     Opportunity,
     OpportunityReference,
@@ -25,6 +31,7 @@ from quotes.models import (
     QuoteReference,
     QuoteVersion,
 )
+from quotes.selectors import terms_of
 
 REFERENCES: dict[str, type[ExternalReference]] = {
     "accounts": CustomerReference,
@@ -88,11 +95,81 @@ def opportunity_list(*, search: str = "", outcome: str = "") -> QuerySet[Opportu
 
 def export_rows(kind: str, source: str) -> Iterator[list[str]]:
     """Yield the rows of a file that ``header_of(kind)`` heads, as text that is safe to open."""
-    rows, cells = _EXPORTS[kind]
     names = header_of(kind)
+    if kind == "quote_lines":
+        for line in quote_lines(source):
+            yield [_text(line[name]) for name in names]
+        return
+    rows, cells = _EXPORTS[kind]
     for row in rows(source).iterator(chunk_size=500):
         found = {"external_id": row.named, "id": row.pk, **cells(row)}
         yield [_text(found[name]) for name in names]
+
+
+def quote_lines(source: str) -> Iterator[dict[str, Any]]:
+    """Yield what the latest version of each quote is made of, a row per line and phase.
+
+    ``amount`` is what the customer commits to over the phase, with no usage at all; minimums have
+    rows of their own. A quote's rows add up to its total contract value, open-ended ones over
+    their first year. A draft that is not complete has no rows yet.
+    """
+    rows: Any = quotes(source)
+    for quote in rows.iterator(chunk_size=100):
+        version = quote.latest_first[0]
+        version.quote = quote
+        try:
+            terms = terms_of(version)
+        except PriceError:
+            continue
+        about = {
+            "quote": quote.named,
+            "number": quote.number,
+            "version": version.number,
+            "status": version.status,
+            "currency": version.currency,
+        }
+        for position, row in enumerate(_lines_of(terms), start=1):
+            yield {**about, "position": position, **row}
+
+
+def _lines_of(terms: OrderTerms) -> Iterator[dict[str, Any]]:
+    """Yield the lines of an order form by phase, each with what is committed for it."""
+    unused = {item.key: ZERO for phase in terms.phases for item in phase.items}
+    amounts: dict[tuple[str, str], Money] = {}
+    labels: dict[tuple[str, str], str] = {}
+    for line in estimate(terms, unused).lines:
+        place = (line.phase_key, line.item_key.removesuffix(OVERAGE_SUFFIX))
+        amounts[place] = amounts.get(place, Money.zero(terms.currency)) + line.amount
+        labels.setdefault(place, line.label)
+    for phase in terms.phases:
+        about = {"phase": phase.name, "start_on": phase.start_on, "end_on": phase.end_on}
+        for item in phase.items:
+            amount = amounts.pop((phase.key, item.key), Money.zero(terms.currency))
+            yield {
+                **about,
+                "item": item.key,
+                "product": item.product_code,
+                "name": item.product_name,
+                "kind": item.kind,
+                "model": price_to_data(item.model)["model"],
+                "quantity": None if item.kind == "usage" else item.quantity,
+                "frequency": item.frequency.value,
+                "timing": item.timing,
+                "amount": amount_text(amount.amount, terms.currency),
+            }
+    names = {phase.key: phase for phase in terms.phases}
+    for (phase_key, item_key), amount in amounts.items():  # minimums
+        own = names.get(phase_key)
+        yield {
+            **dict.fromkeys(("product", "model", "quantity", "frequency", "timing"), ""),
+            "phase": own.name if own else "",
+            "start_on": own.start_on if own else terms.start_on,
+            "end_on": own.end_on if own else terms.end_on,
+            "item": item_key,
+            "name": labels[phase_key, item_key],
+            "kind": "minimum",
+            "amount": amount_text(amount.amount, terms.currency),
+        }
 
 
 def _text(value: Any) -> str:

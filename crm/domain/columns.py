@@ -200,8 +200,17 @@ COLUMNS: Mapping[str, tuple[Column, ...]] = {
 }
 
 
+# What a quote is made of goes out only: the builder and templates make it here.
+QUOTE_LINES = (
+    "quote", "number", "version", "status", "position", "phase", "start_on", "end_on", "item",
+    "product", "name", "kind", "model", "quantity", "frequency", "timing", "currency", "amount",
+)  # fmt: skip
+
+
 def header_of(kind: str) -> list[str]:
     """Return the columns a file of this kind goes out with."""
+    if kind == "quote_lines":
+        return list(QUOTE_LINES)
     return [column.name for column in COLUMNS[kind]]
 
 

@@ -31,6 +31,7 @@ RESOURCE = {
     "contacts": "customers",
     "opportunities": "quotes",
     "quotes": "quotes",
+    "quote_lines": "quotes",
 }
 _VERDICTS = ("created", "updated", "unchanged", "rejected")
 
@@ -60,7 +61,7 @@ def index(request: TenantRequest) -> HttpResponse:
         "form": form,
         "kinds": [
             (kind, label, header_of(kind))
-            for kind, label in CrmImport.Kind.choices
+            for kind, label in (*CrmImport.Kind.choices, ("quote_lines", "Quote lines"))
             if may(f"{RESOURCE[kind]}:read")
         ],
         "systems": selectors.systems(),
@@ -123,7 +124,7 @@ def map_columns(request: TenantRequest, import_id: UUID) -> HttpResponse:
 @require_GET
 @member_required("customers:read")
 def export(request: TenantRequest, kind: str) -> HttpResponseBase:
-    """Answer with every record of a kind, in the columns that come in again."""
+    """Answer with every record of a kind, in the columns that come in again; lines go out only."""
     _may(request, kind, "read")
     source = request.GET.get("source", "").strip().lower()[:40]
     rows = selectors.export_rows(kind, source)

@@ -1,4 +1,4 @@
-"""What fixed lines billed beyond or below their plan: seats, percentages, lines under a cap."""
+"""What fixed lines billed beyond or below their plan: seats, percentages, caps, early ends."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -8,6 +8,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from billing.models import BillingSchedule, Invoice, InvoiceLine, SeatBalance, UnusedTime
+from billing.selectors.claimed import credited_of
 from monetization.kernel.money import Money
 from monetization.pricing.estimate import PricedLine
 from monetization.pricing.prices import PercentOf, Seat
@@ -25,6 +26,8 @@ class BeyondPlan:
     service_end: date  # exclusive
     amount: Money  # negative: less than planned
     is_earned_at_once: bool
+    line_id: UUID
+    absorbed: Money  # of what was credited of the line: it gave up this much of the unused part
 
 
 def terms_to_plan(schedule: BillingSchedule) -> tuple[OrderTerms, date]:
@@ -44,12 +47,16 @@ def beyond_plan(schedules: Iterable[BillingSchedule], *, before: date) -> Iterat
     turn out. Added seats are distinct services at their own price (ASC 606-10-25-12), earned
     over the days they were billed for; so is what else differs.
 
+    What a contract that ended early had billed for days after its end is earned over those days
+    unless it is given back: on the contract that follows, or by credits, which give up the
+    unused part of a line first.
+
     :param before: lines whose service starts earlier.
     """
     told = {
         schedule.id: (schedule, *terms_to_plan(schedule)) for schedule in _may_differ(schedules)
     }
-    unused = _unused(told)
+    given_back = _given_back(told)
     billed: dict[UUID, list[InvoiceLine]] = defaultdict(list)
     for line in (
         InvoiceLine.objects.filter(
@@ -63,9 +70,16 @@ def beyond_plan(schedules: Iterable[BillingSchedule], *, before: date) -> Iterat
         .order_by("service_start", "item_key")
     ):
         billed[line.billing_period.schedule_id].append(line)
+    credited = credited_of(
+        line.id
+        for schedule_id, lines in billed.items()
+        for line in lines
+        if _outlives(line, told[schedule_id][0])
+    )
     for schedule_id, lines in billed.items():
         schedule, terms, until = told[schedule_id]
-        yield from _differences(schedule, terms, planned_lines(terms, until=until), lines, unused)
+        planned = planned_lines(terms, until=until)
+        yield from _differences(schedule, planned, lines, given_back, credited)
 
 
 def _may_differ(schedules: Iterable[BillingSchedule]) -> list[BillingSchedule]:
@@ -73,7 +87,7 @@ def _may_differ(schedules: Iterable[BillingSchedule]) -> list[BillingSchedule]:
     with_seats: dict[UUID, BillingSchedule] = {}
     for schedule in schedules:
         terms = terms_from_data(schedule.terms)
-        if _looks_at_usage(terms):
+        if schedule.ended_on is not None or _looks_at_usage(terms):
             following.append(schedule)
         elif any(isinstance(one.model, Seat) for phase in terms.phases for one in phase.items):
             with_seats[schedule.id] = schedule
@@ -91,33 +105,46 @@ def _looks_at_usage(terms: OrderTerms) -> bool:
     ) or bool(terms.caps)
 
 
-def _unused(told: Mapping[UUID, object]) -> dict[UUID, Decimal]:
-    """Return what of issued lines another contract gave back, by line."""
+def _outlives(line: InvoiceLine, schedule: BillingSchedule) -> bool:
+    return schedule.ended_on is not None and line.service_end > schedule.ended_on
+
+
+def _given_back(told: Mapping[UUID, object]) -> dict[UUID, Decimal]:
+    """Return what of issued lines the contract that follows gave back, by line."""
     rows = UnusedTime.objects.filter(schedule__in=list(told))
     return dict(rows.values_list("invoice_line", "amount"))
 
 
 def _differences(
     schedule: BillingSchedule,
-    terms: OrderTerms,
     planned: Iterable[PricedLine],
     lines: Iterable[InvoiceLine],
-    unused: Mapping[UUID, Decimal],
+    given_back: Mapping[UUID, Decimal],
+    credited: Mapping[UUID, Decimal],
 ) -> Iterator[BeyondPlan]:
+    signed = terms_from_data(schedule.terms)
     amounts = {(one.phase_key, one.item_key, one.service.start): one.amount for one in planned}
+    zero = Money.zero(schedule.currency)
     for line in lines:
         period = line.billing_period
-        item = terms.phase(period.phase.key).item(period.item_key)
-        plan = amounts.get((period.phase.key, period.item_key, period.service_start))
-        if item.kind == "usage" or plan is None:
+        item = signed.phase(period.phase.key).item(period.item_key)
+        if item.kind == "usage" or item.credits is not None:
             continue
-        kept = Money(line.amount - unused.get(line.id, Decimal(0)), schedule.currency)
+        plan = amounts.get((period.phase.key, period.item_key, period.service_start), zero)
+        kept = Money(line.amount - given_back.get(line.id, Decimal(0)), schedule.currency)
+        start, absorbed = line.service_start, zero
+        if schedule.ended_on is not None and _outlives(line, schedule):
+            start = max(start, schedule.ended_on)
+            given_up = Money(credited.get(line.id, Decimal(0)), schedule.currency)
+            absorbed = max(zero, min(kept - plan, given_up))
         if kept != plan:
             yield BeyondPlan(
                 schedule,
                 line.item_key,
-                line.service_start,
+                start,
                 line.service_end,
-                kept - plan,
+                kept - plan - absorbed,
                 item.recognition == "point_in_time",
+                line.id,
+                absorbed,
             )

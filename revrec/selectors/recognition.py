@@ -51,7 +51,9 @@ def should_be_recognized(schedules: Iterable[BillingSchedule], month: date) -> d
             row["obligation__item_key"],
             Money(row["total"], row["obligation__currency"]),
         )
+    absorbed: dict[UUID, Money] = {}
     for other in beyond_plan(by_id.values(), before=end):
+        absorbed[other.line_id] = other.absorbed
         at_once = other.is_earned_at_once
         part = other.amount if at_once else _days_before(other, other.amount, end)
         add(other.schedule.id, other.item_key, part)
@@ -73,7 +75,10 @@ def should_be_recognized(schedules: Iterable[BillingSchedule], month: date) -> d
     for credit in _credits(by_id, end):
         schedule = by_id[credit.invoice_line.invoice.schedule_id]
         whole = Money(credit.amount, schedule.currency)
-        add(schedule.id, credit.item_key, -_days_before(credit.invoice_line, whole, end))
+        taken = min(whole, absorbed.get(credit.invoice_line_id, Money.zero(schedule.currency)))
+        if taken:
+            absorbed[credit.invoice_line_id] -= taken
+        add(schedule.id, credit.item_key, -_days_before(credit.invoice_line, whole - taken, end))
     for line, given_up in _given_up_ahead(by_id, end):
         schedule = by_id[line.invoice.schedule_id]
         amount = Money(given_up, schedule.currency)

@@ -17,6 +17,7 @@ from billing.services.amendments import (
     end_schedule,
     preview_amendment,
 )
+from billing.services.corrections import credit_lines
 from billing.services.invoicing import issue_invoice
 from billing.services.seats import record_seats
 from monetization.ledger.accounts import Account
@@ -324,3 +325,61 @@ def test_what_an_early_end_leaves_unused_is_read_over_rest_before_it_ends(
     assert unsaid.status_code == 422
     deal.schedule.refresh_from_db()
     assert deal.schedule.ended_on is None
+
+
+class TestRevenueOfAnEarlyEnd:
+    """Ten a day, a year paid ahead; it ends on 21 April: 110 days, 2,550 are not used."""
+
+    @pytest.fixture
+    def ended(self) -> Deal:
+        found = sell(phase(line("platform", "3650", frequency="yearly")), start=date(2027, 1, 1))
+        found.invoices(date(2027, 1, 2))
+        [invoice] = found.schedule.invoices.all()
+        issue_invoice(invoice_id=invoice.id, issued_on=invoice.bill_on, now=NOW, ignore_grace=True)
+        end_schedule(schedule_id=found.schedule.id, end=date(2027, 4, 21), now=NOW)
+        replan_ended(schedule_id=found.schedule.id)
+        return found
+
+    def credit(self, deal: Deal, amount: str) -> None:
+        invoice = deal.schedule.invoices.get(status="issued")
+        [charged] = invoice.lines.all()
+        credit_lines(
+            invoice_id=invoice.id,
+            amounts={charged.id: D(amount)},
+            reason="left",
+            issued_on=date(2027, 4, 21),
+            now=NOW,
+        )
+
+    def by_end_of(self, deal: Deal, month: date) -> Decimal:
+        recognize_month(month=month, now=datetime(2028, 2, 2, tzinfo=UTC))
+        return revenue_of(deal)
+
+    def test_what_nobody_gives_back_is_earned_by_day(self, ended: Deal) -> None:
+        assert self.by_end_of(ended, date(2027, 3, 1)) == 900
+        assert self.by_end_of(ended, date(2027, 4, 1)) == 1200
+        assert self.by_end_of(ended, date(2027, 12, 1)) == 3650
+
+    def test_what_is_given_back_is_not_earned_and_the_days_of_use_are(self, ended: Deal) -> None:
+        self.credit(ended, "2550")
+
+        assert self.by_end_of(ended, date(2027, 4, 1)) == 1100
+        assert self.by_end_of(ended, date(2027, 12, 1)) == 1100
+        position = line_positions(contract_ids=[ended.schedule.id])[ended.schedule.id, "platform"]
+        assert (position.deferred.amount, position.unbilled.amount) == (0, 0)
+
+    def test_a_part_given_back_leaves_the_rest_to_the_days_after(self, ended: Deal) -> None:
+        self.credit(ended, "2000")
+
+        # 550 over 255 days, ten of them in April: 21.57.
+        assert self.by_end_of(ended, date(2027, 4, 1)) == D("1121.57")
+        assert self.by_end_of(ended, date(2027, 12, 1)) == 1650
+
+    def test_more_than_the_unused_part_is_a_lower_price_of_the_days_of_use(
+        self, ended: Deal
+    ) -> None:
+        self.credit(ended, "2915")
+
+        # 365 beyond the unused part: one a day of the line's 365 days, 120 by the end of April.
+        assert self.by_end_of(ended, date(2027, 4, 1)) == D(980)
+        assert self.by_end_of(ended, date(2027, 12, 1)) == D(735)

@@ -7,20 +7,24 @@ from typing import Any
 
 import pytest
 
+from billing.domain.manual_lines import ManualEntry
+from billing.services.corrections import credit_lines
+from billing.services.drafts import add_manual_line
 from billing.services.invoicing import advance_schedule, issue_invoice, recalculate_invoices
+from billing.services.reissue import void_and_reissue
 from billing.services.seats import record_seats
 from metering.domain.events import UsageEvent
 from metering.services import create_meter, record_usage_events
-from monetization.kernel.period import Frequency
+from monetization.kernel.period import Frequency, Period
 from monetization.ledger.selectors import trial_balance
-from monetization.pricing.prices import PercentOf, PerUnit, Seat
-from monetization.pricing.terms import CapTerms, ItemTerms, OrderTerms
+from monetization.pricing.prices import Flat, PercentOf, PerUnit, Seat
+from monetization.pricing.terms import CapTerms, DiscountTerms, ItemTerms, MinimumTerms, OrderTerms
 from revrec import services
 from revrec.selectors import contract_revenue
 from tests.factories_billing import CALLS, PLATFORM, billed, deal, make_customer
 
 D = Decimal
-END = date(2026, 7, 1)
+JAN, END = date(2026, 1, 1), date(2026, 7, 1)
 SIGNED = datetime(2026, 1, 2, 12, tzinfo=UTC)
 AFTER = datetime(2026, 7, 10, 12, tzinfo=UTC)
 SEATS = ItemTerms(
@@ -109,6 +113,42 @@ CONTRACTS: dict[str, OrderTerms] = {
         end=END,
         caps=(CapTerms(D(550), Frequency.MONTHLY, item_keys=("platform", "calls")),),
     ),
+    "a fee at once, a minimum over everything": deal(
+        replace(
+            PLATFORM,
+            key="setup",
+            product_code="setup",
+            model=Flat(D(400)),
+            frequency=Frequency.ONE_TIME,
+            recognition="point_in_time",
+        ),
+        PLATFORM,
+        CALLS,
+        end=END,
+        minimum=MinimumTerms(D(2000), Frequency.QUARTERLY, includes_fixed=True),
+    ),
+    "a dearer overage beyond a commitment over the term, less a discount": replace(
+        deal(
+            PLATFORM,
+            CALLS,
+            end=END,
+            discounts=(DiscountTerms(percent=D("12.5"), label="Commitment", item_keys=None),),
+        ),
+        minimums=(
+            MinimumTerms(
+                D(4000), Frequency.MONTHLY, window="over_contract", overage_factor=D("1.2")
+            ),
+        ),
+    ),
+    "free units and a stub": replace(
+        deal(
+            CALLS,
+            replace(PLATFORM, frequency=Frequency.QUARTERLY),
+            start=date(2026, 1, 12),
+            end=date(2026, 6, 20),
+        ),
+        anchor_day=1,
+    ),
     "a cap over fixed and usage": deal(
         PLATFORM,
         CALLS,
@@ -140,6 +180,39 @@ class TestWholeLife:
         left, invoiced = whole_life(schedule)
 
         assert left == {"accounts_receivable": invoiced, "revenue": -invoiced}
+
+    def test_earns_what_is_left_after_credits_and_lines_by_hand(self) -> None:
+        customer = make_customer()
+        used(customer, (date(2026, 2, 9), 1200), (date(2026, 4, 30), 70_000))
+        schedule = billed(deal(PLATFORM, CALLS, end=END), now=AFTER, customer=customer)
+        february, march = schedule.invoices.order_by("bill_on")[1:3]
+        for entry in (
+            ManualEntry("Help", amount=D("99.99"), service=Period(JAN, date(2026, 4, 1))),
+            ManualEntry("Goodwill", amount=D("-20")),
+        ):
+            add_manual_line(invoice_id=march.id, entry=entry, now=AFTER)
+        issue_invoice(invoice_id=february.id, issued_on=AFTER.date(), now=AFTER, ignore_grace=True)
+        void_and_reissue(invoice_id=february.id, reason="Wrong number", now=AFTER)
+        advance_schedule(schedule_id=schedule.id, now=AFTER)
+        recalculate_invoices(
+            invoice_ids=[row.id for row in schedule.invoices.filter(status="draft")], now=AFTER
+        )
+        whole_life(schedule)
+        issued = schedule.invoices.filter(status="issued").order_by("bill_on")
+        amounts = {line.id: line.amount / 3 for line in issued[3].lines.all() if line.amount}
+        amounts = {place: round(amount, 2) for place, amount in amounts.items()}
+        note = credit_lines(
+            invoice_id=issued[3].id,
+            amounts=amounts,
+            reason="Slow",
+            issued_on=AFTER.date(),
+            now=AFTER,
+        )
+
+        left, invoiced = whole_life(schedule)
+
+        kept = invoiced - note.total_amount
+        assert left == {"accounts_receivable": kept, "revenue": -kept}
 
     def test_added_seats_earn_in_the_days_they_were_billed_for(self) -> None:
         schedule = billed(CONTRACTS["seats in arrears"], now=SIGNED)

@@ -129,15 +129,19 @@ def _read_hours(
     cursor.execute(
         "WITH wanted AS (SELECT * FROM unnest(%b::int[], %b::uuid[], %b::uuid[],"
         " %b::timestamptz[], %b::timestamptz[]) AS w(i, meter_id, customer_id, lo, hi)),"
+        # Window by window, so that many hours are never sorted, nor the whole table read.
         " found AS ("
-        " SELECT w.i, r.quantity, r.events FROM wanted w JOIN metering_usagerollup r"
-        "  ON r.meter_id = w.meter_id AND r.customer_id = w.customer_id"
-        "  AND r.hour >= w.lo AND r.hour < w.hi"
+        " SELECT w.i, s.quantity, s.events FROM wanted w CROSS JOIN LATERAL ("
+        "  SELECT sum(r.quantity) AS quantity, sum(r.events)::bigint AS events"
+        "   FROM metering_usagerollup r"
+        "   WHERE r.meter_id = w.meter_id AND r.customer_id = w.customer_id"
+        "   AND r.hour >= w.lo AND r.hour < w.hi) s"
         " UNION ALL"
         " SELECT w.i, d.quantity, d.events FROM wanted w JOIN metering_usagedelta d"
         "  ON d.meter_id = w.meter_id AND d.customer_id = w.customer_id"
         "  AND d.hour >= w.lo AND d.hour < w.hi)"
-        " SELECT i, sum(quantity), sum(events)::bigint, NULL FROM found GROUP BY i"
+        " SELECT i, coalesce(sum(quantity), 0), coalesce(sum(events), 0)::bigint, NULL"
+        "  FROM found GROUP BY i"
         " UNION ALL SELECT -1, 0, 0, pg_current_snapshot()::text",
         _columns(windows),
     )

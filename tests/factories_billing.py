@@ -6,6 +6,7 @@ from typing import Any
 
 from billing.services.invoicing import advance_schedule, recalculate_invoices
 from billing.services.schedules import activate_schedule, create_schedule
+from metering.services import create_meter
 from monetization.customers.models import Customer, CustomerAlias
 from monetization.documents.services import store_document
 from monetization.kernel.period import Frequency
@@ -48,6 +49,18 @@ def make_customer(name: str = "Acme", currency: str = "USD", **fields: Any) -> C
     )
     CustomerAlias.objects.create(customer=customer, alias=name.lower(), valid=(None, None))
     return customer
+
+
+def make_calls_meter(now: datetime) -> Any:
+    """The meter of ``CALLS``: events of type ``api`` add up their ``n``."""
+    return create_meter(
+        key="calls",
+        name="Calls",
+        event_type="api",
+        aggregation="sum",
+        value_property="n",
+        now=now,
+    )
 
 
 def deal(

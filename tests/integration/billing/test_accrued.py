@@ -22,11 +22,11 @@ from billing.services.accrued import (
 from billing.services.invoicing import advance_schedule, recalculate_invoices
 from metering.domain.events import UsageEvent
 from metering.models import UsageReading
-from metering.services import create_meter, fold_usage, record_usage_events
+from metering.services import fold_usage, record_usage_events
 from monetization.kernel.money import Money
 from monetization.kernel.period import Frequency
 from tests.factories import make_api_key, make_member
-from tests.factories_billing import CALLS, PLATFORM, billed, deal, make_customer
+from tests.factories_billing import CALLS, PLATFORM, billed, deal, make_calls_meter, make_customer
 
 MARCH = datetime(2026, 3, 3, 12, tzinfo=UTC)
 
@@ -42,14 +42,7 @@ def usd(amount: str) -> Money:
 
 @pytest.fixture
 def calls(tenant: Any) -> Any:
-    return create_meter(
-        key="calls",
-        name="Calls",
-        event_type="api",
-        aggregation="sum",
-        value_property="n",
-        now=MARCH,
-    )
+    return make_calls_meter(MARCH)
 
 
 def running(schedule: Any) -> AccruedBill:

@@ -20,26 +20,19 @@ from billing.services.estimates import (
 from billing.services.invoicing import advance_schedule, issue_invoice, recalculate_invoices
 from billing.services.late_usage import late_invoices
 from metering.domain.events import UsageEvent
-from metering.services import create_meter, record_usage_events
+from metering.services import record_usage_events
 from monetization.config.verify import verify_tenant
 from monetization.pricing.prices import Matrix, MatrixCell
 from monetization.tenancy.context import tenant_context
 from tests.factories import make_api_key, make_member
-from tests.factories_billing import CALLS, billed, deal
+from tests.factories_billing import CALLS, billed, deal, make_calls_meter
 
 FEBRUARY = datetime(2026, 2, 1, 1, tzinfo=UTC)
 MARCH, APRIL, MAY = (datetime(2026, month, 3, 12, tzinfo=UTC) for month in (3, 4, 5))
 
 
 def contract(start: date = date(2026, 2, 1), item: Any = CALLS) -> Any:
-    create_meter(
-        key="calls",
-        name="Calls",
-        event_type="api",
-        aggregation="sum",
-        value_property="n",
-        now=FEBRUARY,
-    )
+    make_calls_meter(FEBRUARY)
     return billed(deal(item, start=start), now=FEBRUARY)
 
 

@@ -19,12 +19,20 @@ from billing.services.corrections import (
 )
 from billing.services.schedules import create_schedule
 from metering.domain.events import UsageEvent
-from metering.services import create_meter, record_usage_events
+from metering.services import record_usage_events
 from monetization.events.models import Event
 from monetization.ledger.models import JournalEntry, Posting
 from monetization.ledger.selectors import trial_balance
 from monetization.tenancy.context import tenant_context
-from tests.factories_billing import CALLS, PLATFORM, billed, deal, make_customer, signed
+from tests.factories_billing import (
+    CALLS,
+    PLATFORM,
+    billed,
+    deal,
+    make_calls_meter,
+    make_customer,
+    signed,
+)
 
 MARCH = datetime(2026, 3, 3, 12, tzinfo=UTC)
 MARCH_3 = date(2026, 3, 3)
@@ -42,14 +50,7 @@ def use(calls: int, day: int = 10, month: int = 2, id: str = "e") -> None:
 
 @pytest.fixture
 def calls(tenant: Any) -> Any:
-    return create_meter(
-        key="calls",
-        name="Calls",
-        event_type="api",
-        aggregation="sum",
-        value_property="n",
-        now=MARCH,
-    )
+    return make_calls_meter(MARCH)
 
 
 def invoice_of(schedule: Any, bill_on: date) -> Invoice:

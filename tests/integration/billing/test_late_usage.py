@@ -20,11 +20,11 @@ from billing.services.late_usage import (
     start_routing,
 )
 from metering.domain.events import VOIDS, Correction, UsageEvent
-from metering.services import create_meter, record_usage_events
+from metering.services import record_usage_events
 from monetization.jobs.services import claim_job, run_next_batch
 from monetization.tenancy.context import tenant_context
 from tests.factories import make_member, make_tenant
-from tests.factories_billing import CALLS, billed, deal
+from tests.factories_billing import CALLS, billed, deal, make_calls_meter
 
 FEBRUARY = datetime(2026, 2, 10, 12, tzinfo=UTC)
 MARCH = datetime(2026, 3, 3, 12, tzinfo=UTC)
@@ -51,14 +51,7 @@ def invoice(tenant: Any) -> Invoice:
 
 
 def issued() -> Invoice:
-    create_meter(
-        key="calls",
-        name="Calls",
-        event_type="api",
-        aggregation="sum",
-        value_property="n",
-        now=FEBRUARY,
-    )
+    make_calls_meter(FEBRUARY)
     schedule = billed(deal(CALLS, start=date(2026, 2, 1)), now=FEBRUARY)
     use(900, "first")
     recalculate_invoices(

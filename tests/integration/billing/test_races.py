@@ -23,7 +23,7 @@ from billing.services.invoicing import (
 )
 from billing.services.schedules import activate_schedule, create_schedule
 from metering.domain.events import UsageEvent
-from metering.services import create_meter, record_usage_events
+from metering.services import record_usage_events
 from monetization.customers.models import BillingContact
 from monetization.jobs.models import Job, JobItem
 from monetization.jobs.services import NothingSelected, claim_job, run_next_batch, start_job
@@ -32,7 +32,15 @@ from monetization.ledger.selectors import trial_balance
 from monetization.mail.models import OutgoingMail
 from monetization.tenancy.context import tenant_context
 from tests.factories import make_tenant
-from tests.factories_billing import CALLS, PLATFORM, billed, deal, make_customer, signed
+from tests.factories_billing import (
+    CALLS,
+    PLATFORM,
+    billed,
+    deal,
+    make_calls_meter,
+    make_customer,
+    signed,
+)
 
 pytestmark = pytest.mark.django_db(transaction=True)
 NOW = datetime(2026, 3, 3, 12, tzinfo=UTC)
@@ -46,14 +54,7 @@ def seller() -> Any:
     """A company whose only customer has the drafts of January, February and March."""
     made = make_tenant("Raced")
     with tenant_context(made.id, actor="test"):
-        create_meter(
-            key="calls",
-            name="Calls",
-            event_type="api",
-            aggregation="sum",
-            value_property="n",
-            now=NOW,
-        )
+        make_calls_meter(NOW)
         customer = make_customer()
         BillingContact.objects.create(
             customer=customer, name="Ann", email="ann@example.com", is_primary=True

@@ -10,7 +10,7 @@ import pytest
 from billing.services.corrections import credit_invoice
 from billing.services.invoicing import issue_invoice, recalculate_invoices
 from metering.domain.events import UsageEvent
-from metering.services import create_meter, record_usage_events
+from metering.services import record_usage_events
 from monetization.kernel.period import Frequency
 from monetization.ledger.models import JournalEntry
 from monetization.ledger.selectors import trial_balance
@@ -19,7 +19,7 @@ from monetization.pricing.prices import Flat
 from monetization.pricing.terms import OrderTerms, PhaseTerms
 from revrec import selectors, services
 from revrec.models import PerformanceObligation
-from tests.factories_billing import CALLS, PLATFORM, billed, deal, make_customer
+from tests.factories_billing import CALLS, PLATFORM, billed, deal, make_calls_meter, make_customer
 
 APRIL = datetime(2026, 4, 3, 12, tzinfo=UTC)
 JAN, FEB, MAR = date(2026, 1, 1), date(2026, 2, 1), date(2026, 3, 1)
@@ -63,14 +63,7 @@ class TestRecognizeMonth:
         assert JournalEntry.objects.count() == entries
 
     def test_usage_earned_before_it_is_billed_is_unbilled_until_then(self) -> None:
-        create_meter(
-            key="calls",
-            name="Calls",
-            event_type="api",
-            aggregation="sum",
-            value_property="n",
-            now=APRIL,
-        )
+        make_calls_meter(APRIL)
         customer = make_customer()
         event = UsageEvent(
             "t", "1", "api", "acme", datetime(2026, 2, 9, tzinfo=UTC), {"n": Decimal(1200)}
@@ -127,14 +120,7 @@ class TestRecognizeMonth:
         assert services.recognize_month(month=MAR, now=APRIL) == 0
 
     def test_late_usage_of_a_closed_month_is_caught_up_in_the_open_one(self) -> None:
-        create_meter(
-            key="calls",
-            name="Calls",
-            event_type="api",
-            aggregation="sum",
-            value_property="n",
-            now=APRIL,
-        )
+        make_calls_meter(APRIL)
         customer = make_customer()
         schedule = billed(deal(CALLS, PLATFORM), now=APRIL, customer=customer)
         services.recognize_month(month=JAN, now=APRIL)

@@ -14,14 +14,14 @@ from billing.services.invoicing import advance_schedule, issue_invoice, recalcul
 from billing.services.reissue import void_and_reissue
 from billing.services.seats import record_seats
 from metering.domain.events import UsageEvent
-from metering.services import create_meter, record_usage_events
+from metering.services import record_usage_events
 from monetization.kernel.period import Frequency, Period
 from monetization.ledger.selectors import trial_balance
 from monetization.pricing.prices import Flat, PercentOf, PerUnit, Seat
 from monetization.pricing.terms import CapTerms, DiscountTerms, ItemTerms, MinimumTerms, OrderTerms
 from revrec import services
 from revrec.selectors import contract_revenue
-from tests.factories_billing import CALLS, PLATFORM, billed, deal, make_customer
+from tests.factories_billing import CALLS, PLATFORM, billed, deal, make_calls_meter, make_customer
 
 D = Decimal
 JAN, END = date(2026, 1, 1), date(2026, 7, 1)
@@ -49,14 +49,7 @@ SUPPORT = replace(
 
 @pytest.fixture
 def meter(tenant: Any) -> None:
-    create_meter(
-        key="calls",
-        name="Calls",
-        event_type="api",
-        aggregation="sum",
-        value_property="n",
-        now=AFTER,
-    )
+    make_calls_meter(AFTER)
 
 
 def used(customer: Any, *days: tuple[date, int]) -> None:

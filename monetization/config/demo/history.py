@@ -2,6 +2,8 @@
 
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from itertools import groupby
+from operator import itemgetter
 from random import Random
 from typing import Any
 from uuid import UUID
@@ -9,17 +11,18 @@ from uuid import UUID
 from billing.models import Invoice
 from billing.services.collections import open_amount, record_payment
 from billing.services.corrections import credit_invoice, void_invoice
-from billing.services.invoicing import issue_invoice
+from billing.services.issuing import issue_invoices
 from billing.services.schedules import activate_schedule, create_schedule
 from monetization.config.demo.contracts import Deal
 from monetization.config.demo.customers import Company
 from monetization.customers.models import Customer
 from monetization.customers.services import add_contact, create_customer, map_alias
+from monetization.kernel.errors import Refusal
 from monetization.kernel.money import Money
 from monetization.tenancy.models import LegalEntity
 from quotes.services import create_quote, import_order_form, save_draft
 from revrec.selectors import month_end
-from revrec.services import close_month, recognize_month
+from revrec.services import close_month
 
 _DELAYS = {"prompt": (-6, 2), "slow": (6, 19), "late": (31, 62)}
 
@@ -85,7 +88,6 @@ def close_past_month(month: date, payers: dict[UUID, str], random: Random) -> in
     end = month_end(month)
     issued = _issue(month, end)
     _collect(month, payers, random)
-    recognize_month(month=month, now=noon(end + timedelta(days=2)))
     close_month(month=month, now=noon(end + timedelta(days=3)))
     return issued
 
@@ -104,10 +106,17 @@ def _issue(month: date, end: date) -> int:
         status=Invoice.Status.DRAFT, bill_on__gte=month, bill_on__lt=end
     )
     count = 0
-    for invoice in drafts.exclude(total_amount=0).order_by("bill_on", "id"):
-        at = noon(invoice.bill_on) + timedelta(hours=18)
-        issue_invoice(invoice_id=invoice.id, issued_on=invoice.bill_on, now=at + timedelta(days=1))
-        count += 1
+    rows = drafts.exclude(total_amount=0).order_by("bill_on", "id").values_list("bill_on", "id")
+    for day, of_day in groupby(rows, key=itemgetter(0)):
+        outcomes = issue_invoices(
+            invoice_ids=[invoice_id for _, invoice_id in of_day],
+            issued_on=day,
+            now=noon(day) + timedelta(days=1, hours=18),
+        )
+        refused = next((one for one in outcomes.values() if isinstance(one, Refusal)), None)
+        if refused is not None:
+            raise refused
+        count += len(outcomes)
     # Delivered at the time by the system these books were moved from.
     Invoice.objects.filter(
         status=Invoice.Status.ISSUED, issued_on__gte=month, issued_on__lt=end

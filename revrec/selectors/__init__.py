@@ -1,6 +1,6 @@
 """What should be earned, what is posted, and what is still to come."""
 
-from revrec.selectors.beyond_plan import BeyondPlan, beyond_plan, terms_to_plan
+from revrec.selectors.beyond_plan import terms_to_plan
 from revrec.selectors.books import (
     ContractPosition,
     Names,
@@ -61,7 +61,6 @@ from revrec.selectors.recognition import (
 
 __all__ = [
     "AmendmentEffect",
-    "BeyondPlan",
     "ContractLine",
     "ContractPosition",
     "ContractRevenue",
@@ -77,7 +76,6 @@ __all__ = [
     "WaterfallRow",
     "amended_schedule",
     "balance",
-    "beyond_plan",
     "contract_positions",
     "contract_revenue",
     "customers_in_books",

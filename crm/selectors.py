@@ -69,7 +69,7 @@ def opportunities(source: str = "") -> QuerySet[Opportunity]:
 
 
 def quotes(source: str) -> QuerySet[Quote]:
-    latest = QuoteVersion.objects.order_by("-number")
+    latest = QuoteVersion.objects.select_related("legal_entity").order_by("-number")
     rows: QuerySet[Quote] = Quote.objects.annotate(
         named=_named(QuoteReference, source),
         account_named=_named(CustomerReference, source, "customer_id"),
@@ -210,6 +210,7 @@ def _quote(row: Any) -> dict[str, Any]:
         "opportunity": row.opportunity_named,
         "title": row.title,
         "start_on": version.start_on,
+        "legal_entity": version.legal_entity.code,
         "expires_on": version.expires_on,
         "purchase_order": version.purchase_order,
         "template": "",

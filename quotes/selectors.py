@@ -134,7 +134,7 @@ def version_for_reading(quote_id: UUID, number: int | None = None) -> QuoteVersi
     :raises QuoteVersion.DoesNotExist: if there is none, or it is another tenant's.
     """
     versions = QuoteVersion.objects.filter(quote_id=quote_id).select_related(
-        "quote__opportunity", "quote__customer", "quote__legal_entity"
+        "quote__opportunity", "quote__customer", "legal_entity"
     )
     if number is not None:
         versions = versions.filter(number=number)

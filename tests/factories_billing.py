@@ -94,13 +94,13 @@ def signed(terms: OrderTerms, customer: Customer | None = None) -> OrderForm:
     quote = Quote.objects.create(
         number=f"Q-{count:05d}",
         customer=customer,
-        legal_entity=customer.legal_entity,
         title=terms.title,
         owner_label="test",
     )
     version = QuoteVersion.objects.create(
         quote=quote,
         number=1,
+        legal_entity=customer.legal_entity,
         currency=terms.currency,
         time_zone=terms.time_zone,
         start_on=terms.start_on,

@@ -71,6 +71,10 @@ class QuoteInput(InputSerializer):
     account = serializers.CharField(max_length=200, required=False, help_text=_ID_HELP)
     opportunity = serializers.CharField(max_length=200, required=False, help_text=_ID_HELP)
     title = serializers.CharField(max_length=200, required=False)
+    legal_entity = serializers.CharField(
+        max_length=12, required=False, help_text="Its code; who sells to the account by default."
+    )
+    currency = CurrencyField(required=False, help_text="The account's by default.")
     start_on = DayField(required=False)
     expires_on = DayField(required=False)
     purchase_order = serializers.CharField(max_length=60, **_TEXT)
@@ -157,6 +161,9 @@ class QuoteRecord(_Record):
     status = serializers.ChoiceField(source="latest.status", choices=QuoteVersion.Status.choices)
     start_on = serializers.DateField(source="latest.start_on")
     expires_on = serializers.DateField(source="latest.expires_on")
+    legal_entity = serializers.CharField(
+        source="latest.legal_entity.code", help_text="Who sells; its code."
+    )
     purchase_order = serializers.CharField(source="latest.purchase_order")
     currency = serializers.CharField(source="latest.currency")
     total_contract_value = AmountField(

@@ -7,6 +7,8 @@ from django.db import transaction
 
 from crm.services.common import CrmRecordInvalid, Name, Taken, account_of, find, needed, note
 from monetization.customers.references import referred
+from monetization.pricing.prices import PriceError
+from monetization.tenancy.models import LegalEntity
 from quotes.models import (
     Opportunity,
     OpportunityReference,
@@ -19,18 +21,21 @@ from quotes.services import create_quote, save_draft
 from quotes.services.opportunities import link_quote
 from quotes.services.templates import create_from_template
 
-_DRAFTED = ("title", "start_on", "expires_on", "purchase_order")
+_DRAFTED = ("title", "legal_entity", "currency", "start_on", "expires_on", "purchase_order")
 
 
 @transaction.atomic
 def save_quote(name: Name, given: dict[str, Any], now: datetime) -> Taken:
     """Take a quote in. A new one is empty, or offers what the template it names offers.
 
-    :raises CrmRecordInvalid: naming the field; also if what it says was sent otherwise.
+    :raises CrmRecordInvalid: naming the field; also if what it says was sent otherwise, or a
+        price of it is not in the currency it names.
     :raises QuoteTemplateInvalid: if the template cannot be used for the customer.
     """
     quote = find(QuoteReference, name) or _numbered(given.get("number") or "")
     given.pop("number", None)
+    if given.get("legal_entity"):
+        given["legal_entity"] = _entity(given["legal_entity"])
     if quote is None:
         return Taken(_create(name, given, now), "created")
     account = given.get("account")
@@ -49,6 +54,14 @@ def _numbered(number: str) -> Quote | None:
     if found is None:
         raise CrmRecordInvalid(f"number: there is no quote {number}; leave it empty for a new one")
     return found
+
+
+def _entity(code: str) -> str:
+    """Return the id of a legal entity as the payload of a draft has it."""
+    found: LegalEntity | None = LegalEntity.objects.filter(code=code).first()
+    if found is None:
+        raise CrmRecordInvalid(f"legal_entity: none has the code {code!r}")
+    return str(found.id)
 
 
 def _opportunity(name: Name, external_id: str) -> Opportunity:
@@ -78,16 +91,24 @@ def _create(name: Name, given: dict[str, Any], now: datetime) -> Quote:
         "now": now,
         "opportunity_id": opportunity.id if opportunity else None,
         "reference": name.reference,
+        "legal_entity_id": given.get("legal_entity"),
+        "currency": given.get("currency") or "",
     }
+    try:
+        quote = _made(given, wanted)
+    except PriceError as error:
+        raise CrmRecordInvalid(str(error)) from None
+    _draft(quote, given)
+    return quote
+
+
+def _made(given: dict[str, Any], wanted: dict[str, Any]) -> Quote:
     if given.get("template"):
         template = QuoteTemplate.objects.filter(name=given["template"]).first()
         if template is None:
             raise CrmRecordInvalid(f"template: there is no template {given['template']!r}")
-        quote = create_from_template(template_id=template.id, **wanted)
-    else:
-        quote = create_quote(**wanted)
-    _draft(quote, given)
-    return quote
+        return create_from_template(template_id=template.id, **wanted)
+    return create_quote(**wanted)
 
 
 def _link(quote: Quote, name: Name, given: dict[str, Any], now: datetime) -> bool:
@@ -104,7 +125,8 @@ def _link(quote: Quote, name: Name, given: dict[str, Any], now: datetime) -> boo
 def _draft(quote: Quote, given: dict[str, Any]) -> bool:
     """Change what a draft says; refuse to change what was sent."""
     version: QuoteVersion = quote.versions.order_by("-number")[:1].get()
-    said = {"title": quote.title} | {field: getattr(version, field) for field in _DRAFTED[1:]}
+    said = {field: getattr(version, field) for field in _DRAFTED[2:]}
+    said |= {"title": quote.title, "legal_entity": str(version.legal_entity_id)}
     changed = {
         field: given[field]
         for field in _DRAFTED
@@ -117,5 +139,8 @@ def _draft(quote: Quote, given: dict[str, Any]) -> bool:
             f"{min(changed)}: version {version.number} of {quote.number} is "
             f"{version.get_status_display().lower()}; revise the quote to change it"
         )
-    save_draft(version_id=version.id, payload=changed)
+    try:
+        save_draft(version_id=version.id, payload=changed)
+    except PriceError as error:
+        raise CrmRecordInvalid(str(error)) from None
     return True

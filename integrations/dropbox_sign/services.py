@@ -203,7 +203,7 @@ def claim(*, request_id: UUID, now: datetime) -> Claim | None:
 
 
 def _envelope(request: SignatureRequest) -> Envelope:
-    version = QuoteVersion.objects.select_related("quote__legal_entity", "document").get(
+    version = QuoteVersion.objects.select_related("quote", "legal_entity", "document").get(
         id=request.version_id
     )
     quote, document = version.quote, version.document
@@ -211,7 +211,7 @@ def _envelope(request: SignatureRequest) -> Envelope:
         reference=str(request.id),
         number=f"{quote.number}-v{version.number}",
         title=quote.title,
-        seller=quote.legal_entity.name,
+        seller=version.legal_entity.name,
         signers=tuple(Signer(one.name, one.email) for one in version.signers.all()),
         expires_at=_last_moment(version),
         is_embedded=request.is_embedded,

@@ -10,6 +10,7 @@ from monetization.catalog.models import Price
 from monetization.customers.models import Customer
 from monetization.interface.fields import (
     AmountField,
+    CurrencyField,
     DayField,
     ExactField,
     InputSerializer,
@@ -18,7 +19,7 @@ from monetization.interface.fields import (
 )
 from monetization.interface.price_fields import ChargeModelField, ModifiersField
 from monetization.pricing.proration import METHODS
-from monetization.tenancy.models import tenant_today
+from monetization.tenancy.models import LegalEntity, tenant_today
 from quotes.models import QuoteLine, QuotePhase, QuoteTemplate, QuoteVersion, Signer
 
 MAX_MONTHS = 240
@@ -110,6 +111,14 @@ class QuoteDraftSerializer(InputSerializer):
     """A draft's state. Fields left out stay; ``phases`` replaces all phases."""
 
     title = serializers.CharField(max_length=200, required=False)
+    legal_entity = ReferenceField(
+        LegalEntity, required=False, help_text="Who sells; the customer's by default."
+    )
+    currency = CurrencyField(
+        required=False,
+        help_text="The customer's by default. Changed without phases, every line takes its list "
+        "price in it.",
+    )
     start_on = DayField(required=False)
     expires_on = DayField(required=False, help_text="The last day it can be signed.")
     time_zone = TimeZoneField(max_length=63, required=False)
@@ -178,6 +187,7 @@ class QuoteVersionSerializer(serializers.Serializer[Any]):
 
     number = serializers.IntegerField()
     status = serializers.ChoiceField(choices=QuoteVersion.Status.choices)
+    legal_entity = serializers.UUIDField(source="legal_entity_id")
     currency = serializers.CharField()
     time_zone = serializers.CharField()
     start_on = serializers.DateField()

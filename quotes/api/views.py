@@ -96,6 +96,8 @@ class QuoteViewSet(mixins.ListModelMixin, ChangesActions):
             "start_on": payload.pop("start_on"),
             "external_id": payload.pop("external_id", ""),
             "now": timezone.now(),
+            "legal_entity_id": payload.pop("legal_entity", None),
+            "currency": payload.pop("currency", ""),
         }
         with transaction.atomic():
             if template is None:

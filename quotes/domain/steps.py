@@ -5,6 +5,8 @@ from typing import Any
 
 _HEADER = {
     "title": "title",
+    "currency": "currency",
+    "legal_entity": "seller",
     "start_on": "start",
     "expires_on": "last day to sign",
     "anchor_day": "billing day",

@@ -36,7 +36,6 @@ class Quote(TenantModel):
     # The signed order form it amends or renews.
     amends = TenantForeignKey("quotes.OrderForm", null=True, blank=True, related_name="+")
     customer = TenantForeignKey(Customer, related_name="quotes")
-    legal_entity = TenantForeignKey(LegalEntity, related_name="+")
     title = models.CharField(max_length=200)
     owner_label = models.CharField(max_length=200)  # who made it
     external_id = models.CharField(max_length=200, blank=True)  # the CRM's opportunity, as text
@@ -74,6 +73,7 @@ class QuoteVersion(TenantModel):
     quote = TenantForeignKey(Quote, on_delete=models.CASCADE, related_name="versions")
     number = models.PositiveIntegerField()
     status = models.CharField(max_length=16, choices=Status, default=Status.DRAFT)
+    legal_entity = TenantForeignKey(LegalEntity, related_name="+")  # who sells
     currency = models.CharField(max_length=3)
     time_zone = models.CharField(max_length=63)
     start_on = models.DateField()
@@ -131,10 +131,12 @@ class QuoteVersion(TenantModel):
                 condition=pgtrigger.Q(old__sent_at__isnull=False),
                 func="""
                 IF (NEW.terms, NEW.terms_sha256, NEW.document_sha256, NEW.document_id,
-                    NEW.currency, NEW.start_on, NEW.sent_at, NEW.quote_id, NEW.number)
+                    NEW.currency, NEW.legal_entity_id, NEW.purchase_order, NEW.start_on,
+                    NEW.sent_at, NEW.quote_id, NEW.number)
                    IS DISTINCT FROM
                    (OLD.terms, OLD.terms_sha256, OLD.document_sha256, OLD.document_id,
-                    OLD.currency, OLD.start_on, OLD.sent_at, OLD.quote_id, OLD.number)
+                    OLD.currency, OLD.legal_entity_id, OLD.purchase_order, OLD.start_on,
+                    OLD.sent_at, OLD.quote_id, OLD.number)
                 THEN RAISE EXCEPTION 'the terms of a sent quote version never change';
                 END IF;
                 RETURN NEW;

@@ -290,7 +290,7 @@ def _move(version: QuoteVersion, action: str) -> None:
 def _locked_version(version_id: UUID) -> QuoteVersion:
     version: QuoteVersion = (
         QuoteVersion.objects.select_for_update(of=("self",))
-        .select_related("quote__customer", "quote__legal_entity")
+        .select_related("quote__customer", "legal_entity")
         .get(id=version_id)
     )
     return version

@@ -45,14 +45,15 @@ def add_comment(*, quote_id: UUID, text: str, is_shared: bool, now: datetime) ->
     )
     if is_shared:
         announce(quote, version, "quote.answered", now, by=comment.author)
+        seller = version.legal_entity.name
         for signer in version.signers.filter(status__in=["invited", "viewed"]):
             queue_mail(
                 dedupe_key=f"quote-comment/{comment.id}/{signer.id}",
                 to=signer.email,
                 subject=f"About {quote.title} ({quote.number})",
                 text=(
-                    f"Dear {signer.name},\n\n{quote.legal_entity.name} writes about {quote.title}:"
-                    f"\n\n{comment.text}\n\nIt also stands on the page you were sent to sign.\n"
+                    f"Dear {signer.name},\n\n{seller} writes about {quote.title}:\n\n{comment.text}"
+                    "\n\nIt also stands on the page you were sent to sign.\n"
                 ),
                 subject_ref=f"quote/{quote.id}",
                 now=now,

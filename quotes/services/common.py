@@ -31,7 +31,7 @@ def locked_draft(version_id: UUID, *, approved: bool = False) -> QuoteVersion:
     """
     version: QuoteVersion = (
         QuoteVersion.objects.select_for_update(of=("self",))
-        .select_related("quote__customer", "quote__legal_entity")
+        .select_related("quote__customer", "legal_entity")
         .get(id=version_id)
     )
     status = version.status

@@ -28,8 +28,9 @@ from quotes.selectors import terms_of_draft
 from quotes.services import agreeing
 from quotes.services.commitments import read_term_discount, settle_term_discounts
 from quotes.services.common import announce, locked_draft
+from quotes.services.currencies import checked_currency, entity_of, phases_in, read_seller
 from quotes.services.opportunities import link_quote
-from quotes.services.payloads import whole_payload
+from quotes.services.payloads import payload_of, whole_payload
 from quotes.services.steps import keep_step
 
 
@@ -43,11 +44,16 @@ def create_quote(
     external_id: str = "",
     opportunity_id: UUID | None = None,
     reference: tuple[str, str] | None = None,
+    legal_entity_id: UUID | None = None,
+    currency: str = "",
 ) -> Quote:
     """Start a quote with an empty first version, on the customer's usual terms.
 
+    :param legal_entity_id: who sells; by default who usually sells to the customer.
+    :param currency: by default the customer's.
     :param reference: a system and what it calls the quote.
     :raises OpportunityInvalid: if the opportunity is another customer's.
+    :raises PriceError: if there is no such legal entity or currency.
     :raises ReferenceHeld: if the system means another quote.
     """
     customer = Customer.objects.get(id=customer_id)
@@ -55,7 +61,6 @@ def create_quote(
     quote = Quote.objects.create(
         number=_next_number(),
         customer=customer,
-        legal_entity_id=customer.legal_entity_id,
         title=title,
         owner_label=current_actor(),
         external_id=external_id,
@@ -67,7 +72,10 @@ def create_quote(
     version = QuoteVersion.objects.create(
         quote=quote,
         number=1,
-        currency=customer.currency,
+        legal_entity_id=entity_of(legal_entity_id).id
+        if legal_entity_id
+        else customer.legal_entity_id,
+        currency=checked_currency(currency or customer.currency),
         time_zone=customer.time_zone,
         start_on=start_on,
         payment_terms_days=customer.payment_terms_days,
@@ -123,6 +131,8 @@ def write_draft(version: QuoteVersion, payload: dict[str, Any]) -> None:
 
     :raises PriceError: naming the field that cannot be read.
     """
+    currency = version.currency
+    read_seller(version, payload)
     for name in _HEADER_TEXT:
         if name in payload:
             setattr(version, name, str(payload[name] or ""))
@@ -138,9 +148,12 @@ def write_draft(version: QuoteVersion, payload: dict[str, Any]) -> None:
     version.save()
     if "title" in payload:
         Quote.objects.filter(id=version.quote_id).update(title=str(payload["title"])[:200])
-    if "phases" in payload:
+    phases = payload.get("phases")
+    if phases is None and version.currency != currency:
+        phases = phases_in(payload_of(version)["phases"], currency, version.currency)
+    if phases is not None:
         version.phases.all().delete()
-        for position, row in enumerate(payload["phases"]):
+        for position, row in enumerate(phases):
             _save_phase(version, position, row)
         _settle_choices(version)
     settle_term_discounts(version)
@@ -192,7 +205,7 @@ def _save_line(
     if key in keys:
         raise PriceError(f"{path}.item_key: {key!r} appears twice in the phase")
     keys.add(key)
-    listed = _list_price(row.get("price_version"), product, path)
+    listed = _list_price(row.get("price_version"), product, phase.version.currency, path)
     percent = number(row.get("discount_percent"), f"{path}.discount_percent")
     _percent(percent, f"{path}.discount_percent")
     price = listed.price if listed else None
@@ -255,7 +268,7 @@ def _modifiers(row: dict[str, Any], listed: PriceVersion | None, path: str) -> d
     return modifiers_to_data(modifiers_from_data(given, path))
 
 
-def _list_price(value: Any, product: Product, path: str) -> PriceVersion | None:
+def _list_price(value: Any, product: Product, currency: str, path: str) -> PriceVersion | None:
     if not value:
         return None
     try:
@@ -268,6 +281,11 @@ def _list_price(value: Any, product: Product, path: str) -> PriceVersion | None:
         found = None
     if found is None:
         raise PriceError(f"{path}.price_version: is not a price of {product.name}")
+    if found.price.currency != currency:
+        raise PriceError(
+            f"{path}.price_version: is in {found.price.currency}, the quote in {currency}; choose "
+            f"the product's price in {currency}, or none and agree on one of its own"
+        )
     return found
 
 
@@ -312,6 +330,7 @@ def revise_quote(*, quote_id: UUID, now: datetime) -> QuoteVersion:
         **{
             name: getattr(last, name)
             for name in (
+                "legal_entity_id",
                 "currency",
                 "start_on",
                 "anchor_day",

@@ -27,7 +27,7 @@ class TermsChanged(Refusal):
 def _locked(version_id: UUID) -> QuoteVersion:
     version: QuoteVersion = (
         QuoteVersion.objects.select_for_update(of=("self",))
-        .select_related("quote__legal_entity", "document")
+        .select_related("quote", "legal_entity", "document")
         .get(id=version_id)
     )
     return version

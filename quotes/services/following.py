@@ -149,11 +149,13 @@ def clone_quote(
     *, quote_id: UUID, customer_id: UUID, title: str, start_on: date, now: datetime
 ) -> Quote:
     """Start a quote from what another offers, for the same or another customer."""
-    source = QuoteVersion.objects.filter(quote_id=quote_id).latest("number")
+    source = QuoteVersion.objects.select_related("quote").filter(quote_id=quote_id).latest("number")
     quote = create_quote(customer_id=customer_id, title=title, start_on=start_on, now=now)
     version = quote.versions.get()
     for name in _COPIED:
         setattr(version, name, getattr(source, name))
+    if source.quote.customer_id == customer_id:
+        version.legal_entity_id = source.legal_entity_id
     version.save()
     version.phases.all().delete()
     _copy_phases(source, version)
@@ -178,11 +180,11 @@ def _follow(
         customer_id=form.customer_id, title=title[:200], start_on=start_on, now=now
     )
     quote.kind, quote.amends = kind, form
-    quote.legal_entity_id = form.legal_entity_id
     quote.save()
     version = quote.versions.get()
     for name in _CARRIED:
         setattr(version, name, getattr(before, name))
+    version.legal_entity_id = form.legal_entity_id
     version.save()
     version.phases.all().delete()
     announce(quote, version, "quote.follows", now, order_form_id=str(form.id), kind=kind)

@@ -42,7 +42,7 @@ def valid_link(*, token: str, now: datetime, lock: bool = False) -> SigningLink:
     :raises SigningLinkInvalid: for every reason in the same words.
     """
     links = SigningLink.objects.select_related(
-        "signer", "version__quote__customer", "version__quote__legal_entity", "version__document"
+        "signer", "version__quote__customer", "version__legal_entity", "version__document"
     )
     if lock:
         links = links.select_for_update(of=("self",))
@@ -80,7 +80,7 @@ def invite(version: QuoteVersion, signer: Signer, now: datetime, *, again: bool 
     signer.save(update_fields=["status", "invited_at", "reminded_at"])
     address = f"{settings.PUBLIC_BASE_URL}/sign/{token}"
     quote = version.quote
-    seller = quote.legal_entity.name
+    seller = version.legal_entity.name
     what = (
         f"{seller} has sent you an order form for {quote.title}."
         if signer.side == Signer.Side.CUSTOMER
@@ -203,7 +203,7 @@ def _turn(signer_id: UUID) -> tuple[QuoteVersion, Signer]:
 def _open_version(version_id: UUID) -> QuoteVersion:
     version: QuoteVersion = (
         QuoteVersion.objects.select_for_update(of=("self",))
-        .select_related("quote__legal_entity")
+        .select_related("quote", "legal_entity")
         .get(id=version_id)
     )
     if version.status not in lifecycle.OPEN_FOR_SIGNING:

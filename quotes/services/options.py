@@ -91,7 +91,7 @@ def choose_options(*, token: str, chosen: Collection[str], now: datetime) -> Quo
     link = valid_link(token=token, now=now, lock=True)
     before: QuoteVersion = (
         QuoteVersion.objects.select_for_update(of=("self",))
-        .select_related("quote__customer", "quote__legal_entity")
+        .select_related("quote__customer", "legal_entity")
         .get(id=link.version_id)
     )
     link.version = before

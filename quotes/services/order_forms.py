@@ -36,7 +36,7 @@ def make_order_form(
         number=order_form_number(version),
         version=version,
         customer_id=version.quote.customer_id,
-        legal_entity_id=version.quote.legal_entity_id,
+        legal_entity_id=version.legal_entity_id,
         terms=version.terms,
         terms_sha256=version.terms_sha256,
         document=version.document,
@@ -79,7 +79,7 @@ def _with_evidence(
         {
             "version": version,
             "quote": version.quote,
-            "paper": letterhead(version.quote.legal_entity_id),
+            "paper": letterhead(version.legal_entity_id),
             "terms": terms,
             "priced": estimate(terms),
             "terms_sha256": version.terms_sha256,

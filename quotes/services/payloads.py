@@ -54,6 +54,8 @@ def whole_payload(version: QuoteVersion) -> dict[str, Any]:
     """Return everything a draft's builder and its pages can change, as plain JSON."""
     payload = payload_of(version) | {name: getattr(version, name) for name in _PARTIES}
     payload["title"] = version.quote.title
+    payload["legal_entity"] = str(version.legal_entity_id)
+    payload["currency"] = version.currency
     payload["start_on"] = version.start_on.isoformat()
     payload["expires_on"] = version.expires_on.isoformat()
     found: dict[str, Any] = json.loads(json.dumps(payload))

@@ -94,7 +94,7 @@ def send_notices(*, today: date, now: datetime) -> int:
     rows = (
         ContractRenewal.objects.select_for_update(of=("self",))
         .filter(status=UPCOMING, decide_by__gte=today, decide_by__lte=soon)
-        .select_related("order_form__version__quote__legal_entity")
+        .select_related("order_form__version__quote", "order_form__legal_entity")
         .prefetch_related("notices")
     )
     count = 0
@@ -123,7 +123,7 @@ def _notify(renewal: ContractRenewal, kind: str, now: datetime) -> None:
         if renewal.uplift_percent
         else "at the same prices"
     )
-    seller = quote.legal_entity.name
+    seller = form.legal_entity.name
     queue_mail(
         dedupe_key=f"contract-renewal/{renewal.id}/{notice.kind}",
         to=form.signer_email,
@@ -150,7 +150,7 @@ def renewal_of_token(*, token: str) -> ContractRenewal:
     digest = hashlib.sha256(token.encode()).hexdigest()
     notice = (
         RenewalNotice.objects.filter(token_sha256=digest)
-        .select_related("renewal__order_form__version__quote__legal_entity")
+        .select_related("renewal__order_form__version__quote", "renewal__order_form__legal_entity")
         .first()
     )
     if notice is None:
@@ -192,7 +192,7 @@ def opt_in(*, renewal_id: UUID, today: date, now: datetime) -> ContractRenewal:
         raise RenewalDecided(f"it was renewed on {in_words(renewal.decided_at)}")
     if today > renewal.decide_by:
         raise RenewalDecided(f"it could be taken back until {in_words(renewal.decide_by)}")
-    form = OrderForm.objects.select_related("version__quote__legal_entity").get(
+    form = OrderForm.objects.select_related("version__quote", "legal_entity").get(
         id=renewal.order_form_id
     )
     if _is_over(form):
@@ -202,7 +202,7 @@ def opt_in(*, renewal_id: UUID, today: date, now: datetime) -> ContractRenewal:
     renewal.reason = renewal.decided_by = ""
     renewal.save()
     _announce(renewal, "renewal.resumed", now)
-    seller, quote = form.version.quote.legal_entity.name, form.version.quote
+    seller, quote = form.legal_entity.name, form.version.quote
     queue_mail(
         dedupe_key=f"contract-renewal/{renewal.id}/resumed/{now.isoformat()}",
         to=form.signer_email,
@@ -290,7 +290,7 @@ def _accept(quote: Quote, before: OrderForm, renewal: ContractRenewal, now: date
         {
             "version": version,
             "quote": quote,
-            "paper": letterhead(quote.legal_entity_id),
+            "paper": letterhead(version.legal_entity_id),
             "terms": terms,
             "priced": priced,
             "terms_sha256": terms_hash(terms),

@@ -55,7 +55,7 @@ def make_document(version: QuoteVersion, terms: OrderTerms) -> None:
         "quote": version.quote,
         "terms": terms,
         "priced": estimate(terms),
-        "paper": letterhead(version.quote.legal_entity_id),
+        "paper": letterhead(version.legal_entity_id),
         "terms_sha256": terms_hash(terms),
     }
     pdf = render_pdf("documents/order_form.html", printed)

@@ -77,7 +77,7 @@ def sign_version(
     link = valid_link(token=token, now=now, lock=True)
     version = (
         QuoteVersion.objects.select_for_update(of=("self",))
-        .select_related("quote__legal_entity", "document")
+        .select_related("quote", "legal_entity", "document")
         .get(id=link.version_id)
     )
     signer = Signer.objects.filter(id=link.signer_id).first()

@@ -10,6 +10,7 @@ from monetization.kernel.errors import Refusal
 from monetization.pricing.prices import PriceError
 from monetization.tenancy.context import current_actor
 from quotes.models import Quote, QuoteTemplate, QuoteVersion
+from quotes.services.currencies import phases_in
 from quotes.services.drafting import create_quote, save_draft
 from quotes.services.payloads import payload_of
 
@@ -71,9 +72,11 @@ def create_from_template(
 ) -> Quote:
     """Start a quote with what a template holds.
 
-    :param elsewhere: ids and opportunity, as ``create_quote`` takes them.
-    :raises QuoteTemplateInvalid: if the customer buys in another currency, or a product or
-        price of the template is gone.
+    For another currency every price is taken from the list there.
+
+    :param elsewhere: ids, opportunity, seller and currency, as ``create_quote`` takes them.
+    :raises QuoteTemplateInvalid: if a product or price of the template is gone, or has no
+        list price in the quote's currency.
     """
     template = QuoteTemplate.objects.get(id=template_id)
     quote = create_quote(
@@ -84,13 +87,18 @@ def create_from_template(
         **elsewhere,
     )
     version = quote.versions.get()
+    payload = template.payload
     if version.currency != template.currency:
-        raise QuoteTemplateInvalid(
-            f"template: {template.name} is in {template.currency}, "
-            f"{quote.customer.name} buys in {version.currency}"
-        )
+        try:
+            phases = phases_in(payload["phases"], template.currency, version.currency)
+        except PriceError as error:
+            raise QuoteTemplateInvalid(
+                f"template: {template.name} is in {template.currency}, the quote in "
+                f"{version.currency}: {error}"
+            ) from None
+        payload = {**payload, "phases": phases}
     try:
-        save_draft(version_id=version.id, payload=template.payload)
+        save_draft(version_id=version.id, payload=payload)
     except PriceError as error:
         raise QuoteTemplateInvalid(f"template: {template.name} is out of date: {error}") from None
     return quote

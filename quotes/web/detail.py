@@ -127,7 +127,7 @@ def _preview(request: TenantRequest, version: QuoteVersion) -> HttpResponse:
             {
                 "version": version,
                 "quote": version.quote,
-                "paper": letterhead(version.quote.legal_entity_id),
+                "paper": letterhead(version.legal_entity_id),
                 "terms": terms,
                 "priced": estimate(terms),
                 "terms_sha256": terms_hash(terms),

@@ -86,7 +86,7 @@ def signer_page(view: Callable[..., HttpResponse], *, before_code: bool = False)
 
 def ask_code(request: HttpRequest, token: str, link: SigningLink, **extra: Any) -> HttpResponse:
     """Show the way to a code by mail, and nothing of the order form."""
-    context = {"token": token, "link": link, "quote": link.version.quote, **extra}
+    context = {"token": token, "link": link, **_named(link), **extra}
     return render(
         request, "quotes/sign/code.html", context, status=422 if "error" in extra else 200
     )
@@ -238,11 +238,14 @@ def _choices(link: SigningLink) -> list[dict[str, Any]]:
     return list(found.values())
 
 
+def _named(link: SigningLink) -> dict[str, Any]:
+    return {"version": link.version, "quote": link.version.quote}
+
+
 def _shown(link: SigningLink) -> dict[str, Any]:
     terms = selectors.terms_of(link.version)
     return {
-        "version": link.version,
-        "quote": link.version.quote,
+        **_named(link),
         "terms": terms,
         "priced": estimate(terms),
         "signers": list(link.version.signers.all()),
@@ -270,7 +273,7 @@ def decline(request: HttpRequest, token: str, link: SigningLink) -> HttpResponse
     if not form.is_valid():
         return show_page(request, token, link, status=422, decline=form)
     services.decline_version(token=token, reason=form.cleaned_data["reason"], now=timezone.now())
-    return render(request, "quotes/sign/declined.html", {"quote": link.version.quote})
+    return render(request, "quotes/sign/declined.html", _named(link))
 
 
 @signer_page

@@ -178,13 +178,13 @@ def _signed(customer: Customer, number: int) -> OrderForm:
     quote = Quote.objects.create(
         number=f"Q-{number:05d}",
         customer=customer,
-        legal_entity=customer.legal_entity,
         title=terms.title,
         owner_label="bench",
     )
     version = QuoteVersion.objects.create(
         quote=quote,
         number=1,
+        legal_entity=customer.legal_entity,
         currency=terms.currency,
         time_zone=terms.time_zone,
         start_on=terms.start_on,

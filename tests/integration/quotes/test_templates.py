@@ -104,7 +104,7 @@ class TestTemplates:
         )
 
         assert page.status_code == 422
-        assert "Ramp is in USD, Eurotel buys in EUR" in page.content.decode()
+        assert "Ramp is in USD, the quote in EUR: phases[0].lines[0]" in page.content.decode()
         with inside():
             assert Quote.objects.count() == 1
 

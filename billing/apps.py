@@ -141,8 +141,8 @@ def _register_moves() -> None:
 def _register_credit_requests() -> None:
     from monetization.events.schemas import register_event_type
 
-    words = (("asked", "Credit asked for"), ("approved", "Credit approved"))
-    more = (("declined", "Credit declined"), ("withdrawn", "Credit request withdrawn"))
+    words = (("asked", "Credit or void asked for"), ("approved", "Credit or void approved"))
+    more = (("declined", "Credit or void declined"), ("withdrawn", "Credit or void withdrawn"))
     for name, description in (*words, *more):
         register_event_type(
             f"credit_request.{name}",

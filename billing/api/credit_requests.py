@@ -1,4 +1,4 @@
-"""Credits that wait for a second person, over REST."""
+"""Credits and voids that wait for a second person, over REST."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ class CreditRequestFilters(django_filters.FilterSet):
 
 
 class CreditRequestViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ApiViewSet):
-    """Credits one person asks for and another answers; nothing is credited before."""
+    """Credits and voids one person asks for and another answers; nothing happens before."""
 
     model = CreditRequest
     serializer_class = AskedCreditSerializer
@@ -42,8 +42,17 @@ class CreditRequestViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Api
 
     @extend_schema(request=AskForCreditSerializer, responses={201: AskedCreditSerializer})
     def create(self, request: Request) -> Response:
-        """Ask for a credit of the lines named, or of everything that is left."""
+        """Ask for a credit of the lines named or of all that is left, or for a void."""
         body = self.read(AskForCreditSerializer)
+        kind = body.pop("kind")
+        if kind != CreditRequest.Kind.CREDIT:
+            row = credit_requests.request_void(
+                invoice_id=body["invoice"],
+                reason=body["reason"],
+                is_reissued=kind == CreditRequest.Kind.REISSUE,
+                now=timezone.now(),
+            )
+            return self._shown(row, status.HTTP_201_CREATED)
         body.setdefault("issued_on", tenant_today())
         lines = body.pop("lines", None)
         row = credit_requests.request_credit(
@@ -61,7 +70,7 @@ class CreditRequestViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, Api
     )
     @action(detail=True, methods=["post"], filter_backends=[])
     def approve(self, request: Request, pk: str) -> Response:
-        """Issue the credit note, exactly as it was asked for; not by who asked."""
+        """Issue the credit note or void, exactly as it was asked for; not by who asked."""
         row = credit_requests.approve_credit(request_id=self.get_object().id, now=timezone.now())
         return self._shown(row)
 

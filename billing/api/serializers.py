@@ -342,9 +342,10 @@ class CreditableSerializer(serializers.Serializer[Any]):
 
 
 class AskedCreditSerializer(serializers.Serializer[Any]):
-    """A credit somebody asked for, and what became of it."""
+    """A credit or void somebody asked for, and what became of it."""
 
     id = serializers.UUIDField()
+    kind = serializers.ChoiceField(choices=CreditRequest.Kind.choices)
     invoice = serializers.UUIDField(source="invoice_id")
     status = serializers.ChoiceField(choices=CreditRequest.Status.choices)
     currency = serializers.CharField(source="invoice.currency")
@@ -366,9 +367,23 @@ class AskedCreditSerializer(serializers.Serializer[Any]):
 
 
 class AskForCreditSerializer(CreditSerializer):
-    """Asks for a credit; somebody else approves it."""
+    """Asks for a credit or a void; somebody else approves it."""
 
     invoice = ReferenceField(Invoice)
+    kind = serializers.ChoiceField(
+        choices=CreditRequest.Kind.choices,
+        default=CreditRequest.Kind.CREDIT,
+        help_text="A void is of the whole invoice, without lines.",
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Refuse lines and a date beside a void: it has neither."""
+        found: dict[str, Any] = super().validate(attrs)
+        if found["kind"] != CreditRequest.Kind.CREDIT:
+            for name in ("lines", "issued_on"):
+                if name in found:
+                    raise serializers.ValidationError({name: "only a credit has it; leave it out"})
+        return found
 
 
 class AnswerSerializer(InputSerializer):

@@ -12,7 +12,9 @@ from monetization.kernel.money import Money
 DETAIL_LENGTH = 500
 SECOND_PERSON = "second_person"  # kind of the rule that issuing asks too
 ELECTRONIC = "electronic_complete"  # kind of the rule that reads the electronic form
-SECOND_PERSON_CREDITS = "second_person_credits"  # asked when a credit note is issued
+SECOND_PERSON_CREDITS = (
+    "second_person_credits"  # asked when a credit is issued or an invoice voided
+)
 RHYTHM_DAYS = 45  # a line that serves longer is not billed every month
 
 
@@ -267,8 +269,8 @@ KINDS: dict[str, Kind] = {
         is_default=False,
     ),
     SECOND_PERSON_CREDITS: Kind(
-        "A second person approves large credit notes",
-        "One person asks and another approves, once what was credited alone on an invoice, or to "
+        "A second person approves large credit notes and voids",
+        "One person asks and another approves, once what one gives back alone of an invoice, or of "
         "a customer in 30 days (empty: no limit), comes to more than this with tax.",
         _nothing,
         (

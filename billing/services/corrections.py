@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from typing import cast
 from uuid import UUID
 
 from django.db import transaction
@@ -64,19 +65,10 @@ def void_invoice(*, invoice_id: UUID, reason: str, now: datetime) -> Invoice:
     :raises InvoiceIsSettled: if a payment or credit note touches it.
     :raises TakenOffElsewhere: for a threshold invoice whose period is issued.
     :raises InvoiceIsSupplemented: if another invoice charges more for it.
+    :raises SecondPersonNeeded: above what one person may withdraw unasked.
     """
-    invoice = _locked(invoice_id)
-    if invoice.status != Invoice.Status.ISSUED or invoice.issued_on is None:
-        raise InvoiceNotIssued("only an issued invoice can be voided")
-    if invoice.written_off_amount:
-        raise InvoiceIsSettled(f"{invoice.number} is written off; take that back first")
-    if invoice.paid_amount or invoice.credited_amount:
-        raise InvoiceIsSettled(f"{invoice.number} is paid or credited in part; credit the rest")
-    if invoice.threshold_number is not None and (whole := issued_period_of(invoice)):
-        raise TakenOffElsewhere(
-            f"{invoice.number} was taken off {whole.number}; void that first, or credit this one"
-        )
-    _refuse_supplemented(invoice)
+    invoice = voidable(invoice_id)
+    refuse_alone(invoice, Money(invoice.total_amount, invoice.currency), now=now, is_void=True)
     lines = list(invoice.lines.order_by("position"))
     positions = locked_positions(invoice)
     invoice.status = lifecycle.next_state(lifecycle.INVOICE, invoice.status, "void")
@@ -89,7 +81,8 @@ def void_invoice(*, invoice_id: UUID, reason: str, now: datetime) -> Invoice:
         data={"invoice_id": str(invoice.id), "number": invoice.number, "reason": reason},
         occurred_at=now,
     )
-    day = first_open_day(invoice.issued_on)
+    issued_on = cast(date, invoice.issued_on)
+    day = first_open_day(issued_on)
     post_entry(
         event=event,
         rule="invoice_voided",
@@ -101,8 +94,31 @@ def void_invoice(*, invoice_id: UUID, reason: str, now: datetime) -> Invoice:
             *unwind_all(invoice, document_of(invoice), event=event, now=now),
         ],
         memo=f"Void {invoice.number}",
-        period_of_origin=invoice.issued_on if day != invoice.issued_on else None,
+        period_of_origin=issued_on if day != issued_on else None,
     )
+    return invoice
+
+
+def voidable(invoice_id: UUID) -> Invoice:
+    """Lock an invoice and return it if it can be voided, apart from who may do so.
+
+    :raises InvoiceNotIssued: if it is not issued.
+    :raises InvoiceIsSettled: if a payment or credit note touches it.
+    :raises TakenOffElsewhere: for a threshold invoice whose period is issued.
+    :raises InvoiceIsSupplemented: if another invoice charges more for it.
+    """
+    invoice = _locked(invoice_id)
+    if invoice.status != Invoice.Status.ISSUED:
+        raise InvoiceNotIssued("only an issued invoice can be voided")
+    if invoice.written_off_amount:
+        raise InvoiceIsSettled(f"{invoice.number} is written off; take that back first")
+    if invoice.paid_amount or invoice.credited_amount:
+        raise InvoiceIsSettled(f"{invoice.number} is paid or credited in part; credit the rest")
+    if invoice.threshold_number is not None and (whole := issued_period_of(invoice)):
+        raise TakenOffElsewhere(
+            f"{invoice.number} was taken off {whole.number}; void that first, or credit this one"
+        )
+    _refuse_supplemented(invoice)
     return invoice
 
 

@@ -1,4 +1,4 @@
-"""Above a limit a credit note is asked for by one person and approved by another."""
+"""Above a limit a credit note or a void is asked for by one person and approved by another."""
 
 from collections.abc import Mapping
 from datetime import date, datetime
@@ -10,19 +10,21 @@ from django.db import transaction
 from billing.models import CreditNote, CreditRequest, Invoice
 from billing.services import corrections
 from billing.services.credit_limits import why_second_person
+from billing.services.reissue import refuse_reissue, void_and_reissue
 from monetization.events.services import append_event
 from monetization.kernel.decimals import plain
 from monetization.kernel.errors import Refusal
 from monetization.kernel.money import Money
 from monetization.mail.services import queue_mail
 from monetization.tenancy.context import current_actor
+from monetization.tenancy.models import tenant_today
 from monetization.users.services import members_who_may
 
-Status = CreditRequest.Status
+Status, Kind = CreditRequest.Status, CreditRequest.Kind
 
 
 class CreditAskedBefore(Refusal):
-    """A credit of this invoice waits already."""
+    """A credit or void of this invoice waits already."""
 
 
 class CreditDecided(Refusal):
@@ -30,7 +32,7 @@ class CreditDecided(Refusal):
 
 
 class NotYoursToApprove(Refusal):
-    """Who asks for a credit does not approve it."""
+    """Who asks for a credit or a void does not approve it."""
 
 
 class NotYoursToWithdraw(Refusal):
@@ -101,9 +103,7 @@ def request_credit(
     total = corrections.credited_total(corrections.lines_to_credit(invoice, amounts), invoice)
     if total.amount <= 0:
         raise corrections.NothingToCredit("what is credited must come to more than nothing")
-    if invoice.credit_requests.filter(status=Status.WAITING).exists():
-        raise CreditAskedBefore(f"a credit of {invoice.number} waits already; answer it first")
-    request = CreditRequest.objects.create(
+    request = CreditRequest(
         invoice=invoice,
         amounts=None
         if amounts is None
@@ -111,9 +111,18 @@ def request_credit(
         total_amount=total.amount,
         issued_on=issued_on,
         reason=reason,
-        requested_by=current_actor(),
-        requested_at=now,
     )
+    return _asked(request, now)
+
+
+def _asked(request: CreditRequest, now: datetime) -> CreditRequest:
+    """Write a request down and tell everybody else who may answer it."""
+    waiting = request.invoice.credit_requests.filter(status=Status.WAITING).first()
+    if waiting is not None:
+        what = "a credit" if waiting.kind == Kind.CREDIT else "voiding"
+        raise CreditAskedBefore(f"{what} of {request.invoice.number} waits; answer it first")
+    request.requested_by, request.requested_at = current_actor(), now
+    request.save(force_insert=True)
     _announce_credit(request, "credit_request.asked", now)
     for address in members_who_may("invoices:write"):
         if address != request.requested_by:
@@ -122,8 +131,53 @@ def request_credit(
 
 
 @transaction.atomic
+def void_or_ask(
+    *, invoice_id: UUID, reason: str, now: datetime, is_reissued: bool = False
+) -> Invoice | CreditRequest:
+    """Void at once where one person is enough, otherwise ask a second one.
+
+    :param is_reissued: it is drafted again at once.
+    :returns: the void invoice, or the draft that takes its place, or what waits.
+    """
+    invoice = corrections.voidable(invoice_id)
+    total = Money(invoice.total_amount, invoice.currency)
+    if why_second_person(invoice, total, now=now):
+        return request_void(invoice_id=invoice_id, reason=reason, is_reissued=is_reissued, now=now)
+    return _void(invoice_id, reason, now, is_reissued=is_reissued)
+
+
+def _void(invoice_id: UUID, reason: str, now: datetime, *, is_reissued: bool) -> Invoice:
+    act = void_and_reissue if is_reissued else corrections.void_invoice
+    return act(invoice_id=invoice_id, reason=reason, now=now)
+
+
+@transaction.atomic
+def request_void(
+    *, invoice_id: UUID, reason: str, now: datetime, is_reissued: bool = False
+) -> CreditRequest:
+    """Ask for an issued invoice to be voided; everybody else who may void is told by mail.
+
+    :param is_reissued: it is drafted again at once when that is approved.
+    :raises CreditAskedBefore: if a credit or void of it waits.
+    """
+    invoice = corrections.voidable(invoice_id)
+    if is_reissued:
+        refuse_reissue(invoice)
+    if invoice.total_amount <= 0:
+        raise corrections.NothingToCredit("it claims nothing; void it without asking")
+    request = CreditRequest(
+        invoice=invoice,
+        kind=Kind.REISSUE if is_reissued else Kind.VOID,
+        total_amount=invoice.total_amount,
+        issued_on=tenant_today(),
+        reason=reason,
+    )
+    return _asked(request, now)
+
+
+@transaction.atomic
 def approve_credit(*, request_id: UUID, now: datetime) -> CreditRequest:
-    """Issue the credit note that was asked for, exactly as it was asked for.
+    """Issue the credit note that was asked for, or void, exactly as it was asked for.
 
     :raises CreditDecided: if it was answered before.
     :raises NotYoursToApprove: for who asked.
@@ -132,6 +186,8 @@ def approve_credit(*, request_id: UUID, now: datetime) -> CreditRequest:
     request = _waiting(request_id)
     if request.requested_by == current_actor():
         raise NotYoursToApprove("you asked for it; somebody else approves it")
+    if request.kind != Kind.CREDIT:
+        return _approve_void(request, now)
     asked = request.amounts
     amounts = None if asked is None else {UUID(line): Decimal(asked[line]) for line in asked}
     invoice = corrections.creditable(request.invoice_id)
@@ -151,9 +207,20 @@ def approve_credit(*, request_id: UUID, now: datetime) -> CreditRequest:
     return request
 
 
+def _approve_void(request: CreditRequest, now: datetime) -> CreditRequest:
+    try:
+        corrections.voidable(request.invoice_id)
+    except Refusal as refusal:
+        raise CreditChanged(f"it cannot be voided any more: {refusal}") from None
+    _decide(request, Status.APPROVED, "", now)
+    _announce_credit(request, "credit_request.approved", now)
+    _void(request.invoice_id, request.reason, now, is_reissued=request.kind == Kind.REISSUE)
+    return request
+
+
 @transaction.atomic
 def decline_credit(*, request_id: UUID, answer: str, now: datetime) -> CreditRequest:
-    """Say no, and why; nothing is credited.
+    """Say no, and why; nothing is credited or voided.
 
     :raises CreditDecided: if it was answered before.
     :raises NotYoursToApprove: for who asked.
@@ -222,11 +289,20 @@ _SUBJECTS = {
 }
 
 
+_WISHES = {
+    Kind.CREDIT.value: "A credit of",
+    Kind.VOID.value: "Voiding",
+    Kind.REISSUE.value: "Voiding and drafting again",
+}
+
+
 def _mail_to(request: CreditRequest, to: str, what: str, now: datetime) -> None:
     invoice = Invoice.objects.select_related("customer").get(id=request.invoice_id)
     amount = str(Money(request.total_amount, invoice.currency))
+    wish = _WISHES[request.kind]
     lines = [
-        f"A credit of {amount} on {invoice.number} ({invoice.customer.name}) {_SUBJECTS[what]}.",
+        f"{wish} {amount} {'on' if request.kind == Kind.CREDIT else 'with'} {invoice.number}"
+        f" ({invoice.customer.name}) {_SUBJECTS[what]}.",
         f"Reason: {request.reason}",
         f"Asked for by {request.requested_by}." if what == "asked" else f"By {current_actor()}.",
     ]
@@ -235,7 +311,8 @@ def _mail_to(request: CreditRequest, to: str, what: str, now: datetime) -> None:
     queue_mail(
         dedupe_key=f"credit-request/{request.id}/{what}/{to}",
         to=to,
-        subject=f"Credit of {amount} for {invoice.customer.name} {_SUBJECTS[what]}",
+        subject=f"{wish.removeprefix('A ').capitalize()} {amount} for {invoice.customer.name}"
+        f" {_SUBJECTS[what]}",
         text="\n\n".join(lines),
         now=now,
         subject_ref=f"credit-request/{request.id}",

@@ -31,13 +31,14 @@ def void_and_reissue(*, invoice_id: UUID, reason: str, now: datetime) -> Invoice
     :raises NotReissued: for a threshold invoice.
     :raises InvoiceNotIssued: if it is not issued.
     :raises InvoiceIsSettled: if a payment, a credit note or a write-off touches it.
+    :raises SecondPersonNeeded: above what one person may withdraw unasked.
     """
     old = (
         Invoice.objects.select_for_update(of=("self",))
         .select_related("customer")
         .get(id=invoice_id)
     )
-    _refuse_threshold(old)
+    refuse_reissue(old)
     periods = list(old.periods.values_list("id", flat=True))
     old = void_invoice(invoice_id=old.id, reason=reason, now=now)
     customer = old.customer
@@ -80,7 +81,11 @@ def void_and_reissue(*, invoice_id: UUID, reason: str, now: datetime) -> Invoice
     return draft
 
 
-def _refuse_threshold(invoice: Invoice) -> None:
+def refuse_reissue(invoice: Invoice) -> None:
+    """Refuse to draft a threshold invoice again.
+
+    :raises NotReissued: for one.
+    """
     if invoice.threshold_number is not None:
         raise NotReissued(
             f"{invoice.number} billed usage ahead; void it; its period's invoice bills it then"

@@ -67,16 +67,18 @@ def credit(request: TenantRequest, invoice_id: UUID) -> HttpResponse:
 
 
 def said(made: CreditNote | CreditRequest) -> str:
-    """Say in a sentence what became of a wish to credit."""
+    """Say in a sentence what became of a wish to credit, or that a void waits."""
     if isinstance(made, CreditNote):
         return f"Credited with {made.number}."
+    is_credit = made.kind == CreditRequest.Kind.CREDIT
     return (
-        "It is above the limit: a second person was asked to approve it. Nothing is credited yet."
+        "It is above the limit: a second person was asked to approve it. "
+        f"{'Nothing is credited yet.' if is_credit else 'It stands until then.'}"
     )
 
 
 def waiting_requests(request: TenantRequest) -> list[tuple[CreditRequest, bool]]:
-    """Return the credits that wait, oldest first, each with whether the reader asked for it."""
+    """Return the credits and voids that wait, oldest first, and whether the reader asked."""
     rows = CreditRequest.objects.filter(status=CreditRequest.Status.WAITING)
     label = request.principal.label
     return [
@@ -88,15 +90,16 @@ def waiting_requests(request: TenantRequest) -> list[tuple[CreditRequest, bool]]
 @require_POST
 @member_required("invoices:write")
 def answer(request: TenantRequest, request_id: UUID) -> HttpResponse:
-    """Approve, decline or take back a credit that waits."""
+    """Approve, decline or take back a credit or void that waits."""
     row = get_object_or_404(CreditRequest, id=request_id)
     to, now = reverse("billing:credit-note-list"), timezone.now()
     try:
         match request.POST.get("do", ""):
             case "approve":
                 row = credit_requests.approve_credit(request_id=row.id, now=now)
-                number = row.credit_note.number if row.credit_note else ""
-                message = f"Approved: credited with {number}."
+                message = f"Approved: {row.invoice.number} is void."
+                if row.credit_note is not None:
+                    message = f"Approved: credited with {row.credit_note.number}."
             case "decline":
                 text = read_text(request, "answer", 300)
                 credit_requests.decline_credit(request_id=row.id, answer=text, now=now)

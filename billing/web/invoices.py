@@ -17,7 +17,7 @@ from django.views.decorators.http import require_POST, require_safe
 from billing import selectors
 from billing.domain.assertions import KINDS
 from billing.domain.tax import without_tax
-from billing.models import Invoice, InvoiceLine
+from billing.models import CreditRequest, Invoice, InvoiceLine
 from billing.ports import payment_link
 from billing.selectors.credits import credits_of
 from billing.services.approvals import approve_invoices
@@ -25,14 +25,12 @@ from billing.services.assertions import waive_assertions
 from billing.services.bad_debt import reinstate_invoice, write_off_invoice
 from billing.services.collections import open_amount
 from billing.services.comments import threads_of
-from billing.services.corrections import void_invoice
-from billing.services.credit_requests import credit_or_ask
+from billing.services.credit_requests import credit_or_ask, void_or_ask
 from billing.services.credits.planning import CREDIT
 from billing.services.delivery import send_invoice
 from billing.services.drafts import discard_one_off
 from billing.services.invoicing import OPEN_STATES, issue_invoice, recalculate_invoices
 from billing.services.paper import tax_rows
-from billing.services.reissue import void_and_reissue
 from billing.services.splitting import changes_of
 from billing.web.columns import payment_of
 from billing.web.crediting import said
@@ -129,12 +127,17 @@ def _do_send(invoice: Invoice, request: HttpRequest) -> str:
 
 
 def _do_void(invoice: Invoice, request: HttpRequest) -> str:
-    reason, now = read_reason(request), timezone.now()
-    if request.POST.get("reissue") == "on":
-        draft = void_and_reissue(invoice_id=invoice.id, reason=reason, now=now)
-        request.to = reverse("billing:invoice-detail", args=[draft.id])  # type: ignore[attr-defined]
+    made = void_or_ask(
+        invoice_id=invoice.id,
+        reason=read_reason(request),
+        is_reissued=request.POST.get("reissue") == "on",
+        now=timezone.now(),
+    )
+    if isinstance(made, CreditRequest):
+        return said(made)
+    if made.id != invoice.id:
+        request.to = reverse("billing:invoice-detail", args=[made.id])  # type: ignore[attr-defined]
         return f"{invoice.number} is void; this draft takes its place."
-    void_invoice(invoice_id=invoice.id, reason=reason, now=now)
     return f"{invoice.number} is void; its periods can be billed again."
 
 

@@ -105,10 +105,10 @@ def _invoice_steps(today: date, zone: str) -> list[Step]:
             _last_job("invoices.issue", "Issued", zone),
         ),
         Step(
-            "Answer credits asked for",
-            f"{_of(credits, 'credit')} waiting for a second person"
+            "Answer credits and voids asked for",
+            f"{_of(credits, 'wish')} waiting for a second person"
             if credits
-            else "No credit waits for a second person",
+            else "No credit or void waits for a second person",
             "billing:credit-note-list",
             left=credits,
         ),

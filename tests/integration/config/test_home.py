@@ -54,7 +54,7 @@ def test_each_blocker_is_counted(seller: Any) -> None:
         "Look at held usage": 1,
         "Fix or waive failed assertions": 3,
         "Review and issue drafts": 3,
-        "Answer credits asked for": 0,
+        "Answer credits and voids asked for": 0,
         "Send invoices": 0,
         "Clear what failed": 0,
         "Recognize and close February 2026": 1,

@@ -1,6 +1,7 @@
 from django.apps import AppConfig
 
 BATCH = 500  # invoices computed together: seconds, well within a job's lease
+LANES = 4  # of invoices computed beside each other; those of one customer stay in one
 
 ISSUED_TOGETHER = 200  # about a second, in which nobody else takes a number of the series
 
@@ -28,7 +29,8 @@ class BillingConfig(AppConfig):
             ("preview", handlers.preview_item, handlers.preview_batch),
             ("apply", handlers.apply_item, handlers.apply_batch),
         ):
-            register_job_kind(JobKind(f"invoices.{name}", one, batch_size=BATCH, run_batch=many))
+            kind = JobKind(f"invoices.{name}", one, batch_size=BATCH, run_batch=many, lanes=LANES)
+            register_job_kind(kind)
         register_job_kind(JobKind("invoices.approve", handlers.approve_item, batch_size=25))
         register_job_kind(
             JobKind(

@@ -12,12 +12,13 @@ from uuid import UUID
 from django.utils import timezone
 
 from billing.benches.company import Company, add_usage, make_company, nudge
+from billing.benches.crew import crew, work_together
 from billing.benches.grid import grid
 from billing.benches.limits import least_seconds, rewriting_seconds
 from billing.benches.paper import SHEETS, bare_rate, paper
 from billing.services.bulk import start_bulk
 from monetization.jobs.models import Job
-from monetization.jobs.services import claim_job, run_next_batch
+from monetization.jobs.services import claim_job
 from monetization.tenancy.context import tenant_context
 
 Figure = dict[str, Any]
@@ -27,6 +28,11 @@ ISSUED = 2_000  # invoices issued per size, at most
 
 def month_end(options: dict[str, Any]) -> Iterator[Figure]:
     """Yield the figures of every size asked for, all over the same events, then the grid's."""
+    with crew(options["workers"]):
+        yield from _measured(options)
+
+
+def _measured(options: dict[str, Any]) -> Iterator[Figure]:
     sizes, events = sorted(options["drafts"]), options["events"]
     company = make_company(sizes[-1])
     add_usage(company, events // 10, "tenth")
@@ -116,7 +122,7 @@ def _sent(part: Company, size: int) -> Iterator[Figure]:
 
 
 def _run(company: Company, action: str, invoices: Sequence[UUID]) -> float:
-    """Run a job over invoices as a worker does; return the seconds it took."""
+    """Run a job over invoices as the workers do; return the seconds it took."""
     now = timezone.now()
     began = time.perf_counter()
     with tenant_context(company.tenant_id, actor="bench"):
@@ -125,10 +131,7 @@ def _run(company: Company, action: str, invoices: Sequence[UUID]) -> float:
         token = claim_job(job_id=job.id, now=now)
     if token is None:
         raise RuntimeError("a worker took the job; measure without one")
-    more = True
-    while more:
-        with tenant_context(company.tenant_id, actor="bench"):
-            more = run_next_batch(job_id=job.id, token=token, now=timezone.now())
+    work_together((company.tenant_id, job.id, token))
     took = time.perf_counter() - began
     with tenant_context(company.tenant_id):
         ended: Job = Job.objects.get(id=job.id)

@@ -33,12 +33,13 @@ def start_bulk(*, action: str, invoice_ids: Iterable[UUID], issued_on: date | No
     found = (
         Invoice.objects.filter(id__in=list(invoice_ids))
         .order_by("customer__name", "bill_on", "id")
-        .values_list("id", "customer__name", "number", "bill_on")
+        .values_list("id", "customer__name", "number", "bill_on", "customer_id")
     )
-    items = [
-        (str(id), f"{customer[:160]}, {number or f'{bill_on:%d %b %Y}'}")
-        for id, customer, number, bill_on in found
-    ]
+    items = []
+    customers = {}
+    for id, customer, number, bill_on, customer_id in found:
+        items.append((str(id), f"{customer[:160]}, {number or f'{bill_on:%d %b %Y}'}"))
+        customers[str(id)] = str(customer_id)  # whose credits and contracts they share
     noun = "invoice" if len(items) == 1 else "invoices"
     wanted = "\n".join([action, str(issued_on), *(key for key, _ in items)])
     return start_job(
@@ -46,5 +47,6 @@ def start_bulk(*, action: str, invoice_ids: Iterable[UUID], issued_on: date | No
         title=f"{ACTIONS[action]} {len(items):,} {noun}",
         items=items,
         params={"issued_on": issued_on.isoformat()} if issued_on else {},
+        groups=customers,
         dedupe_key=f"invoices.{action}/{hashlib.sha256(wanted.encode()).hexdigest()}",
     )

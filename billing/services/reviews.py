@@ -63,7 +63,8 @@ def start_apply(*, review_id: UUID, invoice_ids: Iterable[UUID] | None = None) -
     found = changed_items(review)
     if invoice_ids is not None:
         found = found.filter(key__in=[str(each) for each in invoice_ids])
-    items = list(found.values_list("key", "label"))
+    rows = list(found.values_list("key", "label", "lane"))
+    items = [(key, label) for key, label, _ in rows]
     noun = "invoice" if len(items) == 1 else "invoices"
     wanted = "\n".join(key for key, _ in items)
     return start_job(
@@ -71,6 +72,7 @@ def start_apply(*, review_id: UUID, invoice_ids: Iterable[UUID] | None = None) -
         title=f"Apply reviewed changes to {len(items):,} {noun}",
         items=items,
         params={"review": str(review.id)},
+        groups={key: str(lane) for key, _, lane in rows},
         dedupe_key=f"apply/{review.id}/{hashlib.sha256(wanted.encode()).hexdigest()}",
     )
 

@@ -10,7 +10,8 @@ class Job(TenantModel):
     """One long piece of work over many items, resumable after any crash.
 
     A worker holds it by a lease and a fencing token: a later claim raises the token, so
-    the work of a worker that was only slow, not dead, is refused instead of doubled.
+    the work of a worker that was only slow, not dead, is refused instead of doubled. Where a
+    job has lanes, others may help under the same token, each at a lane of its own.
     """
 
     class Status(models.TextChoices):
@@ -31,6 +32,7 @@ class Job(TenantModel):
     failed = models.PositiveIntegerField(default=0)
     lease_until = models.DateTimeField(null=True, blank=True)
     fencing_token = models.PositiveIntegerField(default=0)
+    lanes = models.PositiveSmallIntegerField(default=1, db_default=1)  # its items are spread over
     created_at = models.DateTimeField(auto_now_add=True)
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
@@ -58,7 +60,10 @@ class Job(TenantModel):
 
 
 class JobItem(TenantModel):
-    """One unit of a job: its effect and its mark commit together."""
+    """One unit of a job: its effect and its mark commit together.
+
+    Items of one lane run in the order of their positions; lanes run beside each other.
+    """
 
     class Status(models.TextChoices):
         PENDING = "pending", "Pending"
@@ -67,6 +72,7 @@ class JobItem(TenantModel):
         FAILED = "failed", "Failed"
 
     job = TenantForeignKey(Job, on_delete=models.CASCADE, related_name="items")
+    lane = models.PositiveSmallIntegerField(default=0, db_default=0)
     position = models.PositiveIntegerField()
     key = models.CharField(max_length=200)  # what it is about, e.g. an invoice id
     label = models.CharField(max_length=200, blank=True)  # what people read
@@ -81,7 +87,9 @@ class JobItem(TenantModel):
             models.UniqueConstraint(fields=["tenant", "job", "key"], name="job_item_once")
         ]
         indexes = [
-            models.Index(fields=["tenant", "job", "status", "position"], name="job_item_next")
+            models.Index(
+                fields=["tenant", "job", "status", "lane", "position"], name="job_item_next_of_lane"
+            )
         ]
 
     def __str__(self) -> str:

@@ -2,9 +2,11 @@
 
 import json
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import accumulate
 from typing import Any
 from uuid import UUID
 
@@ -56,6 +58,8 @@ class JobKind:
         the item with its message, ``SkipItem`` marks it as having had nothing to do.
     :param batch_size: items per transaction; each runs in its own savepoint.
     :param on_finished: runs once, in the transaction that ends the job.
+    :param lanes: how many lanes its items are spread over at most, to be worked at beside each
+        other; only where items of different groups do not mind each other.
     :param run_batch: does a batch at once and returns, by item key, a result or the ``Refusal``
         or ``SkipItem`` that ``run_item`` would have raised. If it fails, nothing of it is kept
         and its items run one by one.
@@ -66,6 +70,7 @@ class JobKind:
     batch_size: int = 1
     on_finished: Callable[[Job], None] | None = None
     run_batch: Callable[[Job, Sequence[JobItem]], Mapping[str, Outcome]] | None = None
+    lanes: int = 1
 
 
 _kinds: dict[str, JobKind] = {}
@@ -88,10 +93,13 @@ def start_job(
     items: Iterable[tuple[str, str]],
     params: dict[str, Any] | None = None,
     dedupe_key: str = "",
+    groups: Mapping[str, str] | None = None,
 ) -> Job:
     """Record a job with its items and ring a worker after commit.
 
     :param items: (key, label) pairs; a key repeated counts once.
+    :param groups: by key, what items have in common that must be done in their order; without,
+        all are done in one lane.
     :param dedupe_key: while a job with this key is active it is returned instead, so a
         double click starts one job.
     :raises NothingSelected: without items.
@@ -99,26 +107,41 @@ def start_job(
     wanted = dict(items)
     if not wanted:
         raise NothingSelected("select at least one item")
+    known = job_kind(kind)
+    lanes = min(known.lanes, -(-len(wanted) // known.batch_size)) if groups else 1
     job, is_new = _find_or_create(
         dedupe_key,
-        kind=job_kind(kind).name,
+        kind=known.name,
         title=title,
         params=params or {},
         requested_by=current_actor(),
         total=len(wanted),
+        lanes=lanes,
     )
     if not is_new:
         return job
+    places = _lanes_of(list(wanted), lanes, groups or {})
     insert_records(
         JobItem,
-        ("id", "job_id", "position", "key", "label", "status", "attempts", "result", "error"),
+        ("id", "job_id", "lane", "position", "key", "label", "status", "attempts", "result",
+         "error"),
         [
-            (uuid7(), job.id, position, key, label, JobItem.Status.PENDING.value, 0, {}, "")
-            for position, (key, label) in enumerate(wanted.items(), start=1)
+            (uuid7(), job.id, lane, position, key, label, JobItem.Status.PENDING.value, 0, {}, "")
+            for position, (lane, (key, label)) in enumerate(
+                zip(places, wanted.items(), strict=True), start=1
+            )
         ],
-    )
+    )  # fmt: skip
     _ring_on_commit(job.id)
     return job
+
+
+def _lanes_of(keys: Sequence[str], lanes: int, groups: Mapping[str, str]) -> list[int]:
+    """Return the lane of each item: whole groups in their order, about as many in each lane."""
+    sizes = Counter(groups.get(key, "") for key in keys)
+    ends = accumulate(sizes.values())
+    before = {group: end - sizes[group] for group, end in zip(sizes, ends, strict=True)}
+    return [before[groups.get(key, "")] * lanes // len(keys) for key in keys]
 
 
 def _find_or_create(dedupe_key: str, **fields: Any) -> tuple[Job, bool]:
@@ -147,21 +170,32 @@ def _ring_on_commit(job_id: UUID) -> None:
     )
 
 
+# Batches under way hold the lock together; who claims or cancels a job wants it alone, and so
+# waits for them to end.
+_TOGETHER = "SELECT pg_advisory_xact_lock_shared(hashtext('job'), hashtext(%b::text))"
+_ALONE = "SELECT pg_advisory_xact_lock(hashtext('job'), hashtext(%b::text))"
+_TAKE_LANE = "SELECT pg_try_advisory_xact_lock(hashtextextended(%b::text || '/' || %b::text, 0))"
+
+
 @transaction.atomic
 def claim_job(*, job_id: UUID, now: datetime) -> int | None:
     """Take the lease of a job nobody holds; return the fencing token, else None.
 
     A kind of job this release does not know is left for a worker that does.
     """
-    claimed = (
+    waiting = (
         Job.objects.filter(id=job_id, kind__in=list(_kinds))
         .filter(Q(status=Job.Status.QUEUED) | Q(status=Job.Status.RUNNING))
         .filter(Q(lease_until__isnull=True) | Q(lease_until__lt=now))
-        .update(
-            status=Job.Status.RUNNING,
-            lease_until=now + LEASE,
-            fencing_token=F("fencing_token") + 1,
-        )
+    )
+    if not waiting.exists():
+        return None
+    with bulk_cursor() as cursor:
+        cursor.execute(_ALONE, [job_id])
+    claimed = waiting.update(
+        status=Job.Status.RUNNING,
+        lease_until=now + LEASE,
+        fencing_token=F("fencing_token") + 1,
     )
     if not claimed:
         return None
@@ -171,32 +205,63 @@ def claim_job(*, job_id: UUID, now: datetime) -> int | None:
 
 @transaction.atomic
 def run_next_batch(*, job_id: UUID, token: int, now: datetime) -> bool:
-    """Run the next items of a held job in one transaction; False when none is left.
+    """Run the next items of a held job in one transaction; False when none is left to take.
 
-    The row lock on the job, the check of the token, the items' effects and their marks
-    commit together: a worker that lost its lease changes nothing.
+    The lock on the job, the check of the token, the items' effects and their marks commit
+    together: a worker that lost its lease changes nothing. Several workers may hold the same
+    token: each batch is of a lane nobody else is at, and who finds nothing left ends the job.
 
     :raises LeaseLost: if another worker has claimed the job since, or it was cancelled.
     """
-    with bulk_cursor() as cursor:  # no row of somebody else's is waited for longer than the lease
+    with bulk_cursor() as cursor:
+        cursor.execute(_TOGETHER, [job_id])
+        # No row of somebody else's is waited for longer than the lease.
         cursor.execute(f"SET LOCAL lock_timeout = {int(LOCK_WAIT.total_seconds() * 1000)}")
-    job = Job.objects.select_for_update(of=("self",)).get(id=job_id)
+    job = Job.objects.get(id=job_id)
     if job.fencing_token != token or job.status != Job.Status.RUNNING:
         raise LeaseLost(f"job {job_id} moved on")
     kind = job_kind(job.kind)
-    items = list(
-        job.items.select_for_update(of=("self",))
-        .filter(status=JobItem.Status.PENDING)
-        .order_by("position")[: kind.batch_size]
-    )
-    _run_items(kind, job, items, now)
-    job.done += sum(item.status in (JobItem.Status.DONE, JobItem.Status.SKIPPED) for item in items)
-    job.failed += sum(item.status == JobItem.Status.FAILED for item in items)
-    job.lease_until = now + LEASE
+    items = _take_items(job, kind.batch_size)
     if not items:
-        _finish(kind, job, now)
+        _end(kind, job_id, now)
+        return False
+    _run_items(kind, job, items, now)
+    done = sum(item.status in (JobItem.Status.DONE, JobItem.Status.SKIPPED) for item in items)
+    failed = sum(item.status == JobItem.Status.FAILED for item in items)
+    Job.objects.filter(id=job_id).update(
+        done=F("done") + done, failed=F("failed") + failed, lease_until=now + LEASE
+    )
+    return True
+
+
+def _take_items(job: Job, most: int) -> list[JobItem]:
+    """Return the next items of the first lane that has any and that nobody is at."""
+    for lane in range(job.lanes):
+        if job.lanes > 1:
+            with bulk_cursor() as cursor:
+                taken = cursor.execute(_TAKE_LANE, [job.id, str(lane)]).fetchone()
+            if taken is None or not taken[0]:
+                continue
+        items = list(
+            job.items.select_for_update(of=("self",))
+            .filter(status=JobItem.Status.PENDING, lane=lane)
+            .order_by("position")[:most]
+        )
+        if items:
+            return items
+    return []
+
+
+def _end(kind: JobKind, job_id: UUID, now: datetime) -> None:
+    """End a job once, unless others are at its last items: they look again when they are done."""
+    job = Job.objects.select_for_update(of=("self",)).get(id=job_id)
+    if job.is_finished or job.items.filter(status=JobItem.Status.PENDING).exists():
+        return
+    job.status = Job.Status.ATTENTION if job.failed else Job.Status.SUCCEEDED
+    job.finished_at, job.lease_until = now, None
+    if kind.on_finished is not None:
+        kind.on_finished(job)
     job.save()
-    return bool(items)
 
 
 def _run_items(kind: JobKind, job: Job, items: Sequence[JobItem], now: datetime) -> None:
@@ -280,19 +345,14 @@ def _save_marks(items: Sequence[JobItem]) -> None:
         )
 
 
-def _finish(kind: JobKind, job: Job, now: datetime) -> None:
-    job.status = Job.Status.ATTENTION if job.failed else Job.Status.SUCCEEDED
-    job.finished_at, job.lease_until = now, None
-    if kind.on_finished is not None:
-        kind.on_finished(job)
-
-
 @transaction.atomic
 def cancel_job(*, job_id: UUID, now: datetime) -> Job:
     """Stop after the batch under way; what is done stays done.
 
     :raises JobFinished: if it has ended.
     """
+    with bulk_cursor() as cursor:
+        cursor.execute(_ALONE, [job_id])
     job = Job.objects.select_for_update(of=("self",)).get(id=job_id)
     if job.is_finished:
         raise JobFinished(f"{job.title} has already ended")

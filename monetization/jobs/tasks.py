@@ -15,15 +15,35 @@ from monetization.tenancy.models import Tenant
 logger = logging.getLogger(__name__)
 
 
+AT_ONCE = 2  # workers at one job, where it has lanes
+
+
 @shared_task
 def run_job(*, tenant_id: str, job_id: str, **_future: object) -> None:
     """Run a job to its end, batch by batch, unless somebody else holds it."""
     tenant, job = UUID(tenant_id), UUID(job_id)
     with tenant_context(tenant):
         token = services.claim_job(job_id=job, now=timezone.now())
-        actor = Job.objects.values_list("requested_by", flat=True).get(id=job)
+        lanes = Job.objects.values_list("lanes", flat=True).get(id=job)
     if token is None:
         return
+    for _ in range(min(AT_ONCE, lanes) - 1):
+        try:
+            help_job.delay(tenant_id=tenant_id, job_id=job_id, token=token)
+        except Exception:  # without the broker it takes longer
+            logger.warning("nobody helps with job %s", job_id, exc_info=True)
+    work(tenant, job, token)
+
+
+@shared_task
+def help_job(*, tenant_id: str, job_id: str, token: int, **_future: object) -> None:
+    """Run batches of a job another worker has claimed, as long as there is a lane left."""
+    work(UUID(tenant_id), UUID(job_id), token)
+
+
+def work(tenant: UUID, job: UUID, token: int) -> None:
+    with tenant_context(tenant):
+        actor = Job.objects.values_list("requested_by", flat=True).get(id=job)
     try:
         more = True
         while more:

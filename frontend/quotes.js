@@ -74,6 +74,12 @@ function onThis(verb) {
   const phase = document.activeElement?.closest("[data-phase]");
   return phase ? press(`${verb}-phase:${phase.dataset.phase}`) : false;
 }
+// To another phase: by the button of the line's menu, which is there while the menu is closed.
+function toPhase(verb, step) {
+  const place = document.activeElement?.closest("[data-line]")?.dataset.line;
+  if (!place) return false;
+  return press(`${verb}:${place}:${Number(place.split(":")[0]) + step}`);
+}
 function thisPhase() {
   return document.activeElement?.closest("[data-phase]")?.dataset.phase
     ?? form.querySelector("[data-phase]:last-of-type")?.dataset.phase ?? "0";
@@ -95,6 +101,11 @@ const withAlt = {
   PageUp: () => goToPhase(-1),
   PageDown: () => goToPhase(1),
 };
+const withAltShift = {
+  KeyC: () => toPhase("copy-line-to", 1),
+  ArrowUp: () => toPhase("move-line", -1),
+  ArrowDown: () => toPhase("move-line", 1),
+};
 const withCtrl = {
   KeyS: () => press("save"),
   Enter: () => press("send"),
@@ -108,7 +119,7 @@ form?.ownerDocument.addEventListener("keydown", (event) => {
   const typing = event.target.closest("input, textarea, select");
   let act = null;
   if (control && !event.altKey) act = withCtrl[event.code];
-  else if (event.altKey && !control) act = withAlt[event.code];
+  else if (event.altKey && !control) act = (event.shiftKey ? withAltShift : withAlt)[event.code];
   else if (event.key === "?" && !typing) act = () => document.getElementById("keys")?.showModal();
   else if (event.key === "Enter" && typing?.matches(".adder select") && typing.value) {
     act = () => press(`add-line:${thisPhase()}`);

@@ -32,6 +32,17 @@ def minor_unit(currency: str) -> Decimal:
     return Decimal(1) / Decimal(sub_unit)
 
 
+@lru_cache(maxsize=1)
+def currencies_in_use() -> dict[str, str]:
+    """Return the currencies somebody pays in today, by code, with their English names."""
+    shared = ("XAF", "XCD", "XOF", "XPF")  # other codes with an X are metals and accounting units
+    return {
+        code: str(one.name)
+        for code, one in sorted(moneyed.CURRENCIES.items())
+        if one.countries and (code in shared or not code.startswith("X"))
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class Money:
     """A whole number of minor units of one currency, e.g. ``Money(Decimal("12.34"), "USD")``."""

@@ -1,6 +1,6 @@
 """What a step of editing did, in the words of the builder. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 _HEADER = {
@@ -85,7 +85,38 @@ def _phases(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, An
         name = new.get("name") or old.get("name") or "phase"
         found += [f"{name}: {word}" for key, word in _PHASE.items() if old.get(key) != new.get(key)]
         found += [f"{name} · {words}" for words in _lines(old.get("lines"), new.get("lines"))]
-    return found or ["phases"]
+    return _with_moves(before, after, found) or ["phases"]
+
+
+def _with_moves(
+    before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]], found: list[str]
+) -> list[str]:
+    """Say of a line that left one phase for another that it moved."""
+    gone = list(_not_in(before, after))
+    for name, line in _not_in(after, before):
+        for left, other in gone:
+            if left != name and _content(line) == _content(other):
+                product = line.get("product")
+                pair = (f"{left} · {product} removed", f"{name} · {product} added")
+                rest = [words for words in found if words not in pair]
+                return [f"{product} moved to {name}", *rest]
+    return found
+
+
+def _not_in(
+    one: Sequence[Mapping[str, Any]], other: Sequence[Mapping[str, Any]]
+) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for phase, beside in zip(one, other, strict=True):
+        keys = {line.get("item_key") for line in beside.get("lines", [])}
+        for line in phase.get("lines", []):
+            if line.get("item_key") not in keys:
+                yield phase.get("name") or "phase", line
+
+
+def _content(line: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a line says, whatever it is called and its term earns it there."""
+    apart = ("item_key", "term_discount_percent", "term_discount_label")
+    return {key: value for key, value in line.items() if key not in apart}
 
 
 def _lines(

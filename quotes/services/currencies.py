@@ -24,11 +24,10 @@ def read_seller(version: QuoteVersion, payload: Mapping[str, Any]) -> None:
         if currency != version.currency:
             _refuse_for_amendment(version, "currency")
         version.currency = currency
-    if payload.get("legal_entity"):
-        entity = entity_of(payload["legal_entity"])
-        if entity.id != version.legal_entity_id:
-            _refuse_for_amendment(version, "legal_entity")
-        version.legal_entity = entity
+    seller = payload.get("legal_entity")
+    if seller and str(seller) != str(version.legal_entity_id):
+        _refuse_for_amendment(version, "legal_entity")
+        version.legal_entity = entity_of(seller)
 
 
 def _refuse_for_amendment(version: QuoteVersion, field: str) -> None:
@@ -111,7 +110,7 @@ def phases_in(
         for index, line in enumerate(phase["lines"]):
             place = f"{at}.lines[{index}]"
             key = str(line["price_version"] or "")
-            if key not in listed or not _is_as_listed(line, listed[key]):
+            if key not in listed or not is_as_listed(line, listed[key]):
                 raise PriceError(f"{place}.model: is agreed in {before}; say it in {currency}")
             if key not in instead:
                 raise PriceError(
@@ -131,7 +130,8 @@ def phases_in(
     return found
 
 
-def _is_as_listed(line: Mapping[str, Any], listed: PriceVersion) -> bool:
+def is_as_listed(line: Mapping[str, Any], listed: PriceVersion) -> bool:
+    """Say whether a payload's line is priced as the list does."""
     return price_from_data(line["model"]) == price_from_data(listed.model) and (
         modifiers_from_data(line["modifiers"]) == modifiers_from_data(listed.modifiers)
     )

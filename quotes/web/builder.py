@@ -5,6 +5,7 @@ document and its totals; what it does not understand stays in the form with a me
 field. Without scripts the same buttons post the same form and get the same page.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -25,6 +26,7 @@ from quotes import selectors, services
 from quotes.domain.totals import QuoteTotals
 from quotes.models import QuoteVersion
 from quotes.services.undoing import redo_draft, undo_draft, ways_of
+from quotes.web.builder_currency import settle_currency
 from quotes.web.builder_draft import (
     BuilderDraft,
     fit_rows,
@@ -78,14 +80,16 @@ def _change(request: HttpRequest, version: QuoteVersion) -> HttpResponse:
     action = request.POST.get("do", "save")
     if action in ("undo", "redo"):
         return _go(request, version, state, is_back=action == "undo")
+    said = settle_currency(state)
+    currency = currency_of(state, version)
     ramp = RampForm(initial=_ramp_as_typed(request))
     focus = ""
     try:
         if action == "ramp":
             ramp = RampForm(request.POST)
-            focus = apply_ramp(state, ramp, version.currency)
+            focus = apply_ramp(state, ramp, currency)
         elif action not in ("save", "send", "refresh"):
-            focus = apply_action(state, action, _new_line(version, state, action))
+            focus = apply_action(state, action, _new_line(currency, state, action))
     except ActionUnknown:
         return HttpResponseBadRequest("There is no such button.", content_type="text/plain")
     fit_rows(state)
@@ -96,9 +100,9 @@ def _change(request: HttpRequest, version: QuoteVersion) -> HttpResponse:
             response = HttpResponse(status=204)
             response["HX-Redirect"] = reverse("quotes:send", args=[version.quote_id])
             return response
-        return _page(request, version, draft, outcome, ramp, focus)
-    if not outcome.is_saved or ramp.errors:
-        return _page(request, version, draft, outcome, ramp, focus)
+        return _page(request, version, draft, outcome, ramp, focus, said)
+    if not outcome.is_saved or ramp.errors or said:
+        return _page(request, version, draft, outcome, ramp, focus, said)
     if action == "send":
         return redirect("quotes:send", version.quote_id)
     here = reverse("quotes:builder", args=[version.quote_id])
@@ -135,7 +139,7 @@ def _ramp_as_typed(request: HttpRequest) -> dict[str, str]:
     return {name: request.POST[key] for name in names if (key := f"ramp-{name}") in request.POST}
 
 
-def _new_line(version: QuoteVersion, state: DraftState, action: str) -> LineState | None:
+def _new_line(currency: str, state: DraftState, action: str) -> LineState | None:
     """Return the line that the picker of a phase asks for, if the button adds one."""
     verb, _, place = action.partition(":")
     if verb != "add-line" or not place.isdigit() or int(place) >= len(state.phases):
@@ -147,10 +151,15 @@ def _new_line(version: QuoteVersion, state: DraftState, action: str) -> LineStat
         ).exclude(kind=Product.Kind.USAGE)
         found = product.first()
         return line_from_product(found) if found else None
-    for price in selectors.sellable_prices(version.currency):
+    for price in selectors.sellable_prices(currency):
         if str(price.id) == wanted:
             return line_from_price(price)
     return None
+
+
+def currency_of(state: DraftState, version: QuoteVersion) -> str:
+    """Return the currency the amounts of a form are in."""
+    return state.values.get("priced_in") or version.currency
 
 
 def _save(version: QuoteVersion, draft: BuilderDraft) -> Outcome:
@@ -205,6 +214,7 @@ def _page(
     outcome: Outcome,
     ramp: RampForm,
     focus: str = "",
+    said: Sequence[str] = (),
 ) -> HttpResponse:
     is_htmx = bool(getattr(request, "htmx", False))
     target = request.headers.get("HX-Target", "") if is_htmx else ""
@@ -222,12 +232,14 @@ def _page(
         "is_posted": request.method == "POST",
         "ramp": ramp,
         "focus": focus,
+        "said": said,
+        "currency": currency_of(draft.state, version),
     }
     template = {PREVIEW: "quotes/builder/_preview.html", PANES: "quotes/builder/_panes.html"}.get(
         target, "quotes/builder/page.html"
     )
     if target != PREVIEW:
-        context |= _pickers(version)
+        context |= _pickers(context["currency"])
     has_problems = bool(draft.found or ramp.errors) and request.method == "POST"
     response = render(request, template, context, status=422 if has_problems else 200)
     if outcome.is_saved and target == PREVIEW:
@@ -243,7 +255,7 @@ def _missing(version: QuoteVersion, outcome: Outcome) -> list[services.Missing]:
     return services.needed_before_sending(version, outcome.terms, now)
 
 
-def _pickers(version: QuoteVersion) -> dict[str, Any]:
-    prices = selectors.sellable_prices(version.currency)
+def _pickers(currency: str) -> dict[str, Any]:
+    prices = selectors.sellable_prices(currency)
     products = Product.objects.filter(is_archived=False).exclude(kind=Product.Kind.USAGE)
     return {"prices": prices, "products": list(products.order_by("name"))}

@@ -99,6 +99,15 @@ class PhaseBlock:
     lines: list[LineBlock]
     position: int
 
+    @property
+    def number(self) -> str:
+        return str(self.position)
+
+    @property
+    def shown_name(self) -> str:
+        name: str = self.form["name"].value() or ""
+        return f"phase {self.position + 1}: {name}" if name else f"phase {self.position + 1}"
+
 
 @dataclass(slots=True)
 class BuilderDraft:
@@ -193,6 +202,7 @@ class BuilderDraft:
     def payload(self) -> dict[str, Any]:
         """Return what ``save_draft`` takes. Only for a draft without problems."""
         payload: dict[str, Any] = dict(self.header.cleaned_data)
+        payload["currency"] = payload["currency"] or self.state.values.get("priced_in")
         payload["start_on"] = payload["start_on"].isoformat()
         payload["expires_on"] = payload["expires_on"].isoformat()
         payload["phases"] = [
@@ -286,6 +296,8 @@ def state_of(version: QuoteVersion) -> DraftState:
     """Return a stored draft as the form would hold it."""
     values = {name: _typed(getattr(version, name, "")) for name in HEADER}
     values["title"] = version.quote.title
+    values["legal_entity"] = str(version.legal_entity_id)
+    values["priced_in"] = version.currency
     phases = []
     for phase in version.phases.order_by("position").prefetch_related("lines__product"):
         row = {

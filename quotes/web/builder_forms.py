@@ -10,8 +10,9 @@ from monetization.catalog.models import Price
 from monetization.interface import charging
 from monetization.interface.charging import Spec
 from monetization.kernel.decimals import NotExact, exact_decimal, plain
+from monetization.tenancy.models import LegalEntity
 from quotes.models import QuoteLine, QuotePhase
-from quotes.web.forms import DayField, text_input
+from quotes.web.forms import DayField, currency_choices, text_input
 
 _SHORT = {
     "flat": "Flat fee",
@@ -123,6 +124,8 @@ class HeaderForm(forms.Form):
         widget=text_input(),
         error_messages={"required": "is needed"},
     )
+    legal_entity = _select((), required=False, label="Sold by")
+    currency = _select((), required=False, label="Currency")
     start_on = DayField(label="Start")
     expires_on = DayField(label="Can be signed until")
     anchor_day = WholeField(low=1, high=31, label="Billing day")
@@ -143,6 +146,19 @@ class HeaderForm(forms.Form):
     )
     introduction = _text_area()
     special_terms = _text_area()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        entities: Any = self.fields["legal_entity"]
+        entities.choices = LegalEntity.objects.order_by("name").values_list("id", "name")
+        currencies: Any = self.fields["currency"]
+        currencies.choices = currency_choices()
+
+    @property
+    def has_one_seller(self) -> bool:
+        """Say whether there is nothing to choose."""
+        entities: Any = self.fields["legal_entity"]
+        return len(entities.choices) < 2
 
 
 class PhaseForm(forms.Form):

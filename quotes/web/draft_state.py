@@ -16,6 +16,9 @@ MAX_PHASES, MAX_LINES, MAX_TIERS, MAX_DISCOUNTS = 24, 60, 40, 8
 
 HEADER = (
     "title",
+    "legal_entity",
+    "currency",
+    "priced_in",  # the currency the amounts below are in
     "start_on",
     "expires_on",
     "anchor_day",
@@ -148,6 +151,8 @@ def apply_action(state: DraftState, action: str, new_line: LineState | None = No
             return _add_line(state, place[0], new_line)
         if verb in _ON_LINE and len(place) == 2:
             return _ON_LINE[verb](state, place[0], place[1])
+        if verb in _ACROSS and len(place) == 3:
+            return _ACROSS[verb](state, *place)
         if verb == "remove-line":
             return _remove_line(state, place[0], place[1])
         if verb == "add-tier":
@@ -273,6 +278,31 @@ def _move_line(state: DraftState, position: int, line: int, to: int) -> str:
     return _line_name(position, line)
 
 
+def _line_to_phase(state: DraftState, position: int, line: int, to: int) -> str:
+    """Move a line to the end of another phase, with all it says."""
+    target = state.phases[to]
+    if to == position or len(target.lines) >= MAX_LINES:
+        return _line_name(position, line)
+    return _into(state, to, state.phases[position].lines.pop(line))
+
+
+def _line_copied_to(state: DraftState, position: int, line: int, to: int) -> str:
+    """Repeat a line in another phase: the same line, as long as that phase has none of its key."""
+    target = state.phases[to]
+    if to == position or len(target.lines) >= MAX_LINES:
+        return _line_name(position, line)
+    return _into(state, to, deepcopy(state.phases[position].lines[line]))
+
+
+def _into(state: DraftState, to: int, line: LineState) -> str:
+    lines = state.phases[to].lines
+    taken = {one.values.get("item_key", "") for one in lines}
+    if line.values.get("item_key", "") in taken:
+        line.values["item_key"] = _free_key(line.values.get("product", ""), taken)
+    lines.append(line)
+    return _line_name(to, len(lines) - 1)
+
+
 def _line_name(position: int, line: int) -> str:
     return f"phases-{position}-lines-{line}-description"
 
@@ -313,6 +343,7 @@ _ON_LINE = {
     "up-line": lambda state, position, line: _move_line(state, position, line, line - 1),
     "down-line": lambda state, position, line: _move_line(state, position, line, line + 1),
 }
+_ACROSS = {"move-line": _line_to_phase, "copy-line-to": _line_copied_to}
 _ON_PHASE = {
     "copy-phase": _copy_phase,
     "remove-phase": _remove_phase,

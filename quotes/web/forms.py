@@ -6,7 +6,10 @@ from typing import Any
 from django import forms
 from django.utils import timezone
 
+from monetization.catalog.models import Price
 from monetization.customers.models import Customer
+from monetization.kernel.money import currencies_in_use
+from monetization.tenancy.models import LegalEntity
 from quotes.models import Opportunity, QuoteTemplate, QuoteVersion
 
 FIRST_DAY, LAST_DAY = date(1970, 1, 1), date(2199, 12, 31)
@@ -52,12 +55,25 @@ class FilterForm(forms.Form):
     sort = forms.CharField(required=False, max_length=20)
 
 
+def currency_choices() -> list[tuple[str, list[tuple[str, str]]]]:
+    """Return the currencies, those with list prices first."""
+    names = currencies_in_use()
+    listed = Price.objects.filter(is_archived=False, product__is_archived=False)
+    used = sorted(listed.values_list("currency", flat=True).distinct())
+    rest = [code for code in names if code not in used]
+    return [
+        (title, [(code, f"{code} · {names.get(code, code)}") for code in codes])
+        for title, codes in (("With list prices", used), ("Without list prices", rest))
+        if codes
+    ]
+
+
 class NewQuoteForm(forms.Form):
     customer = forms.ModelChoiceField(
         queryset=Customer.objects.none(),
         empty_label="Choose a customer …",
         widget=forms.Select(attrs={"class": "form-select", "autofocus": True}),
-        help_text="Its currency, time zone and payment terms are taken over.",
+        help_text="Its time zone and payment terms are taken over.",
     )
     title = forms.CharField(
         max_length=200,
@@ -73,6 +89,17 @@ class NewQuoteForm(forms.Form):
         widget=forms.Select(attrs={"class": "form-select"}),
     )
 
+    legal_entity = forms.ModelChoiceField(
+        queryset=LegalEntity.objects.none(),
+        required=False,
+        empty_label="Who usually sells to the customer",
+        label="Sold by",
+        widget=forms.Select(attrs={"class": "form-select"}),
+    )
+    currency = forms.ChoiceField(
+        required=False, widget=forms.Select(attrs={"class": "form-select"})
+    )
+
     opportunity = forms.ModelChoiceField(
         queryset=Opportunity.objects.none(), required=False, widget=forms.HiddenInput
     )
@@ -83,6 +110,10 @@ class NewQuoteForm(forms.Form):
         opportunities.queryset = Opportunity.objects.all()
         customers: Any = self.fields["customer"]
         customers.queryset = Customer.objects.filter(is_archived=False).order_by("name")
+        entities: Any = self.fields["legal_entity"]
+        entities.queryset = LegalEntity.objects.order_by("name")
+        currencies: Any = self.fields["currency"]
+        currencies.choices = [("", "The customer's"), *currency_choices()]
         templates: Any = self.fields["template"]
         templates.queryset = QuoteTemplate.objects.order_by("name")
 

@@ -178,6 +178,8 @@ def _start(typed: dict[str, Any]) -> Quote:
         "start_on": typed["start_on"],
         "opportunity_id": typed["opportunity"].id if typed["opportunity"] else None,
         "now": timezone.now(),
+        "legal_entity_id": typed["legal_entity"].id if typed["legal_entity"] else None,
+        "currency": typed["currency"],
     }
     if typed["template"] is None:
         return services.create_quote(**given)

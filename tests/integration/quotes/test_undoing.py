@@ -161,3 +161,29 @@ class TestSteps:
 
             with pytest.raises(services.VersionNotDraft):
                 undo_draft(version_id=version.id, now=NOON)
+
+
+class TestAcrossPhases:
+    def test_a_line_that_moved_to_another_phase_goes_back(
+        self, builder: Builder, quote: Quote
+    ) -> None:
+        builder.add("platform")
+        builder.press("copy-phase:0", phases__0__name="Year 1")
+        builder.press(phases__1__name="Year 2")
+        builder.add("seats")
+        builder.press(phases__0__lines__1__quantity="3")
+
+        builder.press("move-line:0:1:1")
+        assert builder.fields["phases-1-lines-1-product"] == "seats"
+        assert builder.fields["phases-1-lines-1-quantity"] == "3"
+        assert "phases-0-lines-1-product" not in builder.fields
+        assert "Undo seats moved to Year 2" in builder.text
+
+        builder.press("undo")
+        assert builder.fields["phases-0-lines-1-quantity"] == "3"
+        assert "phases-1-lines-1-product" not in builder.fields
+
+        builder.press("copy-line-to:0:1:1")
+        assert builder.fields["phases-0-lines-1-quantity"] == "3"
+        assert builder.fields["phases-1-lines-1-quantity"] == "3"
+        assert "Undo Year 2 · seats added" in builder.text

@@ -186,3 +186,71 @@ class TestRamp:
 
         assert form.errors
         assert names(draft) == ["Term"]
+
+
+def lines_of(draft: DraftState) -> list[list[tuple[str, str]]]:
+    return [
+        [(line.values["item_key"], line.values["quantity"]) for line in phase.lines]
+        for phase in draft.phases
+    ]
+
+
+class TestLinesAcrossPhases:
+    def two_years(self) -> DraftState:
+        def line(key: str, quantity: str) -> LineState:
+            values = {"product": "seats", "item_key": key, "quantity": quantity}
+            return LineState(values, [{"up_to": "10"}], [{"value": "5"}])
+
+        first = PhaseState({"name": "1"}, [line("seats", "10"), line("seats-2", "20")])
+        return DraftState({}, [first, PhaseState({"name": "2"}, [line("seats", "30")])])
+
+    def test_a_line_moves_with_its_quantities_tiers_and_discounts(self) -> None:
+        draft = self.two_years()
+
+        place = apply_action(draft, "move-line:0:1:1")
+
+        assert lines_of(draft) == [[("seats", "10")], [("seats", "30"), ("seats-2", "20")]]
+        moved = draft.phases[1].lines[1]
+        assert (moved.tiers, moved.discounts) == ([{"up_to": "10"}], [{"value": "5"}])
+        assert place == "phases-1-lines-1-description"
+
+    def test_a_line_moved_to_where_its_key_is_taken_gets_one_of_its_own(self) -> None:
+        draft = self.two_years()
+
+        apply_action(draft, "move-line:1:0:0")
+
+        keys = [key for key, _ in lines_of(draft)[0]]
+        assert keys == ["seats", "seats-2", "seats-3"]
+        assert lines_of(draft)[1] == []
+
+    def test_a_line_copied_to_a_phase_without_it_stays_the_same_line_there(self) -> None:
+        draft = self.two_years()
+
+        apply_action(draft, "copy-line-to:0:1:1")
+        draft.phases[1].lines[1].values["quantity"] = "25"
+
+        assert lines_of(draft)[0] == [("seats", "10"), ("seats-2", "20")]
+        assert lines_of(draft)[1] == [("seats", "30"), ("seats-2", "25")]
+
+    def test_to_its_own_phase_it_goes_nowhere_and_to_none_there_is_no_button(self) -> None:
+        draft = self.two_years()
+
+        assert apply_action(draft, "move-line:0:0:0") == "phases-0-lines-0-description"
+        assert apply_action(draft, "copy-line-to:0:0:0") == "phases-0-lines-0-description"
+        assert lines_of(draft) == lines_of(self.two_years())
+        for action in (
+            "move-line:0:0:7",
+            "move-line:0:9:1",
+            "copy-line-to:0:0",
+            "move-line:0:1:-1",
+        ):
+            with pytest.raises(ActionUnknown):
+                apply_action(draft, action)
+
+    def test_a_full_phase_takes_no_more(self) -> None:
+        draft = self.two_years()
+        draft.phases[1].lines = [LineState({"item_key": str(n)}) for n in range(60)]
+
+        apply_action(draft, "move-line:0:0:1")
+
+        assert [len(phase.lines) for phase in draft.phases] == [2, 60]

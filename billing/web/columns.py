@@ -126,19 +126,6 @@ def needs_lines(columns: Sequence[Column]) -> bool:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """What a cell shows."""
-
-    kind: str
-    value: Any
-    is_number: bool
-
-
-def cells(row: Row, columns: Sequence[Column]) -> list[Cell]:
-    return [Cell(column.kind, column.value(row), column.is_number) for column in columns]
-
-
 def exported(row: Row, columns: Sequence[Column]) -> list[Any]:
     """Return a row as a spreadsheet takes it: numbers and dates stay what they are."""
     values: list[Any] = [row.invoice.customer.name]

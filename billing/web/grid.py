@@ -1,6 +1,7 @@
 """The month-end desk: the grid, its sums, its exports, its saved views."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import date
 from itertools import islice
 from typing import Any
 from uuid import UUID
@@ -17,6 +18,7 @@ from billing import selectors
 from billing.models import AssertionFailure, Invoice
 from billing.web import columns as cols
 from billing.web import filters
+from billing.web.cells import cells
 from billing.web.orders import stretch_of
 from billing.web.spreadsheet import xlsx_response
 from monetization.interface.access import member_required
@@ -69,7 +71,7 @@ def invoice_list(request: TenantRequest) -> HttpResponse:
         **(
             _grouped(request, rows, group, is_compared=_is_compared(wanted, count, group))
             if group
-            else _plain(request, rows, columns, first, count)
+            else _plain(request, rows, columns, first, count, today)
         ),
         **filters.choices(),
     }
@@ -118,6 +120,7 @@ def _plain(
     columns: Sequence[cols.Column],
     first: list[UUID] | None,
     count: int,
+    today: date,
 ) -> dict[str, Any]:
     pages = Paginator(range(count), PER_PAGE)
     page = pages.get_page(request.GET.get("page"))
@@ -127,11 +130,14 @@ def _plain(
         found = selectors.in_order(first[start:stop])
     else:
         found = selectors.stretch(rows, start, stop)
-    return {"page": page, "rows": _cells(found, columns)}
+    return {"page": page, "rows": _cells(request, found, columns, today)}
 
 
-def _cells(found: Sequence[Invoice], columns: Sequence[cols.Column]) -> list[Any]:
-    return [(row, cols.cells(row, columns)) for row in rows_of(found, columns, tenant_today())]
+def _cells(
+    request: TenantRequest, found: Sequence[Invoice], columns: Sequence[cols.Column], today: date
+) -> list[Any]:
+    zone = request.principal.time_zone
+    return [(row, cells(row, columns, zone)) for row in rows_of(found, columns, today)]
 
 
 @member_required("invoices:read")
@@ -148,7 +154,7 @@ def invoice_rows(request: TenantRequest) -> HttpResponse:
         start + PER_PAGE,
     )
     columns = cols.chosen(request.GET.get("cols", ""))
-    found = _cells(selectors.in_order(ids), columns)
+    found = _cells(request, selectors.in_order(ids), columns, today)
     return render(request, "billing/_invoice_rows.html", {"rows": found})
 
 

@@ -2,6 +2,7 @@
 
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -25,8 +26,33 @@ def money(amount: Any, currency: str = "") -> str:
         return "–"
     if isinstance(amount, Money):
         amount, currency = amount.amount, amount.currency
-    text = format_currency(Decimal(amount), currency, locale=LOCALE, currency_digits=True)
-    return text.replace("-", TRUE_MINUS)
+    value = Decimal(amount)
+    if not value.is_finite() or value.adjusted() > _LARGEST:
+        text = format_currency(value, currency, locale=LOCALE, currency_digits=True)
+        return text.replace("-", TRUE_MINUS)
+    places, above, below = _around(currency)
+    before, after = below if value < 0 else above
+    return f"{before}{abs(value):,.{places}f}{after}"
+
+
+_LARGEST = 20  # digits before the point that are written out here
+
+
+@lru_cache(maxsize=512)
+def _around(currency: str) -> tuple[int, tuple[str, str], tuple[str, str]]:
+    """Return a currency's places, and what stands around a figure above and below zero.
+
+    The locale's pattern is read once per currency: pages show hundreds of amounts.
+    """
+    places, sides = 0, []
+    for sample in (Decimal(1), Decimal(-1)):
+        text = format_currency(sample, currency, locale=LOCALE, currency_digits=True)
+        before, _, after = text.replace("-", TRUE_MINUS).partition("1")
+        if after.startswith("."):
+            figure = len(after) - len(after[1:].lstrip("0"))
+            places, after = figure - 1, after[figure:]
+        sides.append((before, after))
+    return places, sides[0], sides[1]
 
 
 @register.filter
@@ -73,8 +99,11 @@ def percent(value: Any) -> str:
 @register.filter
 def day(value: Any) -> str:
     """Write a date: 21 Nov 2026."""
-    if not value:
-        return "–"
+    return _day(value) if value else "–"
+
+
+@lru_cache(maxsize=4096)
+def _day(value: Any) -> str:
     return format_date(value, format="d MMM y", locale="en_GB").replace("Sept", "Sep")
 
 

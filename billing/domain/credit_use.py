@@ -44,6 +44,7 @@ class Payable:
         from 0 to 1; a grant that is not named pays nothing.
     :param quantity: what was measured, for grants in a meter's units.
     :param rate: what one custom unit costs on this line, for grants in that unit.
+    :param part: of the invoice, where it was split.
     """
 
     key: str
@@ -51,6 +52,19 @@ class Payable:
     shares: Mapping[str, Fraction]
     quantity: Decimal | None = None
     rate: Decimal | None = None
+    part: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a part of an invoice claims without credits; they never pay more of it.
+
+    :param net: the same without tax, where lines below zero leave less of it than the others
+        come to; the base is never reduced by more.
+    """
+
+    gross: Money
+    net: Money | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,36 +107,53 @@ def plan_uses(
     most: Money,
     most_net: Money | None = None,
 ) -> tuple[Use, ...]:
-    """Say what credits pay of an invoice.
+    """Say what credits pay of an invoice; ``most`` and ``most_net`` are its claim."""
+    return plan_parts(purses, lines, tax_of, {"": Claim(most, most_net)})
 
+
+def plan_parts(
+    purses: Sequence[Purse],
+    lines: Sequence[Payable],
+    tax_of: TaxOf,
+    claims: Mapping[str, Claim],
+) -> tuple[Use, ...]:
+    """Say what credits pay of an invoice in parts, line by line as if it were whole.
+
+    What one part's lines get, they get again when it is planned alone with the others' uses kept
+    back for them: lines are paid in order, and none takes more than it would have. Overdrafts
+    aside, which other grants may then come before.
+
+    :param lines: of all parts, in the order they would be printed on one invoice.
     :param tax_of: the tax on a net amount of a line, by the line's key; of a negative amount it
         is negative.
-    :param most: what the invoice claims with tax and without credits; never more is paid.
-    :param most_net: the same without tax, where lines below zero leave less of it than the
-        others come to; the base is never reduced by more.
+    :param claims: by part.
     """
     rests = [_Rest(line, line.net) for line in lines if line.net.amount > 0]
     left = {p.grant.id: p.available for p in purses}
     ordered = sorted(purses, key=lambda purse: burn_key(purse.grant))
     reducing = [purse for purse in ordered if purse.reduces_base]
     uses: list[Use] = []
-    base = most_net
+    part_of = {rest.line.key: rest.line.part for rest in rests}
+    bases = {part: claim.net for part, claim in claims.items() if claim.net is not None}
     for rest in rests:
-        due = rest.net if base is None else min(rest.net, base)
+        part = rest.line.part
+        due = min(rest.net, bases[part]) if part in bases else rest.net
         for use in _pay(rest, reducing, left, due, reduces_base=True):
-            base = None if base is None else base - use.value
+            if part in bases:
+                bases[part] -= use.value
             uses.append(use)
     taxes = {rest.line.key: tax_of(rest.line.key, rest.line.net) for rest in rests}
-    claimed = most
+    claimed = {part: claim.gross for part, claim in claims.items()}
     for use in uses:
         back = tax_of(use.line_key, -use.value)
         taxes[use.line_key] = taxes[use.line_key] + back
-        claimed = claimed - use.value + back
+        claimed[part_of[use.line_key]] += back - use.value
     settling = [purse for purse in ordered if not purse.reduces_base]
     for rest in rests:
         due = rest.net + taxes[rest.line.key]
-        for use in _pay(rest, settling, left, min(due, claimed), reduces_base=False):
-            claimed = claimed - use.value
+        part = rest.line.part
+        for use in _pay(rest, settling, left, min(due, claimed[part]), reduces_base=False):
+            claimed[part] -= use.value
             uses.append(use)
     return tuple(uses)
 

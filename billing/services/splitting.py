@@ -14,12 +14,21 @@ from django.db import transaction
 from django.db.models import Max
 
 from billing.domain.priced_together import why_together
-from billing.models import BillingPeriod, DraftChange, Invoice, InvoiceComment, InvoiceLine
+from billing.models import (
+    BillingPeriod,
+    DraftChange,
+    Invoice,
+    InvoiceComment,
+    InvoiceCredit,
+    InvoiceLine,
+)
+from billing.services.credits.planning import CREDIT
 from billing.services.drafts import InvoiceNotOpen, copy_lines, total_draft
 from billing.services.invoicing import OPEN_STATES, recalculate_invoices
 from billing.services.taxing import tax_fields_of
 from monetization.events.services import append_event
 from monetization.kernel.errors import Refusal
+from monetization.kernel.money import ZERO
 from monetization.pricing.terms import terms_from_data
 from monetization.tenancy.context import current_actor
 from monetization.tenancy.models import LegalEntity
@@ -66,8 +75,10 @@ def split_draft(
     """
     origin = _open(invoice_id)
     _brought_up_to_date([origin], now)
-    lines = list(origin.lines.order_by("position", "key"))
+    lines = _own_lines(origin)
     chosen = [line for line in lines if line.id in set(line_ids)]
+    if origin.lines.filter(id__in=line_ids, kind=CREDIT).exists():
+        raise SplitInvalid("lines: what credits pay goes with the line they pay; leave it out")
     if len(chosen) != len(set(line_ids)):
         raise SplitInvalid("lines: a line is not on this draft; it may have been recalculated")
     if not chosen or len(chosen) == len(lines):
@@ -75,7 +86,8 @@ def split_draft(
     _refuse_priced_together(origin)
     target = _part_of(origin, purchase_order, legal_entity_id, now)
     change = _moved(Kind.SPLIT, origin, target, chosen, now)
-    _recompute([origin, target], sum((line.amount for line in lines), Decimal(0)), now)
+    _recompute([origin, target], sum((line.amount for line in lines), ZERO), now)
+    _refuse_below_zero([origin, target])
     _announce_change("invoice.split", origin, change, now)
     target.refresh_from_db()
     return target
@@ -95,11 +107,11 @@ def merge_drafts(*, into_id: UUID, invoice_ids: Sequence[UUID], now: datetime) -
     for origin in others:
         _refuse_different(target, origin)
     _brought_up_to_date([target, *others], now)
-    before = sum((each.subtotal_amount for each in (target, *others)), Decimal(0))
+    before = sum((line.amount for each in (target, *others) for line in _own_lines(each)), ZERO)
     for origin in others:
         if origin.schedule_id is not None:
             _refuse_priced_together(origin)
-        lines = list(origin.lines.order_by("position", "key"))
+        lines = list(origin.lines.order_by("position", "key"))  # with what credits pay
         change = _moved(Kind.MERGE, origin, target, lines, now)
         _copy_comments(origin, target)
         _announce_change("invoice.merged", target, change, now)
@@ -130,24 +142,25 @@ def undo_change(*, change_id: UUID, now: datetime) -> Invoice:
     else:
         origin = _locked(change.origin_id)
     _brought_up_to_date([target], now)
-    before = target.subtotal_amount + origin.subtotal_amount
+    own = _own_lines(target)
+    before = sum((line.amount for line in [*own, *_own_lines(origin)]), ZERO)
     moving = [
         line
-        for line in target.lines.order_by("position", "key")
+        for line in own
         if str(line.billing_period_id) in change.periods or line.key in change.manual_keys
     ]
     BillingPeriod.objects.filter(id__in=change.periods, invoice=target).update(invoice=origin)
-    rest = target.lines.exclude(id__in=[line.id for line in moving]).exists()
     _move(target, origin, moving, now)
-    if change.kind == Kind.SPLIT and not rest:
+    DraftChange.objects.filter(id=change.id).update(
+        undone_at=now, undone_by=current_actor(), origin=origin
+    )
+    if change.kind == Kind.SPLIT and len(moving) == len(own):
+        target.lines.filter(kind=CREDIT).delete()
         _copy_comments(target, origin)
         _let_go(target)
         _recompute([origin], before, now)
     else:
         _recompute([origin, target], before, now)
-    DraftChange.objects.filter(id=change.id).update(
-        undone_at=now, undone_by=current_actor(), origin=origin
-    )
     _announce_change(
         "invoice.split_undone" if change.kind == Kind.SPLIT else "invoice.merge_undone",
         origin,
@@ -203,7 +216,8 @@ def _refuse_different(target: Invoice, origin: Invoice) -> None:
 def _refuse_priced_together(invoice: Invoice) -> None:
     if invoice.schedule is None:
         return
-    takes_off = invoice.lines.filter(is_manual=False, billing_period__isnull=True).exists()
+    computed = invoice.lines.filter(is_manual=False, billing_period__isnull=True)
+    takes_off = computed.exclude(kind=CREDIT).exists()
     if invoice.threshold_number is not None or takes_off:
         raise PricedTogether(
             "usage that was billed ahead of its period is taken off on one invoice, line by line;"
@@ -292,14 +306,34 @@ def _recompute(invoices: Sequence[Invoice], before: Decimal, now: datetime) -> N
     for invoice in invoices:
         _set_span(invoice)
     recalculate_invoices(invoice_ids=[each.id for each in invoices], now=now)
-    after = Decimal(0)
+    after = ZERO
     for invoice in invoices:
         invoice.refresh_from_db()
         total_draft(invoice, now)
         _set_span(invoice)
-        after += invoice.subtotal_amount
+        after += sum((line.amount for line in _own_lines(invoice)), ZERO)
     if after != before and not any(each.prices_include_tax for each in invoices):
         raise PricedTogether("apart, these lines would cost something else; they stay together")
+
+
+def _own_lines(invoice: Invoice) -> list[InvoiceLine]:
+    """Return the lines of a draft without those by which credits reduce others."""
+    return list(invoice.lines.exclude(kind=CREDIT).order_by("position", "key"))
+
+
+def _refuse_below_zero(parts: Sequence[Invoice]) -> None:
+    """Refuse a part that claims less than nothing while credits pay the other.
+
+    They would pay more of that than they pay of both together.
+    """
+    if not InvoiceCredit.objects.filter(invoice__in=parts).exists():
+        return
+    for part in parts:
+        if sum((line.amount for line in _own_lines(part)), ZERO) < 0:
+            raise SplitInvalid(
+                "lines: credits pay this draft, and one of the two would be below zero; leave"
+                " what takes off with a line it is taken off from"
+            )
 
 
 def _set_span(invoice: Invoice) -> None:

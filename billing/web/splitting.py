@@ -10,6 +10,7 @@ from django.views.decorators.http import require_POST
 
 from billing.models import DraftChange, Invoice
 from billing.services import splitting
+from billing.services.credits.planning import CREDIT
 from billing.web.fields import read_text
 from billing.web.filters import read_uuid
 from monetization.interface.access import member_required
@@ -50,7 +51,7 @@ def split(request: HttpRequest, invoice_id: UUID) -> HttpResponse:
         "billing/split.html",
         {
             "invoice": invoice,
-            "lines": invoice.lines.order_by("position", "key"),
+            "lines": invoice.lines.exclude(kind=CREDIT).order_by("position", "key"),
             "entities": LegalEntity.objects.order_by("name"),
             "others": splitting.mergeable_with(invoice),
             "chosen": request.POST.getlist("lines"),

@@ -193,6 +193,7 @@ def _facts(work: Work, taxed: TaxedLine) -> LineFacts:
         unit_code=unit.code if unit else "",
         unit_rate=unit.rate if unit else None,
         is_payable=item is None or item.credits is None,
+        place=(0, line.kind == "minimum", line.service.start, line.kind, line.item_key),
     )
 
 
@@ -219,4 +220,5 @@ def manual_facts(row: InvoiceLine, currency: str, zone: str) -> LineFacts:
         is_payable=row.kind in ("manual", "progress"),
         unit_code=unit["code"] if unit else "",
         unit_rate=Decimal(unit["rate"]) if unit else None,
+        place=(1, row.position, row.key),
     )

@@ -8,6 +8,7 @@ from uuid import UUID
 from billing.domain.credit_use import Use
 from billing.domain.recalculation import LineChange
 from billing.models import Invoice, InvoiceCredit, InvoiceLine, Recalculation
+from billing.selectors.parts import open_parts
 from billing.services.approvals import withdraw_approvals
 from billing.services.calculation.crediting import manual_facts, settled
 from billing.services.calculation.outcomes import LINE_NAMES, Outcome
@@ -82,16 +83,26 @@ def store_uses(invoice: Invoice, uses: Sequence[Use]) -> None:
 def settle_stored(invoice: Invoice, *, zone: str) -> None:
     """Plan what credits settle of a draft whose lines are not computed with a period.
 
+    With it of its other open parts, if it was split.
+
     Those are invoices without a contract and at a threshold. Their taxable base stays as it is.
     """
     if not customers_with_credits([invoice.customer_id]):
         return
-    lines = invoice.lines.order_by("position")
-    facts = [manual_facts(line, invoice.currency, zone) for line in lines]
-    uses = plan([Bill(invoice, facts, settles_only=True)])[invoice.id]
-    InvoiceCredit.objects.filter(invoice=invoice).delete()
-    invoice.prepaid_amount = settled(uses)
-    store_uses(invoice, uses)
+    parts = [invoice, *(part for part in open_parts(invoice) if part.id != invoice.id)]
+    bills = [
+        Bill(
+            part,
+            [manual_facts(line, part.currency, zone) for line in part.lines.order_by("position")],
+            settles_only=True,
+        )
+        for part in parts
+    ]
+    plans = plan(bills)
+    InvoiceCredit.objects.filter(invoice__in=parts).delete()
+    for part in parts:
+        part.prepaid_amount = settled(plans[part.id])
+        store_uses(part, plans[part.id])
 
 
 def set_totals(invoice: Invoice, subtotal: Decimal, tax: Decimal) -> None:

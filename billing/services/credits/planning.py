@@ -2,17 +2,18 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 from uuid import UUID
 
-from billing.domain.credit_use import Payable, Purse, Use, average_shares, plan_uses
+from billing.domain.credit_use import Claim, Payable, Purse, Use, average_shares, plan_parts
 from billing.domain.tax import line_tax
 from billing.models import CreditGrant, Invoice
 from billing.selectors.credits import Planned, balances_of, planned_on
+from billing.selectors.parts import first_parts
 from metering.selectors import ReadingRequest, measure
 from monetization.catalog.models import PriceVersion
 from monetization.kernel.money import ZERO, Money, total
@@ -40,6 +41,7 @@ class LineFacts:
     unit_code: str = ""
     unit_rate: Decimal | None = None
     is_payable: bool = True  # what sells credits is not paid with credits
+    place: tuple[Any, ...] = ()  # where it would be printed on a draft that was not split
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,18 +62,23 @@ class _Books:
     elsewhere: Mapping[UUID, list[Planned]] = field(default_factory=dict)
     used: dict[UUID, Decimal] = field(default_factory=lambda: defaultdict(Decimal))
     prices: dict[UUID, str] = field(default_factory=dict)  # price by its version
+    firsts: Mapping[UUID, UUID] = field(default_factory=dict)  # of drafts that were split
 
-    def available(self, grant: CreditGrant, invoice: Invoice) -> Decimal:
-        place = (invoice.bill_on, str(invoice.id))
-        earlier = sum(
+    def place(self, bill_on: date, invoice_id: UUID) -> tuple[date, str]:
+        """Return an invoice's turn; parts of one have the same."""
+        return bill_on, str(self.firsts.get(invoice_id, invoice_id))
+
+    def available(self, grant: CreditGrant, place: tuple[date, str]) -> Decimal:
+        """Return what is left for a turn: what earlier ones and its other parts leave."""
+        before = sum(
             (
                 one.units
                 for one in self.elsewhere.get(grant.id, ())
-                if (one.bill_on, str(one.invoice_id)) < place
+                if self.place(one.bill_on, one.invoice_id) <= place
             ),
             ZERO,
         )
-        return self.balances.get(grant.id, ZERO) - earlier - self.used[grant.id]
+        return self.balances.get(grant.id, ZERO) - before - self.used[grant.id]
 
 
 Plans = dict[UUID, tuple[Use, ...]]
@@ -86,7 +93,8 @@ def customers_with_credits(customer_ids: Iterable[UUID]) -> set[UUID]:
 def plan(bills: Sequence[Bill]) -> Plans:
     """Say what credits pay of open invoices; earlier billing dates come first.
 
-    Grants of other open invoices are left what these plan to use, if they bill earlier.
+    Grants of other open invoices are left what these plan to use, if they bill earlier. Parts of
+    a draft that was split are planned as if they were whole, or around what the others plan.
     """
     if not bills:
         return {}
@@ -100,12 +108,24 @@ def plan(bills: Sequence[Bill]) -> Plans:
     ]
     shares = _shares(pairs)
     plans: Plans = {}
+    turns: dict[tuple[date, str], list[Bill]] = defaultdict(list)
     for bill in sorted(bills, key=lambda each: (each.invoice.bill_on, str(each.invoice.id))):
-        uses = _plan(bill, books, shares)
+        turns[books.place(bill.invoice.bill_on, bill.invoice.id)].append(bill)
+    for place in sorted(turns):
+        uses = _plan(turns[place], place, books, shares)
         for use in uses:
             books.used[UUID(use.grant_id)] += use.units
-        plans[bill.invoice.id] = uses
+        plans |= _by_part(turns[place], uses)
     return plans
+
+
+def _by_part(bills: Sequence[Bill], uses: Sequence[Use]) -> Plans:
+    """Give each part what is used of it, with its lines under their own keys again."""
+    found: dict[UUID, list[Use]] = {bill.invoice.id: [] for bill in bills}
+    for use in uses:
+        part, _, key = use.line_key.partition("/")
+        found[UUID(part)].append(replace(use, line_key=key))
+    return {invoice_id: tuple(several) for invoice_id, several in found.items()}
 
 
 def _load(bills: Sequence[Bill]) -> _Books:
@@ -118,6 +138,7 @@ def _load(bills: Sequence[Bill]) -> _Books:
     ids = [grant.id for grants in books.grants.values() for grant in grants]
     books.balances = balances_of(ids)
     books.elsewhere = planned_on(ids, beside=[bill.invoice.id for bill in bills])
+    books.firsts = first_parts(books.grants)
     if any(grant.prices for grants in books.grants.values() for grant in grants):
         versions = {line.price_version_id for bill in bills for line in bill.lines}
         found = PriceVersion.objects.filter(id__in=versions).values_list("id", "price_id")
@@ -177,33 +198,50 @@ def _shares(pairs: Sequence[_Pair]) -> _Shares:
     return shares
 
 
-def _plan(bill: Bill, books: _Books, shares: _Shares) -> tuple[Use, ...]:
-    invoice, currency = bill.invoice, bill.invoice.currency
+def _plan(
+    bills: Sequence[Bill], place: tuple[date, str], books: _Books, shares: _Shares
+) -> tuple[Use, ...]:
+    """Say what credits pay of one invoice, or of several parts of one; keys begin with the part."""
+    first = bills[0].invoice
+    settles_only = any(bill.settles_only for bill in bills)
     purses = [
-        Purse(as_pure(grant), grant.kind, books.available(grant, invoice), grant.allows_overdraft)
-        for grant in books.grants[invoice.customer_id]
-        if not (bill.settles_only and grant.taxed_at == CreditGrant.TaxedAt.GRANT)
+        Purse(as_pure(grant), grant.kind, books.available(grant, place), grant.allows_overdraft)
+        for grant in books.grants[first.customer_id]
+        if not (settles_only and grant.taxed_at == CreditGrant.TaxedAt.GRANT)
     ]
+    lines = [(bill.invoice.id, line) for bill in bills for line in bill.lines]
+    if len(bills) > 1:
+        lines.sort(key=lambda each: each[1].place)
     payable = [
         Payable(
-            line.key, line.net, shares.get((invoice.id, line.key), {}), line.quantity,
-            line.unit_rate,
+            _key(part, line), line.net, shares.get((part, line.key), {}), line.quantity,
+            line.unit_rate, str(part),
         )
-        for line in bill.lines
+        for part, line in lines
         if line.is_payable
     ]  # fmt: skip
-    claimed = total((line.net + line.tax for line in bill.lines if line.is_payable), currency)
-    net = total(
-        (line.net for line in bill.lines if line.is_payable or line.net.amount < 0), currency
-    )
-    percents = {line.key: line.percent for line in bill.lines}
-    return plan_uses(
+    percents = {_key(part, line): line.percent for part, line in lines}
+    return plan_parts(
         purses,
         payable,
         lambda key, net: line_tax(net, percents[key]),
-        max(Money.zero(currency), claimed),
-        max(Money.zero(currency), net),
+        {str(bill.invoice.id): _claim(bill) for bill in bills},
     )
+
+
+def _key(part: UUID, line: LineFacts) -> str:
+    return f"{part}/{line.key}"
+
+
+def _claim(bill: Bill) -> Claim:
+    """Return what an invoice claims without credits; below zero nothing is to be paid."""
+    currency = bill.invoice.currency
+    gross = total((line.net + line.tax for line in bill.lines if line.is_payable), currency)
+    net = total(
+        (line.net for line in bill.lines if line.is_payable or line.net.amount < 0), currency
+    )
+    zero = Money.zero(currency)
+    return Claim(max(zero, gross), max(zero, net))
 
 
 def as_pure(grant: CreditGrant) -> Grant:

@@ -1,6 +1,7 @@
 """What credits pay of an invoice: the numbers of docs/credits.md, and laws for any of them."""
 
 import re
+from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
@@ -11,10 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from billing.domain.credit_use import (
+    Claim,
     Payable,
     Purse,
     Use,
     liability,
+    plan_parts,
     plan_uses,
     returned_units,
 )
@@ -147,6 +150,54 @@ def test_no_grant_pays_more_than_it_holds_and_no_line_more_than_it_costs(
         assert settled <= due
     assert all(use.value.amount > 0 and use.units >= 0 for use in uses)
     assert len({(use.grant_id, use.line_key) for use in uses}) == len(uses)
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow])
+@given(st.data(), st.sampled_from([Decimal(0), Decimal(19)]))
+def test_parts_of_an_invoice_get_what_it_gets_together_and_one_by_one(
+    data: st.DataObject, percent: Decimal
+) -> None:
+    grants = data.draw(purses())
+    whole = data.draw(payables(grants))
+    lines = [replace(line, part=data.draw(st.sampled_from("abc"))) for line in whole]
+    claims = {
+        part: Claim(
+            total(
+                (each.net + line_tax(each.net, percent) for each in lines if each.part == part),
+                "USD",
+            )
+        )
+        for part in "abc"
+    }
+
+    def tax(_: str, net: Money) -> Money:
+        return line_tax(net, percent)
+
+    together = plan_parts(grants, lines, tax, claims)
+
+    assert together == planned(grants, whole, percent)
+    if any(purse.overdraws for purse in grants):
+        return  # what is overdrawn may come from other grants, once the others' uses are kept back
+    part_of = {line.key: line.part for line in lines}
+    for part in "abc":
+        own = [use for use in together if part_of[use.line_key] == part]
+        kept_back = [
+            replace(
+                purse,
+                available=purse.available
+                - sum(
+                    (
+                        use.units
+                        for use in together
+                        if use not in own and use.grant_id == purse.grant.id
+                    ),
+                    ZERO,
+                ),
+            )
+            for purse in grants
+        ]
+        mine = [line for line in lines if line.part == part]
+        assert list(plan_parts(kept_back, mine, tax, claims)) == own
 
 
 @given(st.data())

@@ -22,7 +22,9 @@ from monetization.tenancy.models import LegalEntity, Tenant
 from monetization.users.models import ApiKey
 
 LARGEST, MEMORY_MB = 10_000, 50
-USAGE_TABLES = ("usageevent", "usagekey", "usagedelta", "usagerollup", "usageconflict")
+USAGE_TABLES = (
+    "usageevent", "usagekey", "usagedelta", "usagerollup", "usageday", "usageconflict",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -15,6 +15,8 @@ from metering.models import Meter, MeterVersion, UsageReading
 from metering.stores.port import Window
 from metering.stores.postgres import HOUR, bulk_cursor
 from metering.stores.routing import raw_events
+
+DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +65,8 @@ def read_usage(requests: Sequence[ReadingRequest]) -> list[UsageQuantity]:
 def measure(requests: Sequence[ReadingRequest]) -> tuple[list[UsageQuantity], str]:
     """Read many quantities as of one snapshot, in one query per meter and kind of read.
 
-    Hourly sums serve whole hours of additive meters; the ragged ends of a window, and
-    meters that are not sums, are counted from the raw events visible in the same snapshot.
+    Sums by day and by hour serve whole hours of additive meters; the ragged ends of a window,
+    and meters that are not sums, are counted from the raw events visible in the same snapshot.
 
     :returns: the quantities in the order of the requests, and the snapshot.
     """
@@ -75,7 +77,7 @@ def measure(requests: Sequence[ReadingRequest]) -> tuple[list[UsageQuantity], st
     sums: dict[int, list[Decimal | int]] = defaultdict(lambda: [Decimal(0), 0])
     hours, raw = _plan(requests, meters)
     with bulk_cursor() as cursor:
-        snapshot = _read_hours(cursor, hours, sums)
+        snapshot = _read_sums(cursor, hours, sums)
     for meter_id, windows in raw.items():
         meter = meters[meter_id]
         for index, (found, events) in raw_events(meter).measure(meter, windows, snapshot).items():
@@ -123,28 +125,59 @@ def _columns(windows: Sequence[_Window]) -> list[list[Any]]:
     return [list(column) for column in zip(*windows, strict=True)] or [[], [], [], [], []]
 
 
-def _read_hours(
+def _by_days(windows: Sequence[_Window]) -> tuple[list[_Window], list[_Window]]:
+    """Split windows of whole hours into their days (UTC) and the hours left at their ends."""
+    days: list[_Window] = []
+    hours: list[_Window] = []
+    for index, meter_id, customer_id, start, end in windows:
+        key = (index, meter_id, customer_id)
+        first, last = _day(start), _day(end)
+        if first < start:
+            first += DAY
+        if first >= last:
+            hours.append((*key, start, end))
+            continue
+        days.append((*key, first, last))
+        if start < first:
+            hours.append((*key, start, first))
+        if last < end:
+            hours.append((*key, last, end))
+    return days, hours
+
+
+def _day(moment: datetime) -> datetime:
+    return moment.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+_WANTED = (
+    "(SELECT * FROM unnest(%b::int[], %b::uuid[], %b::uuid[], %b::timestamptz[],"
+    " %b::timestamptz[]) AS w(i, meter_id, customer_id, lo, hi))"
+)
+# Window by window, so that many rows are never sorted, nor a whole table read.
+_SUMMED = """
+ SELECT w.i, s.quantity, s.events FROM {wanted} w CROSS JOIN LATERAL (
+  SELECT sum(r.quantity) AS quantity, sum(r.events)::bigint AS events FROM {table} r
+   WHERE r.meter_id = w.meter_id AND r.customer_id = w.customer_id
+     AND r.{column} >= w.lo AND r.{column} < w.hi) s
+"""
+_SUMS = f"""
+WITH found AS (
+{_SUMMED.format(wanted=_WANTED, table="metering_usageday", column="day")}
+ UNION ALL {_SUMMED.format(wanted=_WANTED, table="metering_usagerollup", column="hour")}
+ UNION ALL
+ SELECT w.i, d.quantity, d.events FROM {_WANTED} w JOIN metering_usagedelta d
+     ON d.meter_id = w.meter_id AND d.customer_id = w.customer_id
+    AND d.hour >= w.lo AND d.hour < w.hi)
+SELECT i, coalesce(sum(quantity), 0), coalesce(sum(events), 0)::bigint, NULL FROM found GROUP BY i
+ UNION ALL SELECT -1, 0, 0, pg_current_snapshot()::text
+"""
+
+
+def _read_sums(
     cursor: Any, windows: Sequence[_Window], sums: dict[int, list[Decimal | int]]
 ) -> str:
-    cursor.execute(
-        "WITH wanted AS (SELECT * FROM unnest(%b::int[], %b::uuid[], %b::uuid[],"
-        " %b::timestamptz[], %b::timestamptz[]) AS w(i, meter_id, customer_id, lo, hi)),"
-        # Window by window, so that many hours are never sorted, nor the whole table read.
-        " found AS ("
-        " SELECT w.i, s.quantity, s.events FROM wanted w CROSS JOIN LATERAL ("
-        "  SELECT sum(r.quantity) AS quantity, sum(r.events)::bigint AS events"
-        "   FROM metering_usagerollup r"
-        "   WHERE r.meter_id = w.meter_id AND r.customer_id = w.customer_id"
-        "   AND r.hour >= w.lo AND r.hour < w.hi) s"
-        " UNION ALL"
-        " SELECT w.i, d.quantity, d.events FROM wanted w JOIN metering_usagedelta d"
-        "  ON d.meter_id = w.meter_id AND d.customer_id = w.customer_id"
-        "  AND d.hour >= w.lo AND d.hour < w.hi)"
-        " SELECT i, coalesce(sum(quantity), 0), coalesce(sum(events), 0)::bigint, NULL"
-        "  FROM found GROUP BY i"
-        " UNION ALL SELECT -1, 0, 0, pg_current_snapshot()::text",
-        _columns(windows),
-    )
+    days, hours = _by_days(windows)
+    cursor.execute(_SUMS, [*_columns(days), *_columns(hours), *_columns(windows)])
     snapshot = ""
     for index, quantity, events, taken in cursor.fetchall():
         if index < 0:

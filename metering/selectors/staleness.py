@@ -19,13 +19,28 @@ readings AS (
                      AND r.window_end = date_trunc('hour', r.window_end, 'UTC') AS is_rolled_up
     FROM metering_usagereading r JOIN meters m ON m.id = r.meter_id WHERE r.id = ANY(%b))
 """
+# Days (UTC) from the first to the last; the hours before and after at the ends.
 _DIFFERENT = f"""{_READINGS}
-SELECT r.id, r.is_rolled_up OR r.meter_version <> r.version FROM readings r
+SELECT r.id, r.is_rolled_up OR r.meter_version <> r.version FROM (
+  SELECT r.*, greatest(first, date_trunc('day', r.window_end, 'UTC')) AS last FROM (
+    SELECT r.*, least(r.window_end,
+                      date_trunc('day', r.window_start + interval '23 hours', 'UTC')) AS first
+      FROM readings r) r) r
   JOIN LATERAL (
     SELECT COALESCE(sum(x.quantity), 0) AS quantity, COALESCE(sum(x.events), 0) AS events FROM (
-      SELECT u.quantity, u.events FROM metering_usagerollup u
+      SELECT u.quantity, u.events FROM metering_usageday u
        WHERE r.is_rolled_up AND u.meter_id = r.rollup AND u.customer_id = r.customer_id
-         AND u.hour >= r.window_start AND u.hour < r.window_end
+         AND u.day >= r.first AND u.day < r.last
+      UNION ALL
+      SELECT u.quantity, u.events FROM metering_usagerollup u
+       WHERE r.is_rolled_up AND r.window_start < r.first
+         AND u.meter_id = r.rollup AND u.customer_id = r.customer_id
+         AND u.hour >= r.window_start AND u.hour < r.first
+      UNION ALL
+      SELECT u.quantity, u.events FROM metering_usagerollup u
+       WHERE r.is_rolled_up AND r.last < r.window_end
+         AND u.meter_id = r.rollup AND u.customer_id = r.customer_id
+         AND u.hour >= r.last AND u.hour < r.window_end
       UNION ALL
       SELECT d.quantity, d.events FROM metering_usagedelta d
        WHERE r.is_rolled_up AND d.meter_id = r.rollup AND d.customer_id = r.customer_id

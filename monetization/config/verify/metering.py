@@ -73,6 +73,30 @@ def _meters() -> Iterator[MeterDefinition]:
         yield meter_definition(meter)
 
 
+_DAYS = """
+    WITH days AS (
+        SELECT meter_id, customer_id, date_trunc('day', hour, 'UTC') AS day,
+               sum(quantity) AS quantity, sum(events) AS events
+          FROM metering_usagerollup GROUP BY 1, 2, 3),
+    pairs AS (
+        SELECT customer_id, day, COALESCE(k.quantity, 0) AS kept, COALESCE(k.events, 0) AS n,
+               COALESCE(h.quantity, 0) AS again, COALESCE(h.events, 0) AS m
+          FROM metering_usageday k FULL JOIN days h USING (meter_id, customer_id, day))
+"""
+
+
+@check("I10.3", "The roll-up by day is the sum of its hours")
+def days_are_their_hours(books: Books) -> Found:
+    counted = rows(f"{_DAYS} SELECT count(*) FROM pairs")[0][0]
+    off = [
+        f"customer {customer} {day:%Y-%m-%d}: kept {kept} of {n} events, its hours {again} of {m}"
+        for customer, day, kept, n, again, m in rows(
+            f"{_DAYS} SELECT * FROM pairs WHERE kept <> again OR n <> m ORDER BY day LIMIT 1000"
+        )
+    ]
+    return listed(off, of="meter days", compared=int(counted))
+
+
 @check("I10.2", "Every reading, measured again as of its snapshot, gives the same quantity")
 def readings_measure_again(books: Books) -> Found:
     compared, off = 0, []

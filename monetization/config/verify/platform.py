@@ -26,6 +26,8 @@ PLAIN_REFERENCES = (
     ("metering_usageevent", "customer_id", "customers_customer"),
     ("metering_usagerollup", "customer_id", "customers_customer"),
     ("metering_usagerollup", "meter_id", "rollups_of_meters"),
+    ("metering_usageday", "customer_id", "customers_customer"),
+    ("metering_usageday", "meter_id", "rollups_of_meters"),
     ("metering_usagedelta", "customer_id", "customers_customer"),
     ("metering_usagedelta", "meter_id", "rollups_of_meters"),
 )

@@ -107,6 +107,10 @@ CORRUPTIONS = {
         "UPDATE metering_usagerollup SET quantity = quantity + 1"
         " WHERE hour = (SELECT min(hour) FROM metering_usagerollup)"
     ),
+    "I10.3": Corruption(
+        "UPDATE metering_usageday SET events = events + 1"
+        " WHERE day = (SELECT min(day) FROM metering_usageday)"
+    ),
     "I10.2": one_of("metering_usagereading", "quantity = quantity + 1"),
     "I12.1": one_of("billing_billingperiod", "bill_on = bill_on + 1"),
     "I12.2": one_of("billing_billingperiod", "service_end = service_end - 1"),

@@ -138,6 +138,9 @@ def _register_moves() -> None:
             f"invoice.{name}", description, required=("invoice_id", "change_id", "lines")
         )
     register_event_type("tax.changed", "Tax rates changed", required=("legal_entity_id", "what"))
+    register_event_type(
+        "customer.tax_changed", "A customer's tax changed", required=("customer_id", "what")
+    )
 
 
 def _register_credit_requests() -> None:

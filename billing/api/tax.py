@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from billing.api.desk import DeskView
-from billing.models import TaxRate, TaxSetting
+from billing.models import CustomerTaxRate, TaxRate, TaxSetting
 from billing.services import taxing
 from monetization.customers.models import Customer
 from monetization.interface.fields import DayField, ExactField, InputSerializer, ReferenceField
@@ -81,6 +81,47 @@ class TaxRateViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ApiViewSe
     def destroy(self, request: Request, pk: str) -> Response:
         """Take a rate back; the one before it holds on, or the customer's own."""
         taxing.remove_tax_rate(rate_id=self.get_object().id, now=timezone.now())
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class CustomerTaxRateSerializer(InputSerializer):
+    """What a customer is charged from a day on, before what is set for the country."""
+
+    id = serializers.UUIDField(read_only=True)
+    customer = ReferenceField(Customer, source="customer_id")
+    valid_from = DayField(help_text="The first tax date it counts on, past or to come.")
+    treatment = serializers.ChoiceField(choices=Customer.TaxTreatment.choices, default="taxable")
+    name = serializers.CharField(max_length=40, help_text="As the invoice says it: VAT, GST.")
+    percent = ExactField(places=6, at_most=100, default=Decimal(0))
+
+
+class CustomerTaxRateFilters(django_filters.FilterSet):
+    customer = django_filters.UUIDFilter(field_name="customer_id")
+    on = django_filters.DateFilter(method="in_force", help_text="Those in force on a tax date.")
+
+    def in_force(self, rows: Any, name: str, value: Any) -> Any:
+        return taxing.customer_rates_on(rows, value)
+
+
+class CustomerTaxRateViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ApiViewSet):
+    """Customers' own taxes from a day on; before it, what the customer says."""
+
+    model = CustomerTaxRate
+    serializer_class = CustomerTaxRateSerializer
+    filterset_class = CustomerTaxRateFilters
+    permission_resource = "customers"
+
+    @extend_schema(request=CustomerTaxRateSerializer, responses={201: CustomerTaxRateSerializer})
+    def create(self, request: Request) -> Response:
+        """Set a customer's tax from a day on; the same day again changes it."""
+        body = self.read(CustomerTaxRateSerializer)
+        row = taxing.set_customer_tax(**body, now=timezone.now())
+        return self.show(row, CustomerTaxRateSerializer, status.HTTP_201_CREATED)
+
+    @extend_schema(operation_id="customer_tax_rates_remove", request=None, responses={204: None})
+    def destroy(self, request: Request, pk: str) -> Response:
+        """Take it back; what held before it holds on."""
+        taxing.remove_customer_tax(rate_id=self.get_object().id, now=timezone.now())
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 

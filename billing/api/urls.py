@@ -21,6 +21,7 @@ router.register("credit-notes", payments.CreditNoteViewSet, basename="credit-not
 router.register("credit-requests", credit_requests.CreditRequestViewSet, basename="credit-request")
 router.register("payments", payments.PaymentViewSet, basename="payment")
 router.register("tax-rates", tax.TaxRateViewSet, basename="tax-rate")
+router.register("customer-tax-rates", tax.CustomerTaxRateViewSet, basename="customer-tax-rate")
 router.register("credit-grants", credits.CreditGrantViewSet, basename="credit-grant")
 router.register(
     "credit-transactions", credits.CreditTransactionViewSet, basename="credit-transaction"

@@ -36,7 +36,7 @@ from billing.models.paper import DocumentFile, DocumentRecipient, MailText
 from billing.models.schedules import BillingSchedule, Phase, UnusedTime
 from billing.models.seats import SeatBalance
 from billing.models.splits import DraftChange
-from billing.models.tax import TaxRate, TaxSetting
+from billing.models.tax import CustomerTaxRate, TaxRate, TaxSetting
 
 __all__ = [
     "AssertionFailure",
@@ -54,6 +54,7 @@ __all__ = [
     "CreditTopUp",
     "CreditTransaction",
     "CustomerBilling",
+    "CustomerTaxRate",
     "DocumentFile",
     "DocumentRecipient",
     "DocumentSequence",

@@ -4,6 +4,7 @@ from django.db import models
 from django.db.models import Q
 
 from monetization.audit.models import audited
+from monetization.customers.models import Customer
 from monetization.tenancy.models import LegalEntity, TenantForeignKey, TenantModel
 
 
@@ -42,6 +43,36 @@ class TaxRate(TenantModel):
 
     def __str__(self) -> str:
         return f"{self.name} {self.percent} % on {self.category}"
+
+
+class CustomerTaxRate(TenantModel):
+    """A customer's own tax from a day on, until the next one begins.
+
+    Before the first of them, what the customer's profile says.
+    """
+
+    customer = TenantForeignKey(Customer, on_delete=models.CASCADE, related_name="own_tax_rates")
+    valid_from = models.DateField()  # first tax date
+    treatment = models.CharField(
+        max_length=14, choices=TaxRate.Treatment, default=TaxRate.Treatment.TAXABLE
+    )
+    name = models.CharField(max_length=40)  # as the invoice says it: VAT, GST
+    percent = models.DecimalField(max_digits=9, decimal_places=6, default=0)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "customer", "valid_from"], name="customer_tax_rate_once_a_day"
+            ),
+            models.CheckConstraint(
+                name="customer_tax_rate_percent_in_range",
+                condition=Q(treatment="taxable", percent__gte=0, percent__lte=100) | Q(percent=0),
+            ),
+        ]
+        triggers = [audited()]
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.percent} % from {self.valid_from}"
 
 
 class TaxSetting(TenantModel):

@@ -21,6 +21,7 @@ from billing.domain.comparison import (
 )
 from billing.models import Invoice
 from billing.selectors.claimed import BILLED
+from billing.selectors.own_tax import OwnTax, OwnTaxes
 from monetization.kernel.money import ZERO
 from monetization.tenancy.bulk import bulk_cursor
 
@@ -200,20 +201,27 @@ class Tested:
 
 
 def to_be_tested(rows: Sequence[Invoice]) -> dict[UUID, Tested]:
-    """Return drafts beside those before them, in two queries however many there are."""
+    """Return drafts beside those before them, in three queries however many there are."""
     ids = [row.id for row in rows]
     with bulk_cursor() as cursor:
         cursor.execute(_BEFORE, [ids])
         known = {found[0]: found[1:] for found in cursor}
     lines = _stored_lines([*ids, *(before[0] for before in known.values() if before[0])])
+    own = OwnTaxes.load(row.customer_id for row in rows)
     return {
-        row.id: Tested(_facts(row, known[row.id], lines), _found(row, known[row.id][0], lines))
+        row.id: Tested(
+            _facts(row, known[row.id], lines, own.on(row.customer_id, row.bill_on)),
+            _found(row, known[row.id][0], lines),
+        )
         for row in rows
     }
 
 
 def _facts(
-    row: Invoice, known: tuple[Any, ...], lines: Mapping[UUID, Sequence[_StoredLine]]
+    row: Invoice,
+    known: tuple[Any, ...],
+    lines: Mapping[UUID, Sequence[_StoredLine]],
+    own: OwnTax | None,
 ) -> InvoiceFacts:
     previous_id, previous_total, requires_purchase_order, is_approved = known
     return InvoiceFacts(
@@ -227,8 +235,8 @@ def _facts(
         change_note=row.change_note,
         purchase_order=row.purchase_order,
         requires_purchase_order=requires_purchase_order,
-        tax_treatment=row.tax_treatment,
-        customer_tax_percent=row.customer.tax_percent,
+        tax_treatment=own.treatment if own else row.tax_treatment,
+        customer_tax_percent=own.percent if own else row.customer.tax_percent,
         customer_country=row.customer.country,
         is_approved=is_approved,
     )

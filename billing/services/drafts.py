@@ -263,7 +263,7 @@ def _build(invoice: Invoice, entry: ManualEntry, now: datetime) -> InvoiceLine:
     if entry.product_code and not Product.objects.filter(code=entry.product_code).exists():
         raise EntryInvalid(f"product_code: there is no product {entry.product_code!r}")
     service = entry.service or Period(invoice.period_start, invoice.period_end)
-    rate = Rates.load().of(invoice, entry.product_code, service.end)
+    rate = Rates.load([invoice.customer_id]).of(invoice, entry.product_code, service.end)
     # A category's tax is shared out once all lines are known, see ``total_draft``.
     taxed = tax_lines(
         [("", priced.amount, rate.percent)],

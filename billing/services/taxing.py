@@ -5,7 +5,7 @@ What a company has not set falls back on the customer's own rate.
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -15,7 +15,8 @@ from django.db import transaction
 from django.db.models import F, OuterRef, Q, QuerySet, Subquery
 
 from billing.domain.tax import percent_for, tax_day, tax_lines
-from billing.models import Invoice, InvoiceLine, TaxRate, TaxSetting
+from billing.models import CustomerTaxRate, Invoice, InvoiceLine, TaxRate, TaxSetting
+from billing.selectors.own_tax import OwnTaxes
 from monetization.catalog.models import Product
 from monetization.customers.models import Customer
 from monetization.events.services import append_event
@@ -49,9 +50,12 @@ class Rates:
     by_place: Mapping[Place, Sequence[tuple[date, LineRate]]]  # each since a day, latest first
     categories: Mapping[str, str]  # product code -> category, where it is not the standard one
     points: Mapping[UUID, str]  # by legal entity: which day's rate counts, where that was set
+    own: OwnTaxes = field(default_factory=lambda: OwnTaxes({}))
 
     @classmethod
-    def load(cls) -> "Rates":
+    def load(cls, customer_ids: Iterable[UUID] = ()) -> "Rates":
+        """Read the company's rates, and those some customers have from a day on."""
+        own = OwnTaxes.load(customer_ids) if customer_ids else OwnTaxes({})
         rows = TaxRate.objects.values_list(
             "legal_entity_id", "country", "category", "percent", "name", "treatment", "valid_from"
         )
@@ -59,14 +63,14 @@ class Rates:
         for *place, percent, name, treatment, since in rows:
             rate = LineRate(percent, name, treatment)
             by_place[place[0], place[1], place[2]].append((since or date.min, rate))
+        settings = TaxSetting.objects.values_list("legal_entity_id", "tax_point")
         if not by_place:  # then no category has a rate of its own
-            return cls({}, {}, {})
+            return cls({}, {}, dict(settings.all()) if own.by_customer else {}, own)
         for known in by_place.values():
             known.sort(key=lambda each: each[0], reverse=True)
         products = Product.objects.exclude(tax_category=STANDARD)
-        settings = TaxSetting.objects.values_list("legal_entity_id", "tax_point")
         return cls(
-            by_place, dict(products.values_list("code", "tax_category")), dict(settings.all())
+            by_place, dict(products.values_list("code", "tax_category")), dict(settings.all()), own
         )
 
     def of(self, invoice: Invoice, product_code: str, service_end: date) -> LineRate:
@@ -77,20 +81,31 @@ class Rates:
 
         :param service_end: of the line, exclusive; with the billing date it says the tax day.
         """
-        own = LineRate(percent_for(invoice.tax_treatment, invoice.tax_percent))
-        if invoice.tax_treatment != "taxable":
+        point = self.points.get(invoice.legal_entity_id, TaxSetting.Point.EARLIER)
+        day = tax_day(invoice.bill_on, service_end, point)
+        treatment, own = self._own(invoice, day)
+        if treatment != "taxable":
             return own
         category = self.categories.get(product_code, STANDARD)
         if category == STANDARD and own.percent:
             return own
-        point = self.points.get(invoice.legal_entity_id, TaxSetting.Point.EARLIER)
-        day = tax_day(invoice.bill_on, service_end, point)
         country = invoice.customer.country
         for each in dict.fromkeys((country, "")):
             found = self._on(day, (invoice.legal_entity_id, each, category))
             if found is not None:
                 return found
         return own
+
+    def _own(self, invoice: Invoice, day: date) -> tuple[str, LineRate]:
+        """Return the customer's own treatment and rate on a day."""
+        dated = self.own.on(invoice.customer_id, day)
+        if dated is None:
+            percent = percent_for(invoice.tax_treatment, invoice.tax_percent)
+            return invoice.tax_treatment, LineRate(percent)
+        differs = dated.treatment != invoice.tax_treatment
+        return dated.treatment, LineRate(
+            dated.percent, dated.name, dated.treatment if differs else ""
+        )
 
     def _on(self, day: date, place: Place) -> LineRate | None:
         return next((rate for since, rate in self.by_place.get(place, ()) if since <= day), None)
@@ -112,6 +127,16 @@ def rates_on(rows: QuerySet[TaxRate], day: date) -> QuerySet[TaxRate]:
     latest = (
         TaxRate.objects.filter(begun, **{each: OuterRef(each) for each in place})
         .order_by(F("valid_from").desc(nulls_last=True))
+        .values("id")[:1]
+    )
+    return rows.filter(id=Subquery(latest))
+
+
+def customer_rates_on(rows: QuerySet[CustomerTaxRate], day: date) -> QuerySet[CustomerTaxRate]:
+    """Return those of some customers' own rates that are in force on a tax day."""
+    latest = (
+        CustomerTaxRate.objects.filter(valid_from__lte=day, customer=OuterRef("customer"))
+        .order_by("-valid_from")
         .values("id")[:1]
     )
     return rows.filter(id=Subquery(latest))
@@ -175,14 +200,30 @@ def set_tax_rate(
     :raises TaxInvalid: naming the field.
     """
     entity = LegalEntity.objects.get(id=legal_entity_id)
-    country, category, name = country.strip().upper(), category.strip(), name.strip()
+    country, category = country.strip().upper(), category.strip()
     if country and not (len(country) == 2 and country.isascii() and country.isalpha()):
         raise TaxInvalid("country: two letters, such as DE; empty for every other country")
     if not category or len(category) > 20:
         raise TaxInvalid("category: name it in at most 20 letters, as products do")
+    name = _checked(treatment, name, percent, valid_from)
+    row, _ = TaxRate.objects.update_or_create(
+        legal_entity=entity,
+        country=country,
+        category=category,
+        valid_from=valid_from,
+        defaults={"treatment": treatment, "name": name, "percent": percent},
+    )
+    since = f" from {valid_from}" if valid_from else ""
+    place = country or "other countries"
+    _say(entity, f"{name} {plain(percent)} % on {category} in {place}{since}", now)
+    return row
+
+
+def _checked(treatment: str, name: str, percent: Decimal, valid_from: date | None) -> str:
+    """Refuse what is no tax; return its name as it is kept."""
     if treatment not in TaxRate.Treatment.values:
         raise TaxInvalid(f"treatment: must be one of {', '.join(TaxRate.Treatment.values)}")
-    if not name:
+    if not name.strip():
         raise TaxInvalid("name: name the tax, as the invoice should: VAT, Sales tax")
     if not 0 <= percent <= 100:
         raise TaxInvalid("percent: must be between 0 and 100")
@@ -190,17 +231,51 @@ def set_tax_rate(
         raise TaxInvalid("percent: nothing is charged where it is exempt or reversed; leave it 0")
     if valid_from is not None and not EARLIEST <= valid_from <= LATEST:
         raise TaxInvalid(f"valid_from: must be between {EARLIEST} and {LATEST}")
-    row, _ = TaxRate.objects.update_or_create(
-        legal_entity=entity,
-        country=country,
-        category=category,
+    return name.strip()[:40]
+
+
+@transaction.atomic
+def set_customer_tax(
+    *,
+    customer_id: UUID,
+    valid_from: date,
+    treatment: str,
+    name: str,
+    percent: Decimal,
+    now: datetime,
+) -> CustomerTaxRate:
+    """Say what a customer is charged from a day on; drafts follow when they are recalculated.
+
+    :param valid_from: the first tax day, past or to come. What the profile or the tax before it
+        says holds until then. Another of the same day is written anew.
+    :raises TaxInvalid: naming the field.
+    """
+    customer = Customer.objects.get(id=customer_id)
+    name = _checked(treatment, name, percent, valid_from)
+    row, _ = CustomerTaxRate.objects.update_or_create(
+        customer=customer,
         valid_from=valid_from,
-        defaults={"treatment": treatment, "name": name[:40], "percent": percent},
+        defaults={"treatment": treatment, "name": name, "percent": percent},
     )
-    since = f" from {valid_from}" if valid_from else ""
-    place = country or "other countries"
-    _say(entity, f"{name} {plain(percent)} % on {category} in {place}{since}", now)
+    _say_of(customer, f"{row.get_treatment_display()}: {name} {plain(percent)} %", row, now)
     return row
+
+
+@transaction.atomic
+def remove_customer_tax(*, rate_id: UUID, now: datetime) -> None:
+    """Take a customer's tax of a day back; what held before it holds on."""
+    row = CustomerTaxRate.objects.select_related("customer").get(id=rate_id)
+    _say_of(row.customer, f"no longer {row.name} {plain(row.percent)} %", row, now)
+    row.delete()
+
+
+def _say_of(customer: Customer, what: str, row: CustomerTaxRate, now: datetime) -> None:
+    append_event(
+        type="customer.tax_changed",
+        subject=f"customer/{customer.id}",
+        data={"customer_id": str(customer.id), "what": f"{what} from {row.valid_from}"},
+        occurred_at=now,
+    )
 
 
 @transaction.atomic

@@ -221,7 +221,7 @@ def _open(schedule: BillingSchedule, growing: Sequence[_Growing], now: datetime)
 def _write_lines(invoice: Invoice, growing: Sequence[_Growing], now: datetime) -> None:
     due = [one for one in growing if one.due]
     UsageReading.objects.bulk_create(_readings(due, now))
-    rates, inclusive = Rates.load(), invoice.prices_include_tax
+    rates, inclusive = Rates.load([invoice.customer_id]), invoice.prices_include_tax
     label = f"Used until {now.astimezone(UTC):%d %b %Y %H:%M} UTC"
     lines = []
     for position, one in enumerate(due, start=1):

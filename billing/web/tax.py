@@ -1,4 +1,4 @@
-"""Settings, Tax: the rates of each legal entity, by category and country."""
+"""Settings, Tax: the rates of each legal entity, by category and country; and a customer's own."""
 
 from typing import Any
 from uuid import UUID
@@ -11,8 +11,9 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
-from billing.models import TaxRate, TaxSetting
+from billing.models import CustomerTaxRate, TaxRate, TaxSetting
 from billing.services import taxing
+from monetization.customers.models import Customer
 from monetization.interface.access import member_required
 from monetization.interface.forms import ExactNumberField, PageForm
 from monetization.interface.htmx import done, refused
@@ -36,6 +37,18 @@ class RateForm(PageForm):
         widget=forms.DateInput(attrs={"type": "date"}),
         help_text="First tax date, past or to come. Empty: since ever.",
     )
+
+
+class CustomerRateForm(PageForm):
+    """What a customer is charged from a day on."""
+
+    valid_from = forms.DateField(
+        widget=forms.DateInput(attrs={"type": "date"}),
+        help_text="First tax date, past or to come.",
+    )
+    treatment = forms.ChoiceField(choices=TaxRate.Treatment.choices)
+    name = forms.CharField(max_length=40, help_text="As the invoice says it: VAT, GST.")
+    percent = ExactNumberField(whole=3, places=6, required=False)
 
 
 @require_safe
@@ -79,9 +92,7 @@ def _rates_by_entity() -> dict[UUID, list[tuple[TaxRate, tuple[str, str]]]]:
     found: dict[UUID, list[tuple[TaxRate, tuple[str, str]]]] = {}
     for rate in rows:
         is_to_come = rate.valid_from is not None and rate.valid_from > today
-        state = ("pending", "To come") if is_to_come else ("ended", "Past")
-        if rate.id in in_force:
-            state = ("active", "In force")
+        state = _state(is_in_force=rate.id in in_force, is_to_come=is_to_come)
         found.setdefault(rate.legal_entity_id, []).append((rate, state))
     return found
 
@@ -132,3 +143,55 @@ def remove_rate(request: TenantRequest, rate_id: UUID) -> HttpResponse:
     taxing.remove_tax_rate(rate_id=rate.id, now=timezone.now())
     to = reverse("billing:tax-settings")
     return done(request, f"{rate.name} on {rate.category} is gone; recalculate drafts.", to)
+
+
+@member_required("customers:read", write="customers:write")
+def customer_tax(request: TenantRequest, customer_id: UUID) -> HttpResponse:
+    """Show what a customer is charged from which day on, and set another."""
+    customer = get_object_or_404(Customer, id=customer_id)
+    form = CustomerRateForm(request.POST if request.method == "POST" else None)
+    if request.method == "POST" and form.is_valid():
+        data: dict[str, Any] = form.cleaned_data
+        data["percent"] = data["percent"] or 0
+        try:
+            rate = taxing.set_customer_tax(customer_id=customer.id, **data, now=timezone.now())
+        except Refusal as refusal:
+            form.refuse(refusal)
+        else:
+            message = f"{rate.name} is saved; recalculate drafts to apply it."
+            return done(request, message, reverse("billing:customer-tax", args=[customer.id]))
+    today = tenant_today()
+    rows = list(customer.own_tax_rates.order_by("-valid_from"))
+    in_force = next((row for row in rows if row.valid_from <= today), None)
+    return render(
+        request,
+        "billing/customer_tax.html",
+        {
+            "customer": customer,
+            "form": form,
+            "rates": [
+                (row, _state(is_in_force=row is in_force, is_to_come=row.valid_from > today))
+                for row in rows
+            ],
+            "profile_state": _state(is_in_force=in_force is None, is_to_come=False),
+            "may_write": request.principal.may("customers:write"),
+        },
+        status=422 if form.errors else 200,
+    )
+
+
+def _state(*, is_in_force: bool, is_to_come: bool) -> tuple[str, str]:
+    """Return the badge of a rate: its tone and its word."""
+    if is_in_force:
+        return "active", "In force"
+    return ("pending", "To come") if is_to_come else ("ended", "Past")
+
+
+@require_POST
+@member_required("customers:write")
+def remove_customer_rate(request: TenantRequest, rate_id: UUID) -> HttpResponse:
+    """Take a customer's tax of a day back."""
+    rate = get_object_or_404(CustomerTaxRate, id=rate_id)
+    taxing.remove_customer_tax(rate_id=rate.id, now=timezone.now())
+    to = reverse("billing:customer-tax", args=[rate.customer_id])
+    return done(request, f"{rate.name} is gone; recalculate drafts.", to)

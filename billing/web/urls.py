@@ -88,6 +88,10 @@ urlpatterns = [
     path("schedules/<uuid:schedule_id>/seats", schedules.seats_record, name="schedule-seats"),
     path("order-forms/<uuid:order_form_id>/bill", schedules.create, name="create-schedule"),
     path("settings/tax/", tax.tax_settings_page, name="tax-settings"),
+    path("customers/<uuid:customer_id>/tax", tax.customer_tax, name="customer-tax"),
+    path(
+        "customers/tax/<uuid:rate_id>/remove", tax.remove_customer_rate, name="customer-tax-remove"
+    ),
     path("settings/tax/<uuid:entity_id>/method", tax.set_method, name="tax-method"),
     path("settings/tax/<uuid:entity_id>/rates", tax.set_rate, name="tax-rate"),
     path("settings/tax/rates/<uuid:rate_id>/remove", tax.remove_rate, name="tax-rate-remove"),

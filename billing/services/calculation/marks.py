@@ -39,7 +39,7 @@ SELECT i.id, w.place, md5(concat_ws('|', %b::text, i.status, s.terms_sha256, p.a
          i.change_note, i.purchase_order, c.tax_percent, c.country,
          b.requires_purchase_order,
          md5(concat_ws('|', c.legal_name, c.name, c.address, c.tax_id)), md5(r::text),
-         before.id, before.total_amount, before.calculated_at, claimed.those)) AS mark
+         before.id, before.total_amount, before.calculated_at, claimed.those, own.taxes)) AS mark
   FROM unnest(%b::uuid[]) WITH ORDINALITY AS w(id, place)
   JOIN billing_invoice i ON i.id = w.id
   JOIN customers_customer c ON c.id = i.customer_id
@@ -62,6 +62,10 @@ SELECT i.id, w.place, md5(concat_ws('|', %b::text, i.status, s.terms_sha256, p.a
                       ',' ORDER BY t.threshold_number) AS those
       FROM billing_invoice t
      WHERE t.schedule_id = i.schedule_id AND t.threshold_number IS NOT NULL) claimed ON true
+  LEFT JOIN LATERAL (
+    SELECT string_agg(concat_ws(' ', t.valid_from, t.treatment, t.percent, t.name),
+                      ',' ORDER BY t.valid_from) AS taxes
+      FROM billing_customertaxrate t WHERE t.customer_id = i.customer_id) own ON true
 """
 
 _KEEP = f"""

@@ -189,7 +189,7 @@ def outcomes_of(works: Sequence[Work]) -> list[Outcome]:
     for line in InvoiceLine.objects.filter(invoice__in=ids, is_manual=True).order_by("position"):
         manual[line.invoice_id].append(line)
     memory = EarlierLines((work.invoice, work.terms) for work in works)
-    rates = Rates.load()
+    rates = Rates.load({work.invoice.customer_id for work in works})
     ordered = sorted(works, key=lambda work: (work.invoice.bill_on, work.invoice.id))
     taxed = [
         (work, _taxed(work, _priced(work, memory), manual[work.invoice.id], rates))

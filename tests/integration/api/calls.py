@@ -410,6 +410,7 @@ def desk_calls(api: Api, customer: str, draft: str) -> dict[str, Any]:
         "percent": "7",
         "valid_from": "2026-01-01",
     }
+    own_tax = {"customer": customer, "name": "VAT", "percent": "7", "valid_from": "2026-01-01"}
     review = api.made("invoices/bulk", {"action": "preview", "ids": [draft]}, status=202)
     return {
         "post invoices": one_off,
@@ -461,6 +462,8 @@ def desk_calls(api: Api, customer: str, draft: str) -> dict[str, Any]:
         f"post {asked}/decline": {"answer": "a"},
         f"post {asked}/withdraw": {},
         "post tax-rates": tax,
+        "post customer-tax-rates": own_tax,
+        f"delete customer-tax-rates/{api.made('customer-tax-rates', own_tax)['id']}": {},
         f"delete tax-rates/{api.made('tax-rates', {**tax, 'category': 'x'})['id']}": {},
         f"put {entity.replace('document-templates', 'tax-settings')}": {
             "method": "per_category",

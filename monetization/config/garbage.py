@@ -1,0 +1,16 @@
+"""What a process has loaded before its first request or task stays until it ends."""
+
+import gc
+
+from django.urls import get_resolver
+
+
+def leave_loaded_alone() -> None:
+    """Keep the garbage collector from looking through what is loaded, ever again.
+
+    That is about half a million objects. Going through them took a fifth of the time of a batch
+    of usage events, and stopped one request in fifty for a tenth of a second.
+    """
+    _ = get_resolver().url_patterns  # what the first request would load
+    gc.collect()
+    gc.freeze()

@@ -1,7 +1,7 @@
 from django.apps import AppConfig
 
 BATCH = 500  # invoices computed together: seconds, well within a job's lease
-LANES = 4  # of invoices computed beside each other; those of one customer stay in one
+LANES = 4  # of invoices worked at beside each other; those of one customer stay in one
 
 ISSUED_TOGETHER = 200  # about a second, in which nobody else takes a number of the series
 
@@ -43,7 +43,11 @@ class BillingConfig(AppConfig):
         register_job_kind(ROUTE)
         register_job_kind(
             JobKind(
-                "invoices.send", handlers.send_item, batch_size=20, run_batch=handlers.send_batch
+                "invoices.send",
+                handlers.send_item,
+                batch_size=20,
+                run_batch=handlers.send_batch,
+                lanes=LANES,  # one lane queues mail while another is laid out
             )
         )
 

@@ -173,6 +173,11 @@ def _ring_on_commit(job_id: UUID) -> None:
 # Batches under way hold the lock together; who claims or cancels a job wants it alone, and so
 # waits for them to end.
 _TOGETHER = "SELECT pg_advisory_xact_lock_shared(hashtext('job'), hashtext(%b::text))"
+# No row of somebody else's is waited for longer than the lease. The rows of a batch are found by
+# their keys: by default a table that grows would be read whole for them.
+_SETTING = (
+    "SELECT set_config('lock_timeout', %b, true), set_config('random_page_cost', '1.1', true)"
+)
 _ALONE = "SELECT pg_advisory_xact_lock(hashtext('job'), hashtext(%b::text))"
 _TAKE_LANE = "SELECT pg_try_advisory_xact_lock(hashtextextended(%b::text || '/' || %b::text, 0))"
 
@@ -215,8 +220,7 @@ def run_next_batch(*, job_id: UUID, token: int, now: datetime) -> bool:
     """
     with bulk_cursor() as cursor:
         cursor.execute(_TOGETHER, [job_id])
-        # No row of somebody else's is waited for longer than the lease.
-        cursor.execute(f"SET LOCAL lock_timeout = {int(LOCK_WAIT.total_seconds() * 1000)}")
+        cursor.execute(_SETTING, [f"{int(LOCK_WAIT.total_seconds() * 1000)}ms"])
     job = Job.objects.get(id=job_id)
     if job.fencing_token != token or job.status != Job.Status.RUNNING:
         raise LeaseLost(f"job {job_id} moved on")

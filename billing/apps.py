@@ -22,6 +22,7 @@ class BillingConfig(AppConfig):
         _register_endings()
         _register_seats()
         _register_credits()
+        _register_tax()
         subscribe("schedule.activated", "billing.open_invoices", handlers.on_schedule_activated)
         subscribe("order_form.signed", "billing.apply_amendment", handlers.on_order_form_signed)
         for name, one, many in (
@@ -50,6 +51,13 @@ class BillingConfig(AppConfig):
                 lanes=LANES,  # one lane queues mail while another is laid out
             )
         )
+
+
+def _register_tax() -> None:
+    from billing.services.tax_estimates import estimated_tax
+    from quotes.ports import register_tax_estimator
+
+    register_tax_estimator(estimated_tax)
 
 
 def _register_events() -> None:

@@ -1,10 +1,15 @@
-"""What quoting needs from somebody else's signature service, in our words.
+"""What quoting needs from those above it, in its own words; they register when they start.
 
-``integrations`` registers what it can do when it starts; a quote only keeps the method's key.
+``integrations`` says how an order form can be signed, a quote only keeps the method's key;
+``billing`` says what tax its first invoice will have.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+from monetization.pricing.estimate import PricedLine
+from monetization.pricing.terms import OrderTerms, TaxTerms
+from quotes.models import QuoteVersion
 
 OWN_LINK = "link"
 
@@ -47,3 +52,20 @@ def signature_method(key: str) -> SignatureMethod | None:
 def available_methods() -> list[SignatureMethod]:
     """Return what the bound tenant can choose from, our own page first."""
     return [method for method in _methods.values() if method.is_available()]
+
+
+# Given a version, its terms and the lines of its first invoice, which may be none.
+TaxEstimator = Callable[[QuoteVersion, OrderTerms, Sequence[PricedLine]], TaxTerms]
+_estimators: list[TaxEstimator] = []
+
+
+def register_tax_estimator(estimator: TaxEstimator) -> None:
+    """Say what tax a quote's first invoice will have; again replaces it."""
+    _estimators[:] = [estimator]
+
+
+def estimated_tax(
+    version: QuoteVersion, terms: OrderTerms, lines: Sequence[PricedLine]
+) -> TaxTerms | None:
+    """Return the tax of a quote's first invoice; None where nothing bills it."""
+    return next((estimator(version, terms, lines) for estimator in _estimators), None)

@@ -1,6 +1,7 @@
 """Read quotes: the terms of a draft, lists, numbers."""
 
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -10,13 +11,14 @@ from monetization.catalog.models import PriceVersion, Product
 from monetization.events.models import Event
 from monetization.kernel.period import add_months
 from monetization.pricing.codec import price_from_data
-from monetization.pricing.estimate import estimate
-from monetization.pricing.terms import OrderTerms, terms_from_data
+from monetization.pricing.estimate import estimate, first_invoice
+from monetization.pricing.terms import OrderTerms, SellerTerms, terms_from_data
 from quotes.domain.approvals import QuoteFacts
 from quotes.domain.assembly import DraftHeader, DraftLine, DraftPhase, ProductFacts, assemble
 from quotes.domain.comparison import VersionFacts
 from quotes.domain.totals import QuoteTotals, list_price_ids, quote_totals
 from quotes.models import OrderForm, QuoteComment, QuoteLine, QuoteVersion
+from quotes.ports import estimated_tax
 
 
 def terms_of(version: QuoteVersion) -> OrderTerms:
@@ -24,15 +26,25 @@ def terms_of(version: QuoteVersion) -> OrderTerms:
 
     :raises PriceError: naming the field, if a draft is not complete.
     """
-    return terms_from_data(version.terms) if version.terms else terms_of_draft(version)
+    return terms_from_data(version.terms) if version.terms else terms_to_sign(version)
+
+
+def terms_to_sign(version: QuoteVersion) -> OrderTerms:
+    """Assemble the terms of a draft as they would be signed: with the tax it is known to have.
+
+    :raises PriceError: naming the field.
+    """
+    terms = terms_of_draft(version)
+    return replace(terms, tax=estimated_tax(version, terms, first_invoice(terms)))
 
 
 def terms_of_draft(version: QuoteVersion, *, chosen: Collection[str] | None = None) -> OrderTerms:
-    """Assemble the terms of what the builder holds.
+    """Assemble the terms of what the builder holds, without what tax is known of.
 
     :param chosen: keys of the optional items to take in, by default those chosen as it stands.
     :raises PriceError: naming the field.
     """
+    seller = version.legal_entity
     phases = version.phases.order_by("position").prefetch_related(
         "lines__product", "lines__price_version"
     )
@@ -46,6 +58,8 @@ def terms_of_draft(version: QuoteVersion, *, chosen: Collection[str] | None = No
             payment_terms_days=version.payment_terms_days,
             auto_renew=version.auto_renew,
             counted_from=version.counted_from,
+            seller=SellerTerms(seller.code, seller.name, seller.country, seller.tax_id),
+            purchase_order=version.purchase_order,
         ),
         [
             DraftPhase(

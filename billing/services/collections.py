@@ -1,6 +1,6 @@
 """Money received, and which invoices it settles."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from uuid import UUID
@@ -82,13 +82,20 @@ def record_payment(
         event=event,
         rule="payment_received",
         entry_date=received_on,
-        legal_entity_id=customer.legal_entity_id,
+        legal_entity_id=entity_paid(customer, [one for one in invoices if one.id in parts]),
         legs=posting_rules.payment_received(
             customer.id, paid, {key: Money(part, currency) for key, part in parts.items()}
         ),
         memo=f"Payment {reference}",
     )
     return payment
+
+
+def entity_paid(customer: Customer, invoices: Iterable[Invoice]) -> UUID:
+    """Return in whose books a payment is: who issued what it pays, if that is one company."""
+    issuers = {invoice.legal_entity_id for invoice in invoices}
+    found: UUID = issuers.pop() if len(issuers) == 1 else customer.legal_entity_id
+    return found
 
 
 def open_amount(invoice: Invoice) -> Decimal:

@@ -9,6 +9,7 @@ from django.db.models import Sum
 
 from billing.domain import posting_rules
 from billing.models import Invoice, Payment, PaymentRefund
+from billing.services.collections import entity_paid
 from billing.services.invoicing import payment_status
 from monetization.events.services import append_event
 from monetization.kernel.decimals import plain
@@ -54,6 +55,8 @@ def record_refund(
             f"amount: must be above zero and at most the {Money(left, payment.currency)} that is"
             f" left of payment {payment.reference}"
         )
+    paid = Invoice.objects.filter(allocations__payment=payment)
+    entity_id = entity_paid(payment.customer, paid)  # as when it came in
     released = _release(payment, amount, left)
     refund = PaymentRefund.objects.create(
         payment=payment, amount=amount, refunded_on=refunded_on, reference=reference
@@ -68,7 +71,7 @@ def record_refund(
         event=event,
         rule="payment_refunded",
         entry_date=first_open_day(refunded_on),
-        legal_entity_id=payment.customer.legal_entity_id,
+        legal_entity_id=entity_id,
         legs=posting_rules.payment_refunded(
             payment.customer_id,
             Money(amount, payment.currency),

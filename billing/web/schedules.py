@@ -30,6 +30,7 @@ from monetization.kernel.decimals import NotExact, exact_decimal, plain
 from monetization.kernel.errors import Refusal
 from monetization.pricing.terms import OrderTerms, terms_from_data, terms_hash
 from monetization.tenancy.models import tenant_today
+from quotes.domain.tax_words import tax_words
 from quotes.models import OrderForm
 
 
@@ -79,6 +80,7 @@ def _page(
             "seat_rows": schedule.seat_balances.order_by("-effective_on", "item_key")[:50],
             "schedule": schedule,
             "terms": terms,
+            "tax_said": tax_words(terms.tax),
             "has_usage": any(item.kind == "usage" for one in terms.phases for item in one.items),
             "estimates": schedule.estimates.order_by("item_key"),
             "estimable": usage_items(schedule),

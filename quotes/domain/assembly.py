@@ -16,6 +16,7 @@ from monetization.pricing.terms import (
     MinimumTerms,
     OrderTerms,
     PhaseTerms,
+    SellerTerms,
 )
 from monetization.pricing.terms.modifiers import (
     LineTerms,
@@ -83,6 +84,8 @@ class DraftHeader:
     payment_terms_days: int
     auto_renew: bool
     counted_from: date | None = None  # an amendment begins within a phase that goes on
+    seller: SellerTerms | None = None
+    purchase_order: str = ""
 
 
 def assemble(header: DraftHeader, phases: Sequence[DraftPhase]) -> OrderTerms:
@@ -121,6 +124,8 @@ def assemble(header: DraftHeader, phases: Sequence[DraftPhase]) -> OrderTerms:
         payment_terms_days=header.payment_terms_days,
         auto_renew=header.auto_renew,
         phases=tuple(built),
+        seller=header.seller,
+        purchase_order=header.purchase_order,
     )
 
 

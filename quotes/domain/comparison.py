@@ -8,6 +8,7 @@ from typing import Any
 
 from monetization.kernel.money import Money
 from monetization.pricing.terms import DiscountTerms, ItemTerms, OrderTerms, PhaseTerms
+from quotes.domain.tax_words import tax_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,9 @@ def compare_versions(before: VersionFacts, after: VersionFacts) -> tuple[Change,
     note = changes.note
     old, new = before.terms, after.terms
     note("", "Total contract value", "money", before.value, after.value)
+    note("", "Currency", "text", old.currency, new.currency)
+    note("", "Sold by", "text", *(one.seller.name if one.seller else "" for one in (old, new)))
+    note("", "Tax", "text", tax_words(old.tax), tax_words(new.tax))
     note("", "Agreement", "text", old.title, new.title)
     note("", "Start", "day", old.start_on, new.start_on)
     note("", "End", "end", old.end_on, new.end_on)

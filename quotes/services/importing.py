@@ -9,7 +9,7 @@ from monetization.documents.services import store_document
 from monetization.pricing.terms import canonical_json
 from quotes.domain import lifecycle
 from quotes.models import OrderForm, SignatureEvidence, Signer
-from quotes.selectors import terms_of_draft
+from quotes.selectors import terms_to_sign
 from quotes.services.common import announce, freeze, locked_draft
 from quotes.services.evidence import append_evidence
 from quotes.services.order_forms import make_order_form, order_form_number
@@ -36,7 +36,7 @@ def import_order_form(
     :raises PriceError: naming what is missing in the terms.
     """
     version = locked_draft(version_id)
-    terms = terms_of_draft(version)
+    terms = terms_to_sign(version)
     number = order_form_number(version)
     if content is None:
         content, filename = canonical_json(terms), f"{number}.json"

@@ -14,7 +14,7 @@ from monetization.pricing.terms import ItemTerms
 from quotes.domain import lifecycle
 from quotes.models import QuoteLine, QuoteVersion, Signer, SigningLink
 from quotes.ports import signature_method
-from quotes.selectors import optional_groups, terms_of_draft
+from quotes.selectors import optional_groups, terms_of_draft, terms_to_sign
 from quotes.services.common import announce
 from quotes.services.drafting import copy_row, revise_quote
 from quotes.services.links import valid_link
@@ -107,7 +107,7 @@ def choose_options(*, token: str, chosen: Collection[str], now: datetime) -> Quo
     lines.update(is_chosen=False)
     lines.filter(item_key__in=wanted).update(is_chosen=True)
     version.expires_on = before.expires_on
-    make_document(version, terms_of_draft(version))
+    make_document(version, terms_to_sign(version))
     version.status = lifecycle.next_state(version.status, "send")
     version.sent_at, version.signature_method = now, before.signature_method
     version.save()

@@ -33,7 +33,7 @@ from quotes.models import (
     SignatureEvidence,
     Signer,
 )
-from quotes.selectors import terms_of_draft
+from quotes.selectors import terms_to_sign
 from quotes.services.common import announce, freeze, in_words, locked_draft
 from quotes.services.evidence import append_evidence
 from quotes.services.following import draft_renewal
@@ -283,7 +283,7 @@ def renew_contract(*, renewal_id: UUID, today: date, now: datetime) -> ContractR
 def _accept(quote: Quote, before: OrderForm, renewal: ContractRenewal, now: datetime) -> None:
     """Put the next term in force on the strength of the signature before it."""
     version: QuoteVersion = locked_draft(quote.versions.get().id)
-    terms = terms_of_draft(version)
+    terms = terms_to_sign(version)
     priced = estimate(terms)
     pdf = render_pdf(
         "documents/order_form.html",

@@ -14,7 +14,7 @@ from monetization.pricing.terms import OrderTerms, terms_hash
 from quotes.domain import lifecycle
 from quotes.models import QuoteVersion, Signer
 from quotes.ports import OWN_LINK, SignatureMethod, available_methods, signature_method
-from quotes.selectors import optional_groups, terms_of_draft
+from quotes.selectors import optional_groups, terms_to_sign
 from quotes.services.approvals import needs_of, refuse_unapproved
 from quotes.services.common import announce, freeze, locked_draft
 from quotes.services.links import SignatureMethodUnavailable, invite
@@ -137,7 +137,7 @@ def _complete_terms(version: QuoteVersion, now: datetime) -> OrderTerms:
     if missing:
         raise DraftIncomplete(f"still needed: {'; '.join(one.what for one in missing)}")
     try:
-        return terms_of_draft(version)
+        return terms_to_sign(version)
     except PriceError as error:
         raise DraftIncomplete(str(error)) from None
 

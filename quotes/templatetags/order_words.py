@@ -10,7 +10,8 @@ from django import template
 from monetization.interface.templatetags.money import day, money, percent, period, quantity
 from monetization.pricing.codec import price_from_data
 from monetization.pricing.prices import ChargeModel, PriceError
-from monetization.pricing.terms import ItemTerms, OrderTerms, PhaseTerms
+from monetization.pricing.terms import ItemTerms, OrderTerms, PhaseTerms, TaxTerms
+from quotes.domain import tax_words
 from quotes.templatetags import price_words, term_words
 from quotes.templatetags.price_words import PriceRow
 
@@ -48,7 +49,22 @@ register.filter("how_many", term_words.how_many)
 register.filter("item_notes", term_words.item_notes)
 register.filter("phase_rows", term_words.phase_rows)
 register.filter("length_words", term_words.length)
+register.filter("tax_words", tax_words.tax_words)
 register.filter("month_count", term_words.month_count)
+
+
+@register.filter
+def tax_rows(tax: TaxTerms, currency: str) -> tuple[PriceRow, ...]:
+    """Return the taxes that the first invoice charges, as estimated, each with what it is on."""
+    of = len(tax.shares) > 1
+    return tuple(
+        PriceRow(
+            f"{'of which ' if tax.is_included else ''}{tax_words.share_words(share, of=of)}"
+            " (estimated)",
+            money(share.tax, currency),
+        )
+        for share in tax.charged
+    )
 
 
 @register.filter

@@ -185,7 +185,7 @@ def _save(version: QuoteVersion, draft: BuilderDraft) -> Outcome:
 
 
 def _price(version: QuoteVersion) -> Outcome:
-    terms = selectors.terms_of_draft(version)
+    terms = selectors.terms_to_sign(version)
     return Outcome(terms, selectors.totals_of(terms))
 
 

@@ -121,7 +121,7 @@ def document(request: TenantRequest, quote_id: UUID, number: int, kind: str) -> 
 
 def _preview(request: TenantRequest, version: QuoteVersion) -> HttpResponse:
     try:
-        terms = selectors.terms_of_draft(version)
+        terms = selectors.terms_to_sign(version)
         pdf = render_pdf(
             "documents/order_form.html",
             {

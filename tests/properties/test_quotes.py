@@ -11,8 +11,16 @@ from hypothesis import strategies as st
 
 from monetization.kernel.money import Money, total
 from monetization.kernel.period import add_months
-from monetization.pricing.estimate import PricedLine, estimate, price_periods
-from monetization.pricing.terms import OrderTerms, terms_from_data, terms_hash, terms_to_data
+from monetization.pricing.estimate import PricedLine, estimate, first_invoice, price_periods
+from monetization.pricing.terms import (
+    OrderTerms,
+    SellerTerms,
+    TaxShare,
+    TaxTerms,
+    terms_from_data,
+    terms_hash,
+    terms_to_data,
+)
 from monetization.pricing.timeline import ChargePeriod, charge_periods
 from quotes.domain.assembly import DraftHeader, DraftLine, DraftPhase, ProductFacts, assemble
 from quotes.domain.totals import quote_totals
@@ -22,6 +30,26 @@ from tests.properties.strategies import decimals, heavy
 RHYTHMS = ["one_time", "weekly", "monthly", "quarterly", "half_yearly", "yearly"]
 RECURRING = RHYTHMS[1:]
 percents = st.decimals(0, 100, places=2)
+amounts = st.decimals(0, 10**12, places=4)
+sellers = st.builds(SellerTerms, *[st.text(max_size=20)] * 4)
+treatments = st.sampled_from(["taxable", "reverse_charge", "exempt"])
+shares = st.builds(
+    TaxShare,
+    st.text(max_size=9),
+    percents,
+    treatments,
+    amounts,
+    amounts,
+    st.lists(st.text(max_size=9), max_size=3).map(tuple),
+)
+taxes = st.builds(
+    TaxTerms,
+    treatments,
+    st.lists(shares, max_size=3).map(tuple),
+    st.booleans(),
+    st.text(max_size=9),
+    st.none() | st.dates(),
+)
 
 
 @st.composite
@@ -71,7 +99,7 @@ def agreed(draw: st.DrawFn) -> OrderTerms:
     drawn += [draw(phases()) for _ in range(draw(st.integers(1, 3)))]
     header = DraftHeader(
         title="Deal",
-        currency=draw(st.sampled_from(["USD", "JPY", "KWD"])),
+        currency=draw(st.sampled_from(["USD", "EUR", "JPY", "KWD", "CLF"])),
         time_zone=draw(st.sampled_from(["UTC", "America/New_York", "Pacific/Apia"])),
         start_on=draw(st.dates(date(2024, 1, 1), date(2028, 12, 31))),
         anchor_day=draw(st.integers(1, 31)),
@@ -148,6 +176,27 @@ class TestAQuote:
         assert invoices == quoted.by_bill_date
         assert total(quoted.by_phase.values(), terms.currency) == quoted.total
         assert total(quoted.by_year, terms.currency) == quoted.total
+
+    @heavy
+    @given(agreed())
+    def test_names_as_its_first_invoice_the_first_that_costs_something(
+        self, terms: OrderTerms
+    ) -> None:
+        billed = sorted(invoice_by_invoice(terms).items())
+        costing = [tuple(lines) for _, lines in billed if any(line.amount for line in lines)]
+
+        assert first_invoice(terms) == (costing[0] if costing else ())
+
+    @heavy
+    @given(agreed(), sellers, taxes, st.text(max_size=20))
+    def test_is_signed_with_who_sells_and_how_it_is_taxed(
+        self, terms: OrderTerms, seller: SellerTerms, tax: TaxTerms, purchase_order: str
+    ) -> None:
+        whole = replace(terms, seller=seller, tax=tax, purchase_order=purchase_order)
+
+        assert terms_from_data(terms_to_data(whole)) == whole
+        assert terms_hash(whole) != terms_hash(terms)
+        assert set(terms_to_data(whole)) - set(terms_to_data(terms)) >= {"seller", "tax"}
 
     @heavy
     @given(agreed(), decimals(most=400, places=3))

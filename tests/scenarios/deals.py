@@ -98,18 +98,19 @@ class Deal:
 def sell(
     *phases: dict[str, Any],
     start: date,
-    currency: str = "USD",
+    currency: str = "",
     signed: datetime | None = None,
     customer: Customer | None = None,
     **header: Any,
 ) -> Deal:
-    """Draft, send and sign a quote, and put its schedule to work."""
-    customer = customer or make_customer(currency=currency)
+    """Draft, send and sign a quote, by default in its customer's currency, and bill it."""
+    customer = customer or make_customer(currency=currency or "USD")
     now = signed or datetime(start.year, start.month, start.day, 9, tzinfo=UTC) - timedelta(days=10)
     quote = services.create_quote(customer_id=customer.id, title="Deal", start_on=start, now=now)
     payload = {
         "signer_name": "Ann Lee",
         "signer_email": "ann@example.com",
+        "currency": currency or customer.currency,
         "phases": list(phases),
         **header,
     }

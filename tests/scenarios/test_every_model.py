@@ -142,7 +142,7 @@ def test_the_terms_say_what_the_list_said(deal: Deal) -> None:
     version = QuoteVersion.objects.get(id=deal.version.id)
     terms = selectors.terms_of(version)
 
-    drafted = selectors.terms_of_draft(version)
+    drafted = selectors.terms_to_sign(version)
 
     assert terms == drafted
     items = {item.key: item for item in terms.phases[0].items}

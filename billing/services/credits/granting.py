@@ -212,12 +212,14 @@ def checked(words: CreditWords) -> dict[str, Any]:
         raise CreditsInvalid(f"taxed_at: must be one of {', '.join(CreditGrant.TaxedAt.values)}")
     if not 0 <= words.priority <= 1000:
         raise CreditsInvalid("priority: must be from 0 to 1000")
-    currency = _currency(words.currency or customer.currency)
+    schedule = BillingSchedule.objects.filter(id=words.schedule_id, customer=customer).first()
+    owner = schedule or customer  # a contract may be sold by another company, in another currency
+    currency = _currency(words.currency or owner.currency)
     _check_units(words, currency)
     _check_scope(words, customer)
     return {
         "customer_id": customer.id,
-        "legal_entity_id": customer.legal_entity_id,
+        "legal_entity_id": owner.legal_entity_id,
         "schedule_id": words.schedule_id,
         "name": words.name.strip()[:120],
         "amount": words.amount,

@@ -11,7 +11,7 @@ from monetization.pricing.estimate.lines import Component, PricedLine, line_key
 from monetization.pricing.estimate.once import PriceUse, SeatDays, check_price, price_once
 from monetization.pricing.estimate.periods import price_minimum, price_periods
 from monetization.pricing.estimate.progress import Claimed, Progress, price_progress, taken_off
-from monetization.pricing.estimate.whole import Estimate, estimate
+from monetization.pricing.estimate.whole import Estimate, estimate, first_invoice
 
 __all__ = [
     "Claimed",
@@ -26,6 +26,7 @@ __all__ = [
     "SeatDays",
     "check_price",
     "estimate",
+    "first_invoice",
     "line_key",
     "price_charge_period",
     "price_minimum",

@@ -67,6 +67,24 @@ def estimate(terms: OrderTerms, usage: Mapping[str, Decimal] | None = None) -> E
     )
 
 
+def first_invoice(terms: OrderTerms) -> tuple[PricedLine, ...]:
+    """Return the lines of the first invoice that costs something, as billed without any usage.
+
+    None within the term, or the first twelve months of an open end: nothing is committed.
+    """
+    until = terms.end_on or add_months(terms.start_on, 12, anchor_day=terms.start_on.day)
+    by_date: dict[date, list[ChargePeriod]] = {}
+    for period in charge_periods(terms, until=until):
+        by_date.setdefault(period.bill_on, []).append(period)
+    earlier: list[PricedLine] = []
+    for _, periods in sorted(by_date.items()):
+        lines = price_periods(terms, periods, {}, earlier)
+        if any(line.amount for line in lines):
+            return lines
+        earlier.extend(lines)
+    return ()
+
+
 def _assumed(
     terms: OrderTerms, periods: Sequence[ChargePeriod], usage: Mapping[str, Decimal] | None
 ) -> dict[tuple[str, date], Decimal]:

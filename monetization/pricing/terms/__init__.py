@@ -25,6 +25,7 @@ from monetization.pricing.terms.model import (
     PhaseTerms,
     PricingUnit,
 )
+from monetization.pricing.terms.parties import SellerTerms, TaxShare, TaxTerms
 
 __all__ = [
     "ACCUMULATIONS",
@@ -43,6 +44,9 @@ __all__ = [
     "OrderTerms",
     "PhaseTerms",
     "PricingUnit",
+    "SellerTerms",
+    "TaxShare",
+    "TaxTerms",
     "canonical_json",
     "terms_from_data",
     "terms_hash",

@@ -26,6 +26,12 @@ from monetization.pricing.terms.model import (
     PhaseTerms,
     PricingUnit,
 )
+from monetization.pricing.terms.parties import (
+    seller_from_data,
+    seller_to_data,
+    tax_from_data,
+    tax_to_data,
+)
 
 
 def terms_to_data(terms: OrderTerms) -> dict[str, Any]:
@@ -54,6 +60,12 @@ def terms_to_data(terms: OrderTerms) -> dict[str, Any]:
             "quantity_increase": changes.quantity_increase,
             "quantity_decrease": changes.quantity_decrease,
         }
+    if terms.seller is not None:
+        data["seller"] = seller_to_data(terms.seller)
+    if terms.purchase_order:
+        data["purchase_order"] = terms.purchase_order
+    if terms.tax is not None:
+        data["tax"] = tax_to_data(terms.tax)
     return data
 
 
@@ -241,7 +253,7 @@ def terms_from_data(data: Any) -> OrderTerms:
     reader = Reader(data)
     if reader.integer("schema") != 1:
         raise PriceError("schema: this release reads version 1")
-    changes = _sub(reader, "changes")
+    changes, seller, tax = (_sub(reader, name) for name in ("changes", "seller", "tax"))
     terms = OrderTerms(
         title=reader.text("title"),
         currency=reader.text("currency"),
@@ -255,6 +267,9 @@ def terms_from_data(data: Any) -> OrderTerms:
         minimums=tuple(_minimum_from(row) for row in _rows(reader, "minimums")),
         caps=tuple(_cap_from(row) for row in _rows(reader, "caps")),
         changes=None if changes is None else _changes_from(changes),
+        seller=None if seller is None else seller_from_data(seller),
+        purchase_order=reader.text("purchase_order", ""),
+        tax=None if tax is None else tax_from_data(tax),
     )
     reader.done()
     return terms

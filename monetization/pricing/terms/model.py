@@ -8,6 +8,7 @@ from monetization.kernel.period import Frequency
 from monetization.pricing.accumulation import WINDOWS
 from monetization.pricing.prices import ChargeModel
 from monetization.pricing.quantities import Conversion
+from monetization.pricing.terms.parties import SellerTerms, TaxTerms
 from monetization.pricing.terms.validation import validate
 
 KINDS = ("fixed", "seat", "usage")
@@ -163,6 +164,9 @@ class OrderTerms:
     minimums: tuple[MinimumTerms, ...] = ()  # over lines of every phase
     caps: tuple[CapTerms, ...] = ()
     changes: ChangeTerms | None = None
+    seller: SellerTerms | None = None
+    purchase_order: str = ""
+    tax: TaxTerms | None = None
 
     def __post_init__(self) -> None:
         validate(self)

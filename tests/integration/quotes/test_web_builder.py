@@ -361,7 +361,7 @@ class TestLive:
         with django_assert_max_num_queries(80):
             answer = builder.client.post(builder.url, fields, headers=HTMX)
         assert answer.status_code == 200
-        with django_assert_max_num_queries(30):
+        with django_assert_max_num_queries(34):
             builder.client.get(builder.url)
 
 

@@ -59,8 +59,10 @@ def compare_versions(before: VersionFacts, after: VersionFacts) -> tuple[Change,
     old, new = before.terms, after.terms
     note("", "Total contract value", "money", before.value, after.value)
     note("", "Currency", "text", old.currency, new.currency)
-    note("", "Sold by", "text", *(one.seller.name if one.seller else "" for one in (old, new)))
-    note("", "Tax", "text", tax_words(old.tax), tax_words(new.tax))
+    if old.seller and new.seller:  # terms of before they were kept do not say
+        note("", "Sold by", "text", old.seller.name, new.seller.name)
+    if old.tax and new.tax:
+        note("", "Tax", "text", tax_words(old.tax), tax_words(new.tax))
     note("", "Agreement", "text", old.title, new.title)
     note("", "Start", "day", old.start_on, new.start_on)
     note("", "End", "end", old.end_on, new.end_on)

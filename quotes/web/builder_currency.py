@@ -1,4 +1,4 @@
-"""A draft's prices when another currency is chosen: the list's in it, or to be agreed anew."""
+"""A draft's prices when another currency is chosen: the list's in it, or agreed anew."""
 
 from collections.abc import Iterable
 from uuid import UUID
@@ -7,7 +7,7 @@ from monetization.catalog.models import PriceVersion
 from monetization.kernel.money import MoneyError, minor_unit
 from quotes.services.currencies import counterparts, is_as_listed
 from quotes.web.builder_draft import BuilderDraft, LineBlock, fit_rows, line_from_price
-from quotes.web.builder_forms import AS_IS
+from quotes.web.builder_forms import AS_IS, OTHER_CURRENCY
 from quotes.web.draft_state import DraftState, LineState, Values
 
 # What holds whatever the currency is.
@@ -28,7 +28,8 @@ def settle_currency(state: DraftState) -> list[str]:
     """Bring every price into the currency chosen; say what happened to them, in sentences.
 
     A line from the list takes what the list has in it. An amount of one's own is nobody's to
-    convert: it is taken out, and its field asks for another.
+    convert: it stays in its field with its currency behind it, which cannot be saved, until
+    another is typed, it is emptied, or its currency is chosen again.
     """
     chosen, was = state.values.get("currency", ""), state.values.get("priced_in", "")
     if not chosen or not was or chosen == was:
@@ -40,15 +41,12 @@ def settle_currency(state: DraftState) -> list[str]:
     state.values["priced_in"] = chosen
     found = _relisted(state, chosen, was)
     for phase in state.phases:
-        if amount := phase.values.get("minimum_amount", "").strip():
-            phase.values |= {"minimum_amount": "", "minimum_frequency": ""}
-            name = phase.values.get("name", "")
-            found.setdefault("gone", []).append(f"the minimum of {name} (was {amount} {was})")
+        if _mark(phase.values, ("minimum_amount",), chosen, was):
+            found.setdefault("asked", []).append(f"the minimum of {phase.values.get('name', '')}")
     words = {
         "listed": f"At their list price in {chosen}",
         "agreed": f"Agreed beside the list before, at their list price in {chosen} now",
-        "needed": f"Without a list price in {chosen}, say the one agreed",
-        "gone": "Taken out, to be agreed anew",
+        "asked": f"To be agreed in {chosen}",
     }
     return [
         f"Prices are in {chosen} now; undo takes it back.",
@@ -61,7 +59,7 @@ def settle_currency(state: DraftState) -> list[str]:
 
 
 def _relisted(state: DraftState, chosen: str, was: str) -> dict[str, list[str]]:
-    """Give every line what the list has in the currency chosen; say which, and what is needed."""
+    """Give every line what the list has in the currency chosen; say which, and what is asked."""
     lines = [line for phase in state.phases for line in phase.lines]
     ids = [id for line in lines if (id := _uuid(line.values.get("price_version", "")))]
     instead = counterparts(ids, chosen)
@@ -70,58 +68,69 @@ def _relisted(state: DraftState, chosen: str, was: str) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for phase, typed in zip(state.phases, blocks, strict=True):
         for place, (line, block) in enumerate(zip(phase.lines, typed, strict=True)):
-            key, before = line.values.get("price_version", ""), _was(line, was)
+            key = line.values.get("price_version", "")
             own = _own_words(block, line, was)
             name = block.product.name if block.product else line.values.get("product", "")
-            if key in instead:
-                phase.lines[place] = _listed_line(line, instead[key])
+            if key in instead and not _is_asked(line, chosen):
+                phase.lines[place] = _listed_line(line, instead[key], chosen, was)
                 found.setdefault("agreed" if own else "listed", []).append(name + own)
-            elif _empty(line):
-                found.setdefault("needed", []).append(name + before)
+            elif _ask(line, chosen, was):
+                found.setdefault("asked", []).append(name)
     return found
 
 
-def _listed_line(line: LineState, version: PriceVersion) -> LineState:
+def _is_asked(line: LineState, chosen: str) -> bool:
+    """Say whether a line still has its amounts of the currency chosen, from before another."""
+    texts = [line.values.get(name, "") for name in (*_OF_MODEL, *_BESIDE)]
+    texts += [row.get(name, "") for row in line.tiers for name in _OF_ROW]
+    return any(text.endswith(f" {chosen}") for text in texts)
+
+
+def _listed_line(line: LineState, version: PriceVersion, chosen: str, was: str) -> LineState:
     """Return a line at another list price, with all that is not a price kept."""
     fresh = line_from_price(version)
     fresh.values |= {name: line.values[name] for name in _KEPT if name in line.values}
     if line.discounts:
         fresh.discounts = line.discounts
-        _empty_discounts(fresh)
+        _ask_discounts(fresh, chosen, was)
     return fresh
 
 
-def _empty(line: LineState) -> bool:
-    """Take a line's own amounts out; say whether it had any, so that it needs others."""
+def _ask(line: LineState, chosen: str, was: str) -> bool:
+    """Mark a line's own amounts; say whether there are any that need another."""
     values = line.values
-    values["price_version"] = ""
     if values.get("model") == AS_IS:
         values["raw"] = ""
         return True
     in_units = bool(values.get("unit_code", "").strip())  # then only a unit costs money
-    names = _BESIDE if in_units else (*_OF_MODEL, *_BESIDE)
-    emptied = _emptied(values, names)
+    names = [*_BESIDE] if in_units else [*_OF_MODEL, *_BESIDE]
     if not values.get("credits_unit", "").strip():
-        emptied |= _emptied(values, ("credits_sold",))
+        names.append("credits_sold")
+    marked = [_mark(values, names, chosen, was), _ask_discounts(line, chosen, was)]
     if not in_units:
-        columns: tuple[str, ...] = _OF_ROW
+        columns = [*_OF_ROW]
         if values.get("model") == "graduated_percentage":  # its tiers are of money
-            columns = (*_OF_ROW, "up_to")
-        for row in line.tiers:
-            emptied |= _emptied(row, columns)
-    return _empty_discounts(line) or emptied
+            columns.append("up_to")
+        marked += [_mark(row, columns, chosen, was) for row in line.tiers]
+    return any(marked)
 
 
-def _empty_discounts(line: LineState) -> bool:
+def _ask_discounts(line: LineState, chosen: str, was: str) -> bool:
     rows = [row for row in line.discounts if row.get("kind") == "amount"]
-    emptied = [_emptied(row, ("value",)) for row in rows]
-    return any(emptied)
+    return any([_mark(row, ("value",), chosen, was) for row in rows])  # noqa: C419 - every one
 
 
-def _emptied(values: Values, names: Iterable[str]) -> bool:
-    found = [name for name in names if values.get(name, "").strip()]
-    values |= dict.fromkeys(found, "")
-    return bool(found)
+def _mark(values: Values, names: Iterable[str], chosen: str, was: str) -> bool:
+    """Put its currency behind every amount that is not of the one chosen; say if there is any."""
+    found = False
+    for name in names:
+        text = values.get(name, "").strip()
+        if text.endswith(f" {chosen}"):
+            values[name] = text.removesuffix(chosen).rstrip()
+        elif text:
+            found = True
+            values[name] = text if OTHER_CURRENCY.fullmatch(text) else f"{text} {was}"
+    return found
 
 
 def _own_words(block: LineBlock, line: LineState, was: str) -> str:

@@ -206,17 +206,22 @@ class BuilderDraft:
         payload["start_on"] = payload["start_on"].isoformat()
         payload["expires_on"] = payload["expires_on"].isoformat()
         payload["phases"] = [
-            {**block.form.cleaned_data, "lines": [_line_payload(line) for line in block.lines]}
+            {
+                **block.form.cleaned_data,
+                "lines": [_line_payload(line, payload["currency"]) for line in block.lines],
+            }
             for block in self.phases
         ]
         return payload
 
 
-def _line_payload(line: LineBlock) -> dict[str, Any]:
+def _line_payload(line: LineBlock, currency: str | None) -> dict[str, Any]:
     clean = line.form.cleaned_data
     usage = line.form.kind == "usage"
     names = ("product", "price_version", "item_key", "meter_key", "proration", "description")
     row = {name: clean.get(name) or "" for name in names}
+    if line.listed is not None and currency not in (None, line.listed.price.currency):
+        row["price_version"] = ""  # the list has none in the currency chosen: a price of its own
     row |= {
         "model": line.model,
         "modifiers": line.modifiers,

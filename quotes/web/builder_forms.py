@@ -1,6 +1,7 @@
 """The fields of the builder. Each names itself in its messages; none computes an amount."""
 
 import json
+import re
 from decimal import Decimal
 from typing import Any
 
@@ -39,6 +40,7 @@ _LABELS = {
     "at_least_one": "Bill at least one package a period",
 }
 AS_IS = "as_is"
+OTHER_CURRENCY = re.compile(r".* ([A-Z]{3})")  # an amount of before another one was chosen
 _RECURRING = [choice for choice in Price.Frequency.choices if choice[0] != "one_time"]
 
 
@@ -60,6 +62,8 @@ class ExactField(forms.CharField):
         try:
             number = exact_decimal(text)
         except NotExact as error:
+            if other := OTHER_CURRENCY.fullmatch(text):
+                raise forms.ValidationError(f"is in {other[1]}; say what is agreed now") from None
             hint = "; leave out thousands separators" if "," in text else ""
             raise forms.ValidationError(f"{error}{hint}") from None
         if number < 0:

@@ -97,9 +97,7 @@ class TestInTheBuilder:
 
         assert "Prices are in EUR now" in builder.text
         assert "At their list price in EUR: Platform, Seats, Calls." in builder.text
-        assert "Without a list price in EUR, say the one agreed: Setup (was 1000 USD)" in (
-            builder.text
-        )
+        assert "To be agreed in EUR: Setup." in builder.text
         fields = builder.fields
         assert (fields["phases-0-lines-0-amount"], fields["phases-0-lines-1-unit_price"]) == (
             "450",
@@ -108,8 +106,9 @@ class TestInTheBuilder:
         assert fields["phases-0-lines-1-quantity"] == "10"
         assert fields["phases-0-lines-1-description"] == "Desks"
         assert fields["phases-0-lines-2-tiers-1-unit_price"] == "0.07"
-        assert fields["phases-0-lines-3-amount"] == ""
-        assert 'id="id_phases-0-lines-3-amount_error">is needed' in builder.text
+        assert fields["phases-0-lines-3-amount"] == "1000 USD"
+        error = 'id="id_phases-0-lines-3-amount_error">is in USD; say what is agreed now'
+        assert error in builder.text
         with inside():
             assert latest(quote).currency == "USD"  # not saved yet
 
@@ -144,7 +143,7 @@ class TestInTheBuilder:
         assert builder.fields["phases-0-lines-0-amount"] == "450"
 
     def test_an_amount_of_ones_own_is_never_taken_for_another_currency(
-        self, builder: Builder, quote: Quote
+        self, builder: Builder, quote: Quote, inside: Inside
     ) -> None:
         builder.add("calls")
         builder.press(
@@ -158,11 +157,43 @@ class TestInTheBuilder:
         builder.press(currency="CHF")
 
         fields = builder.fields
-        assert "Taken out, to be agreed anew: the minimum of Term (was 100 USD)." in builder.text
-        assert fields["phases-0-minimum_amount"] == ""
+        assert "To be agreed in CHF: Calls, the minimum of Term." in builder.text
+        asked = {
+            "minimum_amount": "100",
+            "lines-0-tiers-0-unit_price": "0.5",
+            "lines-0-tiers-1-unit_price": "0.08",
+            "lines-0-discounts-0-value": "7",
+        }
+        for name, amount in asked.items():
+            assert fields[f"phases-0-{name}"] == f"{amount} USD"
         assert fields["phases-0-lines-0-tiers-0-up_to"] == "1000"
-        for name in ("tiers-0-unit_price", "tiers-1-unit_price", "discounts-0-value"):
-            assert fields[f"phases-0-lines-0-{name}"] == ""
+        with inside():
+            assert latest(quote).currency == "USD"
+
+        builder.press(currency="EUR")  # has a list price; the minimum is still in dollars
+        assert builder.fields["phases-0-lines-0-tiers-1-unit_price"] == "0.07"
+        assert builder.fields["phases-0-minimum_amount"] == "100 USD"
+
+        builder.press(phases__0__minimum_amount="", phases__0__lines__0__discounts__0__value="6")
+        with inside():
+            assert latest(quote).currency == "EUR"
+            assert latest(quote).phases.get().minimum_amount is None
+
+    def test_choosing_the_first_currency_again_brings_its_amounts_back(
+        self, builder: Builder, quote: Quote, inside: Inside
+    ) -> None:
+        builder.add("setup")
+        builder.add("calls")
+        builder.press(phases__0__lines__0__amount="1200", phases__0__minimum_amount="100")
+        builder.press(currency="CHF")
+        builder.press(currency="EUR")
+        builder.press(currency="USD")
+
+        assert builder.fields["phases-0-lines-0-amount"] == "1200"
+        assert builder.fields["phases-0-minimum_amount"] == "100"
+        with inside():
+            assert latest(quote).currency == "USD"
+            assert latest(quote).phases.get().minimum_amount == Decimal(100)
 
     def test_products_are_added_at_the_prices_of_the_currency_chosen(
         self, builder: Builder

@@ -37,7 +37,7 @@ def quote_detail(request: TenantRequest, quote_id: UUID) -> HttpResponse:
         "quote": version.quote,
         "versions": list(
             QuoteVersion.objects.filter(quote_id=quote_id)
-            .select_related("quote")
+            .select_related("quote__customer", "legal_entity")
             .order_by("-number")
         ),
         "order_form": OrderForm.objects.filter(version=version).first(),

@@ -2,16 +2,20 @@
 
 import re
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.utils import timezone
 from playwright.sync_api import expect
 
+from billing.services.taxing import set_tax_rate
 from monetization.mail.models import OutgoingMail
 from monetization.tenancy.context import tenant_context
 from quotes.models import OrderForm
 from tests.factories import make_member
 from tests.integration.quotes.conftest import make_catalog, make_quote
+from tests.integration.quotes.test_currency import euro_prices, gmbh
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -149,6 +153,72 @@ def test_the_keyboard_builds_undoes_and_redoes(seller: Any, sign_in: Callable[..
     expect(page.locator("#id_phases-0-lines-1-amount")).to_have_count(0)
     hit("Alt+p")
     expect(page.locator("#id_phases-1-name")).to_be_focused()
+
+
+def test_seller_and_currency_are_chosen_and_a_line_goes_to_another_phase(
+    seller: Any, sign_in: Callable[..., Any]
+) -> None:
+    with tenant_context(seller.id, actor="test"):
+        euro_prices()
+        set_tax_rate(
+            legal_entity_id=gmbh().id,
+            category="standard",
+            country="",
+            treatment="taxable",
+            name="VAT",
+            percent=Decimal(19),
+            now=timezone.now(),
+        )
+        quote = make_quote("Chosen")
+    page = sign_in(make_member(seller, "revops"))
+    page.goto(f"/quotes/{quote.id}/edit/")
+    preview, said = page.locator("#preview"), page.locator("#said")
+
+    def choose(field: str, label: str) -> None:
+        with page.expect_response(lambda answer: answer.request.method == "POST"):
+            page.locator(f"#id_{field}").select_option(label=label)
+        page.locator(".htmx-request").first.wait_for(state="detached")
+
+    def hit(keys: str) -> None:
+        with page.expect_response(lambda answer: "do=" in (answer.request.post_data or "")):
+            page.keyboard.press(keys)
+        page.locator(".htmx-request").first.wait_for(state="detached")
+
+    add(page, "Platform")
+    add(page, "Seats")
+    type_into(page, "phases-0-lines-1-quantity", "10")
+    choose("currency", "EUR · Euro")
+    expect(said).to_contain_text("At their list price in EUR: Platform, Seats.")
+    expect(page.locator("#id_phases-0-lines-0-amount")).to_have_value("450")
+    expect(page.locator("#id_phases-0-lines-1-quantity")).to_have_value("10")
+    # Twelve months of 450 and of ten seats at 55.
+    preview.get_by_text("€12,000.00").first.wait_for()
+    choose("legal_entity", "Northwind GmbH")
+    # The first month: 19% of 1,000.
+    expect(preview).to_contain_text("VAT 19%, added to the prices")
+    preview.locator("tr", has_text="with tax, estimated").get_by_text("€1,190.00").wait_for()
+
+    press(page, "Copy")
+    line = page.locator('[data-line="0:1"]')
+    line.get_by_label("To another phase").click()
+    press(page, "Move to phase 2: Term (copy)")
+    moved = page.locator("#id_phases-1-lines-2-quantity")
+    expect(moved).to_have_value("10")
+    expect(page.locator("#id_phases-0-lines-1-quantity")).to_have_count(0)
+    moved.focus()
+    hit("Alt+Shift+ArrowUp")
+    expect(page.locator("#id_phases-0-lines-1-quantity")).to_have_value("10")
+    expect(page.locator("#id_phases-0-lines-1-description")).to_be_focused()
+    hit("Alt+Shift+c")
+    expect(page.locator("#id_phases-1-lines-2-quantity")).to_have_value("10")
+    hit("Control+z")
+    hit("Control+z")
+    expect(page.locator("#id_phases-1-lines-2-quantity")).to_have_value("10")
+    expect(page.locator("#id_phases-0-lines-1-quantity")).to_have_count(0)
+    for _ in range(4):
+        hit("Control+z")
+    expect(page.locator("#id_currency")).to_have_value("USD")
+    preview.get_by_text("$13,200.00").first.wait_for()
 
 
 def sign(page: Any, address: str) -> None:

@@ -279,7 +279,7 @@ class TestQuote:
     ) -> None:
         with inside():
             priced(quote)
-        with django_assert_max_num_queries(26):
+        with django_assert_max_num_queries(28):
             revops.get(f"/quotes/{quote.id}/")
 
     def test_expires_once_nobody_can_sign_it_any_more(

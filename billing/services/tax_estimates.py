@@ -54,8 +54,9 @@ def estimated_tax(
         )
         for (percent, name, treatment), several in found.items()
     ]
+    treatments = {share.treatment for share in shares} or {invoice.tax_treatment}
     return TaxTerms(
-        treatment=invoice.tax_treatment,
+        treatment=treatments.pop() if len(treatments) == 1 else "taxable",
         shares=tuple(sorted(shares, key=lambda one: (-one.percent, one.name, one.treatment))),
         is_included=invoice.prices_include_tax,
         customer_tax_id=customer.tax_id,
@@ -71,7 +72,7 @@ def _in_order(terms: OrderTerms, names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _places(invoice: Invoice, terms: OrderTerms, lines: Sequence[PricedLine]) -> list[Place]:
-    rates = Rates.load()
+    rates = Rates.load([invoice.customer_id])
     if not lines:
         zero = Money.zero(terms.currency)
         items = {item.key: item for phase in terms.phases for item in phase.items}

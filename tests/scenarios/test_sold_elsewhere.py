@@ -14,7 +14,7 @@ from billing.services.collections import record_payment
 from billing.services.credits.granting import CreditWords, grant_credits
 from billing.services.issuing import issue_invoice
 from billing.services.refunds import record_refund
-from billing.services.taxing import set_tax_method, set_tax_rate
+from billing.services.taxing import set_customer_tax, set_tax_method, set_tax_rate
 from crm.selectors import export_rows
 from monetization.catalog.models import Product
 from monetization.ledger.models import JournalEntry
@@ -182,6 +182,31 @@ def test_however_the_customer_is_taxed_the_quote_says_what_the_invoice_charges(
     assert said.treatment == customer.get("tax_treatment", "taxable")
     invoice = first_invoice(deal)
     assert (invoice.subtotal_amount, invoice.tax_amount) == (net, tax)
+
+
+def test_what_a_customer_is_taxed_at_from_a_day_on_is_what_the_quote_says(
+    gmbh: LegalEntity,
+) -> None:
+    customer = make_customer(name="Exempt from 2027", currency="USD", country="DE")
+    set_customer_tax(
+        customer_id=customer.id,
+        treatment="exempt",
+        name="VAT",
+        percent=D(0),
+        valid_from=START,
+        now=NOW,
+    )
+    deal = sell(
+        phase(line("platform", "450")),
+        start=START,
+        customer=customer,
+        currency="EUR",
+        legal_entity=str(gmbh.id),
+    )
+
+    said = sell_terms(deal)
+    assert (said.treatment, said.net, said.tax) == ("exempt", D(450), D(0))
+    assert first_invoice(deal).tax_amount == 0
 
 
 def test_a_free_trial_is_not_the_first_invoice_it_says(gmbh: LegalEntity) -> None:

@@ -358,7 +358,7 @@ class TestLive:
             for product in ("platform", "seats", "calls"):
                 builder.add(product)
         fields = builder.fields
-        with django_assert_max_num_queries(80):
+        with django_assert_max_num_queries(82):
             answer = builder.client.post(builder.url, fields, headers=HTMX)
         assert answer.status_code == 200
         with django_assert_max_num_queries(34):

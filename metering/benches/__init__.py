@@ -3,8 +3,9 @@
 from argparse import ArgumentParser
 
 from metering.benches.ingest import ingest
+from metering.benches.soak import soak
 
-BENCHES = {"ingest": ingest}
+BENCHES = {"ingest": ingest, "soak": soak}
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -20,3 +21,4 @@ def add_arguments(parser: ArgumentParser) -> None:
         default="time",
         help="ingest: of events, UUIDs of version 7 or of version 4",
     )
+    parser.add_argument("--minutes", type=float, default=10.0, help="soak: how long")

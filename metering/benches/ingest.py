@@ -41,7 +41,7 @@ def ingest(options: dict[str, Any]) -> Iterator[dict[str, Any]]:
     sizes = [int(size) for size in options["batches"].split(",")]
     shares = [int(share) for share in options["duplicates"].split(",")]
     schema = f"bench_{uuid7().hex[-8:]}"
-    with _company() as company, scratch_schema(schema):
+    with company_of_the_run() as company, scratch_schema(schema):
         if options["rows"]:
             _fill(schema, company, options["rows"], options["ids"])
         with web_server(options["workers"], DEBUG="0") as server:
@@ -136,7 +136,8 @@ def _memory_of_largest(server: Server, company: Company) -> float:
 
 
 @contextmanager
-def _company() -> Iterator[Company]:
+def company_of_the_run() -> Iterator[Company]:
+    """Make a company with customers, two meters and a key; its events are taken away at the end."""
     slug = f"bench-{uuid7().hex[-8:]}"
     tenant = Tenant.objects.create(name=slug, slug=slug)
     with tenant_context(tenant.id, actor="bench"):

@@ -158,7 +158,7 @@ def http_rate(port: int, key: str, batches: Sequence[Batch], connections_: int =
 def _client(port: int, key: str, batches: Sequence[Batch], threads: int, told: Any) -> None:
     seconds: list[float] = []
     refused: list[int] = []
-    requests = [_request(key, batch.body) for batch in batches]
+    requests = [request_of(key, batch.body) for batch in batches]
 
     def post(part: list[bytes]) -> None:
         with socket.create_connection(("127.0.0.1", port)) as wire:
@@ -166,7 +166,7 @@ def _client(port: int, key: str, batches: Sequence[Batch], threads: int, told: A
             for request in part:
                 began = time.perf_counter()
                 wire.sendall(request)
-                status = _answer(wire)
+                status = answered(wire)
                 seconds.append(time.perf_counter() - began)
                 if status != 200:
                     refused.append(status)
@@ -180,7 +180,7 @@ def _client(port: int, key: str, batches: Sequence[Batch], threads: int, told: A
     told.send((time.perf_counter() - began, seconds, len(refused)))
 
 
-def _request(key: str, body: bytes) -> bytes:
+def request_of(key: str, body: bytes) -> bytes:
     return (
         "POST /api/v1/usage-events HTTP/1.1\r\nHost: localhost\r\n"
         f"Authorization: Bearer {key}\r\nContent-Type: application/json\r\n"
@@ -188,7 +188,7 @@ def _request(key: str, body: bytes) -> bytes:
     ).encode() + body
 
 
-def _answer(wire: socket.socket) -> int:
+def answered(wire: socket.socket) -> int:
     """Read one answer whole; return its status."""
     got = b""
     while b"\r\n\r\n" not in got:

@@ -65,8 +65,8 @@ def entity_of(value: Any) -> LegalEntity:
 def counterparts(ids: Iterable[Any], currency: str) -> dict[str, PriceVersion]:
     """Return for list prices what the catalog has instead in a currency, by their ids.
 
-    The same product at the same rhythm, of the same meter: the price with the same name, or the
-    only one there is. A price that has none is left out.
+    The same product at the same rhythm, of the same meter: the price with the same name, but
+    for the currency in it, or the only one there is. A price that has none is left out.
     """
     wanted = PriceVersion.objects.filter(id__in=list(ids)).select_related("price")
     offered = sellable_prices(currency)
@@ -76,12 +76,17 @@ def counterparts(ids: Iterable[Any], currency: str) -> dict[str, PriceVersion]:
             found[str(version.id)] = version
             continue
         alike = [one for one in offered if _place(one) == _place(version)]
-        named = [one for one in alike if one.price.name == version.price.name]
+        named = [one for one in alike if _name(one) == _name(version)]
         for candidates in (named, alike):
             if len(candidates) == 1:
                 found[str(version.id)] = candidates[0]
                 break
     return found
+
+
+def _name(version: PriceVersion) -> str:
+    """Return what a price is called in any currency: "Platform, yearly (USD)" names its own."""
+    return str(version.price.name.replace(version.price.currency, ""))
 
 
 def _place(version: PriceVersion) -> tuple[Any, ...]:

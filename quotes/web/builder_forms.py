@@ -63,7 +63,7 @@ class ExactField(forms.CharField):
             number = exact_decimal(text)
         except NotExact as error:
             if other := OTHER_CURRENCY.fullmatch(text):
-                raise forms.ValidationError(f"is in {other[1]}; say what is agreed now") from None
+                raise forms.ValidationError(f"is in {other[1]}: agree anew") from None
             hint = "; leave out thousands separators" if "," in text else ""
             raise forms.ValidationError(f"{error}{hint}") from None
         if number < 0:

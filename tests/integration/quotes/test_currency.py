@@ -80,6 +80,10 @@ def at_list(code: str, currency: str = "USD") -> str:
     return str(found.id)
 
 
+def dollars(code: str) -> str:
+    return str(PriceVersion.objects.get(price__code=f"{code}-usd").id)
+
+
 def year(*codes: str, currency: str = "USD") -> dict[str, Any]:
     lines = [{"product": code, "price_version": at_list(code, currency)} for code in codes]
     return {"phases": [{"name": "Year", "months": 12, "lines": lines}]}
@@ -107,7 +111,7 @@ class TestInTheBuilder:
         assert fields["phases-0-lines-1-description"] == "Desks"
         assert fields["phases-0-lines-2-tiers-1-unit_price"] == "0.07"
         assert fields["phases-0-lines-3-amount"] == "1000 USD"
-        error = 'id="id_phases-0-lines-3-amount_error">is in USD; say what is agreed now'
+        error = 'id="id_phases-0-lines-3-amount_error">is in USD: agree anew'
         assert error in builder.text
         with inside():
             assert latest(quote).currency == "USD"  # not saved yet
@@ -356,6 +360,37 @@ class TestWithoutTheBuilder:
                 services.save_draft(version_id=latest(quote).id, payload={"currency": "EUR"})
 
             assert (latest(quote).currency, latest(quote).total_contract_value) == ("USD", before)
+
+    def test_of_several_prices_the_one_of_the_same_name_is_taken(
+        self, quote: Quote, inside: Inside, entity: LegalEntity
+    ) -> None:
+        with inside():
+            product = Product.objects.get(code="platform")
+            for name, currency, amount in (
+                ("Platform plus (USD)", "USD", "700"),
+                ("Platform plus (EUR)", "EUR", "630"),
+            ):
+                create_price(
+                    product_id=product.id,
+                    code=f"plus-{currency.lower()}",
+                    name=name,
+                    currency=currency,
+                    frequency="monthly",
+                    timing="in_advance",
+                    model={"model": "flat", "amount": amount},
+                    now=timezone.now(),
+                )
+            plus = PriceVersion.objects.get(price__code="plus-usd")
+            lines = [
+                {"product": "platform", "price_version": str(plus.id)},
+                {"product": "platform", "item_key": "two", "price_version": dollars("platform")},
+            ]
+            payload = {"phases": [{"months": 12, "lines": lines}]}
+            services.save_draft(version_id=latest(quote).id, payload=payload)
+
+            services.save_draft(version_id=latest(quote).id, payload={"currency": "EUR"})
+
+            assert latest(quote).total_contract_value == Decimal(12 * (630 + 450))
 
     def test_a_list_price_of_another_currency_is_refused_at_its_line(
         self, quote: Quote, inside: Inside, entity: LegalEntity

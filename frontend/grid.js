@@ -55,12 +55,12 @@ class Grid {
   columns(head) {
     const titles = [...head.cells];
     const box = {
-      field: "box", frozen: true, width: 38, resizable: false, clipboard: false, cssClass: "box",
+      field: "box", width: 38, resizable: false, clipboard: false, cssClass: "box stuck",
       title: '<input type="checkbox" aria-label="Select all in this view" data-whole>', titleFormatter: "html",
       formatter: (cell) => this.box(cell),
     };
     const others = titles.slice(1).map((th, i) => ({
-      title: th.innerHTML, titleFormatter: "html", field: `c${i}`, frozen: i === 0,
+      title: th.innerHTML, titleFormatter: "html", field: `c${i}`, cssClass: i === 0 ? "who stuck" : "",
       hozAlign: th.classList.contains("n") ? "right" : "left", headerHozAlign: th.classList.contains("n") ? "right" : "left",
       minWidth: i === 0 ? 170 : 64, width: i === 0 ? 220 : undefined, widthGrow: 1,
       formatter: (cell) => this.cell(cell, i), accessorClipboard: (_v, data) => this.text(data.at, i),

@@ -388,8 +388,13 @@ def _list(rows: list[Object], url: str) -> Reply:
 def _html(title: str, body: str) -> bytes:
     return (
         f"<!doctype html><html lang=en><meta charset=utf-8><title>{title}</title>"
-        "<style>body{font:16px system-ui;max-width:640px;margin:60px auto;padding:0 16px}"
-        "button{font:inherit;padding:8px 16px}td{padding:6px 16px 6px 0}</style>"
+        "<meta name=viewport content='width=device-width'><style>:root{color-scheme:light dark}"
+        "body{font:16px/1.5 system-ui;max-width:640px;margin:60px auto;padding:0 16px;"
+        "color:light-dark(#1b2433,#e6eaf2);background:light-dark(#fff,#11161f)}"
+        "a{color:light-dark(#3538cd,#a4bcfd)}"
+        "button{font:inherit;padding:8px 16px;border:1px solid light-dark(#8b95a7,#66728a);"
+        "border-radius:8px;color:inherit;background:light-dark(#f3f5f9,#222b3b)}"
+        "td{padding:6px 16px 6px 0}</style>"
         f"<h1>{title}</h1><p>Simulated; no money moves.</p>{body}</html>"
     ).encode()
 

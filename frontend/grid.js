@@ -46,6 +46,9 @@ class Grid {
       this.start(first);
       // The grid takes the focus for its keys, and with it the page would jump down to it.
       requestAnimationFrame(() => window.scrollTo({ top }));
+      // Columns are as wide as what is in them: measured again once type and styles are there.
+      document.fonts.ready.then(() => this.table.redraw());
+      if (document.readyState !== "complete") window.addEventListener("load", () => this.table.redraw(), { once: true });
     });
     this.place.addEventListener("change", (event) => this.ticked(event));
     this.place.addEventListener("dblclick", (event) => this.open(event));
@@ -62,7 +65,7 @@ class Grid {
     const others = titles.slice(1).map((th, i) => ({
       title: th.innerHTML, titleFormatter: "html", field: `c${i}`, cssClass: i === 0 ? "who stuck" : "",
       hozAlign: th.classList.contains("n") ? "right" : "left", headerHozAlign: th.classList.contains("n") ? "right" : "left",
-      minWidth: i === 0 ? 170 : 64, width: i === 0 ? 220 : undefined, widthGrow: 1,
+      minWidth: i === 0 ? 120 : 64, width: i === 0 ? (window.innerWidth < 600 ? 130 : 220) : undefined, widthGrow: 1,
       formatter: (cell) => this.cell(cell, i), accessorClipboard: (_v, data) => this.text(data.at, i),
     }));
     return [box, ...others];

@@ -106,3 +106,7 @@ document.addEventListener("keydown", (event) => {
   else return;
   event.preventDefault();
 });
+
+// On a phone the navigation is one line that scrolls: begin where one is.
+const here = document.querySelector(".rail .items [aria-current]");
+if (here && here.parentElement.scrollWidth > here.parentElement.clientWidth) here.parentElement.scrollLeft = here.offsetLeft - 24;

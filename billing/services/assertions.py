@@ -13,6 +13,7 @@ from billing import selectors
 from billing.domain.assertions import (
     ELECTRONIC,
     KINDS,
+    SECOND_PERSON,
     Finding,
     Rule,
     default_rules,
@@ -244,18 +245,21 @@ def waive_assertions(
 
 def failing(invoices: Sequence[Invoice]) -> dict[UUID, Refusal]:
     """Return, of the invoices that fail, what was found: a bulk run may not issue them."""
-    found: dict[UUID, list[str]] = defaultdict(list)
+    found: dict[UUID, dict[str, str]] = defaultdict(dict)
     failures = AssertionFailure.objects.filter(
         invoice__in=[row for row in invoices if row.failing_assertions], waived_at__isnull=True
     )
-    for invoice_id, detail in failures.values_list("invoice_id", "detail"):
-        found[invoice_id].append(detail)
-    return {
-        invoice_id: AssertionsFailed(
-            f"it fails {'; '.join(details)}. Fix it, or waive it with a reason"
-        )
-        for invoice_id, details in found.items()
-    }
+    for invoice_id, kind, detail in failures.values_list("invoice_id", "kind", "detail"):
+        found[invoice_id][kind] = detail
+    return {invoice_id: AssertionsFailed(_said(details)) for invoice_id, details in found.items()}
+
+
+def _said(details: Mapping[str, str]) -> str:
+    """Say what was found, by rule, and what is to be done; a waiver is no approval."""
+    ways = ["fix it, or waive it with a reason"] if set(details) - {SECOND_PERSON} else []
+    if SECOND_PERSON in details:
+        ways.insert(0, "one person approves it, another issues it")
+    return f"{'; '.join(details.values())}: {', and '.join(ways)}"
 
 
 def refuse_failing(invoice: Invoice) -> None:

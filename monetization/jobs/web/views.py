@@ -91,9 +91,10 @@ def job_progress(request: HttpRequest, job_id: UUID) -> HttpResponse:
     On the job's own page the end reloads the page, so that its items are shown as they are.
     """
     job = get_object_or_404(Job, id=job_id)
-    response = render(request, "_job.html", {"job": job})
     seen_on = urlsplit(request.headers.get("HX-Current-URL", "")).path
-    if job.is_finished and seen_on == reverse("jobs:detail", args=[job.id]):
+    is_page = seen_on == reverse("jobs:detail", args=[job.id])
+    response = render(request, "_job.html", {"job": job, "is_page": is_page})
+    if job.is_finished and is_page:
         response["HX-Refresh"] = "true"
     return response
 

@@ -8,8 +8,10 @@ from collections.abc import Callable
 from billing.models import Invoice
 
 PaymentLink = Callable[[Invoice], str]
+PaymentNotes = Callable[[Invoice], list[str]]
 
 _links: list[PaymentLink] = []
+_notes: list[PaymentNotes] = []
 
 
 def register_payment_link(link: PaymentLink) -> None:
@@ -23,3 +25,16 @@ def payment_link(invoice: Invoice) -> str:
     if invoice.status != Invoice.Status.ISSUED:
         return ""
     return next((address for link in _links if (address := link(invoice))), "")
+
+
+def register_payment_notes(notes: PaymentNotes) -> None:
+    """Say what is to be known of an invoice's payments elsewhere, a sentence each."""
+    if notes not in _notes:
+        _notes.append(notes)
+
+
+def payment_notes(invoice: Invoice) -> list[str]:
+    """Return what is to be known of an issued invoice's payments elsewhere: disputes."""
+    if invoice.status != Invoice.Status.ISSUED:
+        return []
+    return [sentence for notes in _notes for sentence in notes(invoice)]

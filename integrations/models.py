@@ -282,6 +282,10 @@ class OnlinePayment(TenantModel):
     fee_currency = models.CharField(max_length=3, blank=True)
     is_posted = models.BooleanField(default=False)  # a payout that is in the ledger
     refunds_wanted = models.JSONField(default=list)  # [{key, units}]: asked for, not yet sent
+    # Of the latest dispute of a payment, in the service's words; empty: nobody disputes it.
+    dispute_status = models.CharField(max_length=30, blank=True, default="", db_default="")
+    dispute_reason = models.CharField(max_length=60, blank=True, default="", db_default="")
+    dispute_answer_by = models.DateTimeField(null=True, blank=True)
     url = models.TextField(blank=True)  # of an open payment page
     response = models.JSONField(default=dict)  # the last answer
     needs_attention = models.BooleanField(default=False)

@@ -18,7 +18,7 @@ from billing import selectors
 from billing.domain.assertions import KINDS
 from billing.domain.tax import without_tax
 from billing.models import CreditRequest, Invoice, InvoiceLine
-from billing.ports import payment_link
+from billing.ports import payment_link, payment_notes
 from billing.selectors.credits import credits_of
 from billing.services.approvals import approve_invoices
 from billing.services.assertions import waive_assertions
@@ -91,6 +91,7 @@ def invoice_detail(request: HttpRequest, invoice_id: UUID) -> HttpResponse:
             "credit_notes": invoice.credit_notes.order_by("number"),
             "allocations": invoice.allocations.select_related("payment").order_by("id"),
             "payment_link": payment_link(invoice),
+            "payment_notes": payment_notes(invoice),
             "supplementary": invoice.supplementary.order_by("created_at"),
             "replacement": invoice.replacements.order_by("id").last(),
             "history": Event.objects.filter(subject=subject).order_by("occurred_at", "id"),

@@ -33,6 +33,11 @@ class OnlinePaymentSerializer(serializers.Serializer[Any]):
     fee_amount = AmountField(currency="fee_currency", allow_null=True)
     fee_currency = serializers.CharField()
     is_posted = serializers.BooleanField(help_text="Of a payout: it is in the ledger.")
+    dispute_status = serializers.CharField(
+        help_text="Of its latest dispute, in Stripe's words; empty: nobody disputes it."
+    )
+    dispute_reason = serializers.CharField()
+    dispute_answer_by = serializers.DateTimeField(allow_null=True)
     needs_attention = serializers.BooleanField()
     last_error = serializers.CharField()
     due_at = serializers.DateTimeField(allow_null=True, help_text="When it is looked at next.")

@@ -4,7 +4,7 @@ Amounts are whole minor units at Stripe; how many a currency has there is not al
 Source: https://docs.stripe.com/currencies, "Zero-decimal" and "Three-decimal currencies".
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -27,6 +27,11 @@ EVENTS = {
     "payment_intent.canceled": "A payment was canceled",
     "charge.refunded": "Refunded",
     "charge.updated": "The fee is known",
+    "charge.dispute.created": "The payer disputes it",
+    "charge.dispute.updated": "The dispute went on",
+    "charge.dispute.funds_withdrawn": "The disputed money was taken back",
+    "charge.dispute.funds_reinstated": "The disputed money was given back",
+    "charge.dispute.closed": "The dispute is over",
     "refund.failed": "A refund failed",
     "payout.paid": "Paid out to the bank",
     "payout.failed": "A payout failed",
@@ -121,6 +126,21 @@ class RefundFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class DisputeFacts:
+    """A payment the payer disputes at their bank."""
+
+    id: str
+    amount: Money
+    status: str  # in Stripe's words: needs_response, under_review, won, lost, warning_...
+    reason: str
+    at: datetime
+    answer_by: datetime | None  # until when evidence is taken
+    withdrawn: bool  # the money was taken from the account; of an inquiry it is not
+    reinstated: bool  # and given back
+    fee: Money  # what the bank charged for it, less what it gave back
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """What Stripe says of a payment, a payment page or a payout, when asked."""
 
@@ -133,9 +153,14 @@ class Facts:
     payment_id: str = ""  # of a payment page that was used
     fee: Money | None = None
     refunds: tuple[RefundFacts, ...] = ()
+    disputes: tuple[DisputeFacts, ...] = ()
 
 
-def payment_facts(answer: Mapping[str, Any], refunds: list[dict[str, Any]]) -> Facts:
+def payment_facts(
+    answer: Mapping[str, Any],
+    refunds: list[dict[str, Any]],
+    disputes: Sequence[dict[str, Any]] = (),
+) -> Facts:
     """Read a payment intent whose charge and balance transaction were asked for with it."""
     metadata = answer.get("metadata") or {}
     charge = answer.get("latest_charge")
@@ -146,7 +171,7 @@ def payment_facts(answer: Mapping[str, Any], refunds: list[dict[str, Any]]) -> F
     done = [each for each in refunds if each.get("status") == "succeeded"]
     return Facts(
         state=str(answer["status"]),
-        response={**_plain(answer), "refunds": refunds},
+        response={**_plain(answer), "refunds": refunds, "disputes": list(disputes)},
         amount=from_minor(answer.get("amount_received") or 0, answer["currency"]),
         at=_moment(charge.get("created") if isinstance(charge, dict) else answer["created"]),
         invoice_id=_uuid(metadata.get(REFERENCE)),
@@ -160,6 +185,32 @@ def payment_facts(answer: Mapping[str, Any], refunds: list[dict[str, Any]]) -> F
             )
             for each in sorted(done, key=lambda each: (each["created"], each["id"]))
         ),
+        disputes=tuple(
+            _dispute(each)
+            for each in sorted(disputes, key=lambda each: (each["created"], each["id"]))
+        ),
+    )
+
+
+def _dispute(each: Mapping[str, Any]) -> DisputeFacts:
+    """Read a dispute; its balance transactions say whether money moved.
+
+    Source: https://docs.stripe.com/api/disputes/object, ``balance_transactions``: negative when
+    funds are withdrawn, positive when they are reinstated.
+    """
+    moves = each.get("balance_transactions") or []
+    currency = moves[0]["currency"] if moves else each["currency"]
+    until = (each.get("evidence_details") or {}).get("due_by")
+    return DisputeFacts(
+        id=str(each["id"]),
+        amount=from_minor(each["amount"], each["currency"]),
+        status=str(each["status"]),
+        reason=str(each.get("reason") or ""),
+        at=_moment(each["created"]),
+        answer_by=_moment(until) if until else None,
+        withdrawn=any(move["amount"] < 0 for move in moves),
+        reinstated=any(move["amount"] > 0 for move in moves),
+        fee=from_minor(sum(move.get("fee") or 0 for move in moves), currency),
     )
 
 
@@ -229,7 +280,7 @@ def _named(about: dict[str, Any]) -> tuple[str, str]:
     match about["object"]:
         case "payment_intent":
             return PAYMENT, str(about["id"])
-        case "charge" | "refund":
+        case "charge" | "refund" | "dispute":
             return (
                 (PAYMENT, str(about["payment_intent"])) if about.get("payment_intent") else ("", "")
             )

@@ -23,6 +23,8 @@ from billing.services.refunds import (
 from integrations.errors import Refused, Unavailable
 from integrations.models import OnlinePayment, Provider
 from integrations.stripe import mapping
+from integrations.stripe.disputes import OPEN as OPEN_DISPUTE
+from integrations.stripe.disputes import record_dispute
 from integrations.stripe.mapping import CHECKOUT, PAYMENT, PAYOUT, Facts
 from monetization.kernel.errors import Refusal
 from monetization.kernel.ids import uuid7
@@ -37,6 +39,7 @@ FIRST_RETRY = timedelta(seconds=15)
 LONGEST_RETRY = timedelta(hours=6)
 LEASE = timedelta(minutes=3)  # longer than the calls of one attempt with their timeouts
 NEXT_LOOK = timedelta(minutes=15)  # at an open page or a payment on its way, if nobody calls
+DISPUTE_LOOK = timedelta(hours=6)  # at an open dispute, if nobody calls
 METHOD = "card, by Stripe"
 OVER = ("complete", "expired", "canceled", "succeeded", "paid", "failed")
 
@@ -263,6 +266,10 @@ def _record_payment(row: OnlinePayment, facts: Facts, now: datetime) -> None:
             reference=refund.id,
             now=now,
         )
+    for dispute in facts.disputes:
+        record_dispute(row, dispute, day_of=_day, now=now)
+    if row.dispute_status in OPEN_DISPUTE:
+        row.due_at = now + DISPUTE_LOOK
 
 
 def _booked(

@@ -135,6 +135,42 @@ def refund(payment: Object, charge: Object, units: int) -> Object:
     }
 
 
+def dispute(charge: Object, fee: int) -> Object:
+    """Return a dispute of a whole charge whose money was withdrawn, with the bank's fee."""
+    now = int(time.time())
+    return {
+        "id": new_id("dp"),
+        "object": "dispute",
+        "amount": charge["amount"],
+        "currency": charge["currency"],
+        "charge": charge["id"],
+        "payment_intent": charge["payment_intent"],
+        "status": "needs_response",
+        "reason": "fraudulent",
+        "evidence_details": {"due_by": now + 7 * 86400, "has_evidence": False},
+        "balance_transactions": [moved(charge, -charge["amount"], fee)],
+        "created": now,
+        "livemode": False,
+        "metadata": {},
+    }
+
+
+def moved(charge: Object, units: int, fee: int) -> Object:
+    """Return what a dispute moves on the account's balance."""
+    return {
+        "id": new_id("txn"),
+        "object": "balance_transaction",
+        "amount": units,
+        "fee": fee,
+        "net": units - fee,
+        "currency": charge["currency"],
+        "created": int(time.time()),
+        "source": charge["id"],
+        "status": "available",
+        "type": "adjustment",
+    }
+
+
 def payout(units: int, currency: str, status: str) -> Object:
     now = int(time.time())
     return {

@@ -159,6 +159,13 @@ class Simulator:
                     if each["payment_intent"] == call.values.get("payment_intent")
                 ]
                 return _list(found, "/v1/refunds")
+            case ["GET", "disputes"]:
+                found = [
+                    each
+                    for each in self.all(account, "dispute")
+                    if each["payment_intent"] == call.values.get("payment_intent")
+                ]
+                return _list(found, "/v1/disputes")
             case ["POST", "refunds"]:
                 return self._refund(account, call.values)
             case ["GET", "payouts", id]:
@@ -261,9 +268,36 @@ class Simulator:
             self._send_event(account, f"payout.{status}", payout)
             return str(payout["id"])
 
+    def dispute(self, account: str, payment_id: str, *, fee: int = 1500) -> str:
+        """Have the payer's bank take a payment back; returns the dispute's id."""
+        with self._lock, self._db:
+            payment = self.get(account, payment_id)
+            charge = self.get(account, payment["latest_charge"]) if payment else None
+            assert charge is not None  # noqa: S101 - a test names a payment that arrived
+            made = self.keep(account, objects.dispute(charge, fee))
+            self._send_event(account, "charge.dispute.created", made)
+            return str(made["id"])
+
+    def close_dispute(self, account: str, id: str, *, is_won: bool) -> None:
+        """Decide a dispute; of one that is won the money comes back, the fee does not."""
+        with self._lock, self._db:
+            found = self.get(account, id)
+            assert found is not None  # noqa: S101 - a test names a dispute that is there
+            charge = self.get(account, found["charge"]) or {}
+            moves = found["balance_transactions"]
+            if is_won:
+                moves = [*moves, objects.moved(charge, found["amount"], 0)]
+            found |= {"status": "won" if is_won else "lost", "balance_transactions": moves}
+            self.keep(account, found)
+            self._send_event(account, "charge.dispute.closed", found)
+
     def _desk(self, call: Call, account: str, what: str) -> Reply:
         if what == "refund":
             self._refund(account, call.values)
+        elif what == "dispute":
+            self.dispute(account, call.values["payment_intent"])
+        elif what in ("won", "lost"):
+            self.close_dispute(account, call.values["dispute"], is_won=what == "won")
         else:
             nets: dict[str, int] = {}
             for each in self.all(account, "balance_transaction"):
@@ -285,8 +319,20 @@ class Simulator:
             f"<td>{objects.shown(one['amount_refunded'], one['currency'])} back</td>"
             f"<td><form method='post' action='/desk/{account}/refund'>"
             f"<input type='hidden' name='payment_intent' value='{one['payment_intent']}'>"
-            f"<button>Refund</button></form></td></tr>"
+            f"<button>Refund</button></form></td>"
+            f"<td><form method='post' action='/desk/{account}/dispute'>"
+            f"<input type='hidden' name='payment_intent' value='{one['payment_intent']}'>"
+            f"<button>Dispute</button></form></td></tr>"
             for account, one in found
+        )
+        lines += "".join(
+            f"<tr><td>{each['id']}</td><td colspan=4><form method='post'>"
+            f"<input type='hidden' name='dispute' value='{each['id']}'>"
+            f"<button formaction='/desk/{account}/won'>Won</button> "
+            f"<button formaction='/desk/{account}/lost'>Lost</button></form></td></tr>"
+            for account in sorted({account for account, _ in found})
+            for each in self.all(account, "dispute")
+            if each["status"] == "needs_response"
         )
         out = "".join(
             f"<form method='post' action='/desk/{account}/payout'><button>Pay out</button></form>"

@@ -41,6 +41,8 @@ def simulated() -> list[dict[str, Any]]:
     return [
         page, payment, charge, balance,
         simulated_objects.refund(payment, charge, 100),
+        simulated_objects.dispute(charge, 1500),
+        simulated_objects.moved(charge, -60000, 1500),
         simulated_objects.payout(100, "usd", "paid"),
         simulated_objects.account("acct_1"),
         simulated_objects.webhook_endpoint({"url": "https://x"}, "whsec_x"),
@@ -72,6 +74,29 @@ def test_what_we_read_is_in_the_official_fixtures(fixtures: dict[str, Any]) -> N
     refund = {**fixtures["refund"], "status": "succeeded"}
     [read] = mapping.payment_facts(fixtures["payment_intent"], [refund]).refunds
     assert read.id == refund["id"]
+
+
+def test_a_dispute_is_read_as_stripe_writes_it(fixtures: dict[str, Any]) -> None:
+    official = fixtures["dispute"]  # an inquiry: nothing is withdrawn
+    [read] = mapping.payment_facts(fixtures["payment_intent"], [], [official]).disputes
+    assert (read.id, read.amount) == (official["id"], Money(Decimal(10), "USD"))
+    assert (read.status, read.reason) == ("warning_needs_response", "general")
+    assert (read.withdrawn, read.reinstated, read.answer_by is not None) == (False, False, True)
+    moved = {**fixtures["balance_transaction"], "amount": -1000, "fee": 1500}
+    back = {**moved, "amount": 1000, "fee": 0}
+    taken = {**official, "status": "won", "balance_transactions": [moved, back]}
+    [read] = mapping.payment_facts(fixtures["payment_intent"], [], [taken]).disputes
+    assert (read.withdrawn, read.reinstated) == (True, True)
+    assert read.fee == Money(Decimal(15), "USD")
+    notice = mapping.read_notice(
+        {
+            "id": "evt_1", "type": "charge.dispute.created", "created": 1,
+            "data": {"object": {**official, "payment_intent": "pi_1"}},
+        },
+        TENANT,
+    )  # fmt: skip
+    assert (notice.kind, notice.external_id) == (mapping.PAYMENT, "pi_1")
+    assert {"charge.dispute.created", "charge.dispute.closed"} <= set(mapping.EVENTS)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ from zoneinfo import ZoneInfo
 from django.db.models import Q
 
 from billing.models import CreditRequest, Invoice
-from integrations.models import Push
+from integrations.models import OnlinePayment, Push
+from integrations.stripe.disputes import TO_ANSWER
 from metering.selectors import unmatched_aliases
 from metering.selectors.queues import Held, count_held
 from monetization.jobs.models import Job
@@ -127,15 +128,17 @@ def _failed_step() -> Step:
     jobs = Job.objects.filter(status=Job.Status.ATTENTION).count()
     mails = OutgoingMail.objects.filter(~Q(status__in=["queued", "sending", "sent"])).count()
     pushes = Push.objects.filter(status__in=["failed", "refused"]).count()
+    disputes = OnlinePayment.objects.filter(dispute_status__in=TO_ANSWER).count()
     kinds = (("job", jobs, "jobs:list"), ("mail", mails, "outbox"),
-             ("unsynced record", pushes, "integrations:log"))  # fmt: skip
+             ("unsynced record", pushes, "integrations:log"),
+             ("disputed payment", disputes, "integrations:online-payments"))  # fmt: skip
     failed = [(name, count, view) for name, count, view in kinds if count]
     said = ", ".join(_of(count, name) for name, count, _ in failed)
     return Step(
         "Clear what failed",
         f"To look at: {said}" if failed else "Nothing failed",
         failed[0][2] if failed else "jobs:list",
-        left=jobs + mails + pushes,
+        left=jobs + mails + pushes + disputes,
     )
 
 

@@ -4,25 +4,24 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('integrations', '0003_stripe'),
+        ("integrations", "0003_stripe"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='onlinepayment',
-            name='dispute_answer_by',
+            model_name="onlinepayment",
+            name="dispute_answer_by",
             field=models.DateTimeField(blank=True, null=True),
         ),
         migrations.AddField(
-            model_name='onlinepayment',
-            name='dispute_reason',
-            field=models.CharField(blank=True, db_default='', default='', max_length=60),
+            model_name="onlinepayment",
+            name="dispute_reason",
+            field=models.CharField(blank=True, db_default="", default="", max_length=60),
         ),
         migrations.AddField(
-            model_name='onlinepayment',
-            name='dispute_status',
-            field=models.CharField(blank=True, db_default='', default='', max_length=30),
+            model_name="onlinepayment",
+            name="dispute_status",
+            field=models.CharField(blank=True, db_default="", default="", max_length=30),
         ),
     ]

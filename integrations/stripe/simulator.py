@@ -413,6 +413,8 @@ def _instead(fault: str) -> Reply | None:
     if fault == "rate_limit":
         reply = _error(429, "rate_limit_error", "Too many requests")
         return Reply(429, reply.body, {"Retry-After": "1"})
+    if fault == "forbidden":
+        return _error(403, "invalid_request_error", "The key has not the required permissions")
     if fault == "error":
         return _error(500, "api_error", "An unknown error occurred")
     return None

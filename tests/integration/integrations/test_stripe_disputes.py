@@ -130,3 +130,15 @@ def test_an_inquiry_moves_no_money_but_is_to_be_answered(shop: Shop) -> None:
     assert of(shop, invoice).payment_status == "paid"
     home, _ = pages(shop, invoice)
     assert "1 disputed payment" in home
+
+
+def test_a_key_that_may_not_read_disputes_goes_on_taking_payments(shop: Shop) -> None:
+    invoice, payment = paid(shop)
+    shop.stripe.dispute(shop.account, payment)
+    shop.stripe.faults = ["", "", "forbidden"]  # the payment, its refunds, its disputes
+    hear(shop, "charge.dispute.created")
+    assert shop.stripe.faults == []
+    assert of(shop, invoice).payment_status == "paid"
+    with tenant_context(shop.tenant.id):
+        row = OnlinePayment.objects.get(kind="payment")
+        assert (row.last_error, row.dispute_status) == ("", "")

@@ -22,6 +22,7 @@ def good_calls(api: Api, inside: Any, platform: Any, calls: Any) -> dict[str, An
     api.made(f"invoices/{draft['id']}/issue", {"issued_on": "2026-02-02"}, status=200)
     draft_body = {
         "title": "Deal",
+        "currency": "USD",
         "start_on": "2026-01-31",
         "expires_on": "2026-12-31",
         "time_zone": "Europe/Paris",
@@ -155,6 +156,8 @@ def good_calls(api: Api, inside: Any, platform: Any, calls: Any) -> dict[str, An
             "customer": str(who),
             "title": "T",
             "start_on": "2026-01-31",
+            "legal_entity": quote["latest"]["legal_entity"],
+            "currency": "EUR",
             "external_id": "o",
         },
         f"put quotes/{quote['id']}/draft": draft_body,

@@ -50,6 +50,7 @@ def crm_calls(api: Api) -> dict[str, Any]:
             "title": "Platform",
             "start_on": "2026-07-01",
             "expires_on": "2026-08-01",
+            "currency": "EUR",
             "purchase_order": "PO",
         },
     }

@@ -9,6 +9,7 @@ import pytest
 import time_machine
 from pypdf import PdfReader
 
+from monetization.tenancy.models import LegalEntity
 from tests.integration.api.conftest import Api, fields_of, line_of
 
 JANUARY_10 = datetime(2026, 1, 10, 9, tzinfo=UTC)
@@ -53,6 +54,38 @@ class TestQuotes:
         assert (found["total_contract_value"], found["total"]) == ("5400.00", "6792.00")
         assert found["by_year"] == [{"of": "1", "amount": "6792.00"}]
         assert (quote["number"], quote["status"], quote["version"]) == ("Q-00001", "draft", 1)
+
+    def test_who_sells_and_in_what_is_chosen_and_read_back(
+        self, api: Api, body: dict[str, Any], inside: Any
+    ) -> None:
+        with inside():
+            entity = LegalEntity.objects.create(name="Second", code="DE", tax_id="DE1")
+        line = {"product": "platform", "model": {"model": "flat", "amount": "450"}}
+        own = {"phases": [{"months": 12, "lines": [line]}], "purchase_order": "PO-1"}
+        chosen = {"legal_entity": str(entity.id), "currency": "EUR"}
+        latest = api.made("quotes", {**body, **own, **chosen})["latest"]
+
+        assert (latest["legal_entity"], latest["currency"]) == (str(entity.id), "EUR")
+        assert latest["total_contract_value"] == "5400.00"
+        terms = latest["terms"]
+        assert terms["seller"] == {
+            "code": "DE", "name": "Second", "country": "US", "tax_id": "DE1",
+        }  # fmt: skip
+        assert (terms["purchase_order"], terms["tax"]["bill_on"]) == ("PO-1", "2026-02-01")
+        assert (terms["tax"]["shares"][0]["base"], terms["tax"]["treatment"]) == ("450", "taxable")
+
+    def test_a_currency_without_prices_names_the_line(self, api: Api, body: dict[str, Any]) -> None:
+        quote = api.made("quotes", body)
+        path = f"quotes/{quote['id']}/draft"
+
+        refused = api.call("put", path, {"currency": "EUR"})
+
+        assert refused.status_code == 422
+        assert fields_of(refused) == {"phases[0].lines[0].price_version"}
+        assert fields_of(api.call("put", path, {"currency": "XYZ"})) == {"currency"}
+        nobody = "00000000-0000-7000-8000-000000000000"
+        assert fields_of(api.call("put", path, {"legal_entity": nobody})) == {"legal_entity"}
+        assert api.get(f"quotes/{quote['id']}").json()["latest"]["currency"] == "USD"
 
     def test_what_was_read_can_be_saved_again(self, api: Api, body: dict[str, Any]) -> None:
         quote = api.made("quotes", body)

@@ -7,6 +7,7 @@ import pytest
 
 from monetization.customers.models import Customer
 from monetization.events.models import Event
+from monetization.tenancy.models import LegalEntity
 from quotes.models import Quote
 from tests.integration.api.conftest import Api, fields_of
 
@@ -40,6 +41,24 @@ def test_a_record_is_made_changed_and_left_alone_at_its_own_address(
     with inside():
         assert Customer.objects.count() == 1
         assert Event.objects.filter(type="customer.created").count() == 1
+
+
+def test_a_quote_says_who_sells_it_and_in_what(api: Api, acme: Any, inside: Inside) -> None:
+    with inside():
+        LegalEntity.objects.create(name="Second", code="DE")
+    new: dict[str, Any] = {"account": "001", "title": "Deal", "start_on": "2027-01-01"}
+
+    quote = put(api, QUOTE, 201, **new, legal_entity="DE", currency="EUR")
+    again = put(api, QUOTE, **new, legal_entity="DE", currency="EUR")
+
+    assert (quote["legal_entity"], quote["currency"]) == ("DE", "EUR")
+    assert again == quote
+    assert put(api, QUOTE, currency="GBP")["currency"] == "GBP"
+    refused = api.call("put", QUOTE, {"legal_entity": "NONE"})
+    assert (refused.status_code, refused.json()["detail"]) == (
+        409,
+        "legal_entity: none has the code 'NONE'",
+    )
 
 
 def test_from_the_account_to_the_quote_and_back(api: Api, acme: Any) -> None:

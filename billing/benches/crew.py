@@ -6,8 +6,9 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from uuid import UUID
 
-import django
 from django.db import connections
+
+from monetization.jobs.tasks import work
 
 Call = tuple[UUID, UUID, int]  # tenant, job, token
 _helpers: list[Connection] = []
@@ -16,12 +17,14 @@ _helpers: list[Connection] = []
 @contextmanager
 def crew(workers: int) -> Iterator[None]:
     """Keep so many workers for what is measured within, this process among them."""
-    context = get_context("spawn")
+    context = get_context("fork")  # they work on the same database, whatever it was set to
+    connections.close_all()  # two processes never share a connection
     started = []
     for _ in range(workers - 1):
         ours, theirs = context.Pipe()
         process = context.Process(target=_serve, args=(theirs,), daemon=True)
         process.start()
+        theirs.close()
         started.append((ours, process))
     try:
         _helpers[:] = [ours for ours, _ in started]
@@ -31,32 +34,24 @@ def crew(workers: int) -> Iterator[None]:
     finally:
         _helpers.clear()
         for ours, process in started:
-            ours.close()
+            ours.send(None)
             process.join()
+            ours.close()
 
 
 def work_together(call: Call) -> None:
     """Do a claimed job as workers do: batch by batch, each at a lane of its own."""
     for helper in _helpers:
         helper.send(call)
-    _work(call)
+    work(*call)
     for helper in _helpers:
         helper.recv()
 
 
-def _work(call: Call) -> None:
-    from monetization.jobs.tasks import work
-
-    work(*call)
-
-
 def _serve(theirs: Connection) -> None:
-    django.setup()
     connections["default"].ensure_connection()
     theirs.send(None)
-    try:
-        while True:
-            _work(theirs.recv())
-            theirs.send(None)
-    except EOFError:
-        connections.close_all()
+    while (call := theirs.recv()) is not None:
+        work(*call)
+        theirs.send(None)
+    connections.close_all()

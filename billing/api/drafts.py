@@ -14,6 +14,7 @@ from rest_framework.response import Response
 from billing.api import desk_serializers as shapes
 from billing.api.serializers import InvoiceDetailSerializer, InvoiceLineSerializer, ReasonSerializer
 from billing.models import AssertionFailure, InvoiceComment, InvoiceLine
+from billing.selectors.parts import changes_of
 from billing.services import drafts, splitting
 from billing.services.assertions import waive_assertions
 from billing.services.bad_debt import reinstate_invoice, write_off_invoice
@@ -260,7 +261,7 @@ class DraftActions:
     @action(detail=True, filter_backends=[])
     def changes(self, request: Request, pk: str) -> Response:
         """List the splits and merges of an open draft that can be taken back."""
-        rows = splitting.changes_of(self.get_object())
+        rows = changes_of(self.get_object())
         return Response({"results": shapes.DraftChangeSerializer(rows, many=True).data})
 
     @extend_schema(
@@ -277,7 +278,7 @@ class DraftActions:
     def undo(self, request: Request, pk: str, change: str) -> Response:
         """Take a split or a merge back; answers with the draft that has the lines again."""
         invoice = self.get_object()
-        known = {str(each.id): each.id for each in splitting.changes_of(invoice)}
+        known = {str(each.id): each.id for each in changes_of(invoice)}
         if change.lower() not in known:
             raise Http404
         draft = splitting.undo_change(change_id=known[change.lower()], now=timezone.now())

@@ -1,11 +1,13 @@
-"""Read which drafts are parts of one that was split."""
+"""Read which drafts are parts of one that was split, and what can be taken back."""
 
 from collections.abc import Iterable
 from uuid import UUID
 
 from django.db.models import Q
 
-from billing.models import DraftChange, Invoice
+from billing.models import DraftChange, Invoice, InvoiceLine
+
+CREDIT = "credit"  # the kind of a line by which credits reduce the taxable base
 
 
 def first_parts(customer_ids: Iterable[UUID]) -> dict[UUID, UUID]:
@@ -43,3 +45,15 @@ def open_parts(invoice: Invoice) -> list[Invoice]:
         id__in=ids, status__in=(Invoice.Status.IN_PROGRESS, Invoice.Status.DRAFT)
     )
     return list(rows.order_by("id"))
+
+
+def own_lines(invoice: Invoice) -> list[InvoiceLine]:
+    """Return the lines of a draft without those by which credits reduce others."""
+    return list(invoice.lines.exclude(kind=CREDIT).order_by("position", "key"))
+
+
+def changes_of(invoice: Invoice) -> list[DraftChange]:
+    """Return what was split off an open draft or merged into it and can be undone."""
+    rows = DraftChange.objects.filter(undone_at__isnull=True, target__isnull=False)
+    given = rows.filter(kind=DraftChange.Kind.SPLIT, origin=invoice) | rows.filter(target=invoice)
+    return list(given.select_related("target", "origin").order_by("-at"))

@@ -22,7 +22,7 @@ from billing.models import (
     InvoiceCredit,
     InvoiceLine,
 )
-from billing.services.credits.planning import CREDIT
+from billing.selectors.parts import CREDIT, own_lines
 from billing.services.drafts import InvoiceNotOpen, copy_lines, total_draft
 from billing.services.invoicing import OPEN_STATES, recalculate_invoices
 from billing.services.taxing import tax_fields_of
@@ -75,7 +75,7 @@ def split_draft(
     """
     origin = _open(invoice_id)
     _brought_up_to_date([origin], now)
-    lines = _own_lines(origin)
+    lines = own_lines(origin)
     chosen = [line for line in lines if line.id in set(line_ids)]
     if origin.lines.filter(id__in=line_ids, kind=CREDIT).exists():
         raise SplitInvalid("lines: what credits pay goes with the line they pay; leave it out")
@@ -107,7 +107,7 @@ def merge_drafts(*, into_id: UUID, invoice_ids: Sequence[UUID], now: datetime) -
     for origin in others:
         _refuse_different(target, origin)
     _brought_up_to_date([target, *others], now)
-    before = sum((line.amount for each in (target, *others) for line in _own_lines(each)), ZERO)
+    before = sum((line.amount for each in (target, *others) for line in own_lines(each)), ZERO)
     for origin in others:
         if origin.schedule_id is not None:
             _refuse_priced_together(origin)
@@ -142,8 +142,8 @@ def undo_change(*, change_id: UUID, now: datetime) -> Invoice:
     else:
         origin = _locked(change.origin_id)
     _brought_up_to_date([target], now)
-    own = _own_lines(target)
-    before = sum((line.amount for line in [*own, *_own_lines(origin)]), ZERO)
+    own = own_lines(target)
+    before = sum((line.amount for line in [*own, *own_lines(origin)]), ZERO)
     moving = [
         line
         for line in own
@@ -169,13 +169,6 @@ def undo_change(*, change_id: UUID, now: datetime) -> Invoice:
     )
     origin.refresh_from_db()
     return origin
-
-
-def changes_of(invoice: Invoice) -> list[DraftChange]:
-    """Return what was split off an open draft or merged into it and can be undone."""
-    rows = DraftChange.objects.filter(undone_at__isnull=True, target__isnull=False)
-    given = rows.filter(kind=Kind.SPLIT, origin=invoice) | rows.filter(target=invoice)
-    return list(given.select_related("target", "origin").order_by("-at"))
 
 
 def mergeable_with(invoice: Invoice) -> list[Invoice]:
@@ -311,14 +304,9 @@ def _recompute(invoices: Sequence[Invoice], before: Decimal, now: datetime) -> N
         invoice.refresh_from_db()
         total_draft(invoice, now)
         _set_span(invoice)
-        after += sum((line.amount for line in _own_lines(invoice)), ZERO)
+        after += sum((line.amount for line in own_lines(invoice)), ZERO)
     if after != before and not any(each.prices_include_tax for each in invoices):
         raise PricedTogether("apart, these lines would cost something else; they stay together")
-
-
-def _own_lines(invoice: Invoice) -> list[InvoiceLine]:
-    """Return the lines of a draft without those by which credits reduce others."""
-    return list(invoice.lines.exclude(kind=CREDIT).order_by("position", "key"))
 
 
 def _refuse_below_zero(parts: Sequence[Invoice]) -> None:
@@ -329,10 +317,10 @@ def _refuse_below_zero(parts: Sequence[Invoice]) -> None:
     if not InvoiceCredit.objects.filter(invoice__in=parts).exists():
         return
     for part in parts:
-        if sum((line.amount for line in _own_lines(part)), ZERO) < 0:
+        if sum((line.amount for line in own_lines(part)), ZERO) < 0:
             raise SplitInvalid(
-                "lines: credits pay this draft, and one of the two would be below zero; leave"
-                " what takes off with a line it is taken off from"
+                "lines: credits pay it, and one of the two would be below zero; leave what takes"
+                " off with a line it is taken off from"
             )
 
 

@@ -20,6 +20,7 @@ from billing.domain.tax import without_tax
 from billing.models import CreditRequest, Invoice, InvoiceLine
 from billing.ports import payment_link, payment_notes
 from billing.selectors.credits import credits_of
+from billing.selectors.parts import changes_of
 from billing.services.approvals import approve_invoices
 from billing.services.assertions import waive_assertions
 from billing.services.bad_debt import reinstate_invoice, write_off_invoice
@@ -31,7 +32,6 @@ from billing.services.delivery import send_invoice
 from billing.services.drafts import discard_one_off
 from billing.services.invoicing import OPEN_STATES, issue_invoice, recalculate_invoices
 from billing.services.paper import tax_rows
-from billing.services.splitting import changes_of
 from billing.web.columns import payment_of
 from billing.web.crediting import said
 from billing.web.fields import read_day, read_reason

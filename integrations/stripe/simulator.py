@@ -57,9 +57,10 @@ class Reply:
 class Simulator:
     """The application, its books and a memory of what it was asked.
 
-    ``faults`` names what goes wrong with the next calls, in order: ``rate_limit`` and ``error``
-    answer instead of acting, ``lost_reply`` acts and then breaks off. ``holds`` keeps events
-    back: ``held`` has them, for whoever delivers them late, twice or in another order.
+    ``faults`` names what goes wrong with the next calls, in order: ``rate_limit``, ``error`` and
+    ``forbidden`` answer instead of acting, ``lost_reply`` acts and then breaks off. ``holds``
+    keeps events back: ``held`` has them, for whoever delivers them late, twice or in another
+    order.
     """
 
     folder: Path

@@ -13,13 +13,12 @@ from billing.domain.credit_use import Claim, Payable, Purse, Use, average_shares
 from billing.domain.tax import line_tax
 from billing.models import CreditGrant, Invoice
 from billing.selectors.credits import Planned, balances_of, planned_on
-from billing.selectors.parts import first_parts
+from billing.selectors.parts import CREDIT, first_parts
 from metering.selectors import ReadingRequest, measure
 from monetization.catalog.models import PriceVersion
 from monetization.kernel.money import ZERO, Money, total
 from monetization.pricing.credits import NEVER, Grant
 
-CREDIT = "credit"  # the kind of a line by which credits reduce the taxable base
 PREPAID = "prepaid"  # the kind of a line that sells credits
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from billing.domain.manual_lines import ManualEntry
 from billing.models import DraftChange, Invoice
+from billing.selectors.parts import changes_of
 from billing.services import splitting
 from billing.services.drafts import InvoiceNotOpen, add_manual_line, create_one_off
 from billing.services.invoicing import advance_schedule, issue_invoice, recalculate_invoices
@@ -101,7 +102,7 @@ def test_drafts_of_two_months_become_one_and_two_again(draft: Invoice) -> None:
     assert merged.period_start == february.period_start
     assert not Invoice.objects.filter(id=february.id).exists()
     assert recalculate_invoices(invoice_ids=[merged.id], now=NOW) == []
-    [change] = splitting.changes_of(merged)
+    [change] = changes_of(merged)
     again = splitting.undo_change(change_id=change.id, now=NOW)
     draft.refresh_from_db()
     assert (says(again), says(draft)) == before

@@ -261,6 +261,7 @@ SPECTACULAR_SETTINGS = {
         "PhaseKind": "quotes.models.QuotePhase.Kind",
         "AlertBasis": "alerts.models.AlertRule.Basis",
         "CreditKind": "billing.models.CreditTerms.Kind",
+        "CreditRequestKind": "billing.models.CreditRequest.Kind",
         "CreditTransactionKind": "billing.models.CreditTransaction.Kind",
         "PushKind": "integrations.models.Push.Kind",
         "PushStatus": "integrations.models.Push.Status",

@@ -304,10 +304,12 @@ def _write_events(
     owner.execute(
         "INSERT INTO metering_usageevent (tenant_id, id, source, source_event_id, type, subject,"
         " customer_id, occurred_at, data)"
-        " SELECT %(tenant)s, gen_random_uuid(), %(source)s, n::text, %(type)s, 'bench', c.id,"
-        " %(start)s + (%(end)s - %(start)s) * ((n::numeric * 7919) %% %(count)s / %(count)s),"
-        " jsonb_build_object('units', (n %% 5000)::text)"
-        " FROM generate_series(1, %(count)s) n"
+        " SELECT %(tenant)s, (lpad(to_hex((extract(epoch FROM t) * 1000)::bigint), 12, '0')"
+        " || substr(md5(n || %(source)s || %(type)s), 1, 20))::uuid, %(source)s, n::text, %(type)s,"
+        " 'bench', c.id, t, jsonb_build_object('units', (n %% 5000)::text)"
+        " FROM generate_series(0, %(count)s - 1) n"
+        " CROSS JOIN LATERAL (SELECT %(start)s + (%(end)s - %(start)s) * (n / %(count)s::float8)"
+        "  AS t) AS moment"
         " JOIN unnest(%(customers)s::uuid[]) WITH ORDINALITY AS c(id, place)"
         " ON c.place = 1 + n %% %(customer_count)s",
         {

@@ -7,7 +7,8 @@ from uuid import UUID
 from celery import shared_task
 from django.utils import timezone
 
-from billing.models import BillingSchedule, CreditPlan, CreditTopUp
+from billing.models import CreditPlan, CreditTopUp
+from billing.selectors.clock import schedules_to_advance
 from billing.services import estimates
 from billing.services.automatic import advance_automatically, due_automatically
 from billing.services.credits.clock import (
@@ -30,14 +31,10 @@ logger = logging.getLogger(__name__)
 
 @shared_task
 def advance_billing(**_future: object) -> None:
-    """Open and close invoices as their days come, for every tenant."""
+    """Open and close invoices as their days come, for every tenant, where any has come."""
     for tenant_id in Tenant.objects.values_list("id", flat=True):
         with tenant_context(tenant_id):
-            ids = list(
-                BillingSchedule.objects.filter(
-                    status__in=[BillingSchedule.Status.PENDING, BillingSchedule.Status.ACTIVE]
-                ).values_list("id", flat=True)
-            )
+            ids = schedules_to_advance(now=timezone.now())
         for schedule_id in ids:
             now = timezone.now()
             try:

@@ -1,12 +1,13 @@
 """From a signed order form to a schedule that is billed."""
 
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from uuid import UUID
 
 from django.db import transaction
 
 from billing.domain import lifecycle
 from billing.models import BillingPeriod, BillingSchedule, Phase
+from billing.selectors.clock import HORIZON
 from billing.services.numbering import next_number
 from monetization.events.services import append_event
 from monetization.kernel.errors import Refusal
@@ -14,8 +15,6 @@ from monetization.kernel.period import local_day, start_instant
 from monetization.pricing.terms import OrderTerms, terms_from_data, terms_hash
 from monetization.pricing.timeline import charge_periods
 from quotes.models import OrderForm
-
-HORIZON = timedelta(days=400)  # how far ahead the periods of open-ended contracts exist
 
 
 class TermsDiffer(Refusal):

@@ -111,6 +111,7 @@ def test_what_is_typed_last_goes_along_when_it_is_sent_at_once(
 
     page.wait_for_url("**/send/")
     page.get_by_text("$60,000.00").first.wait_for()
+    page.wait_for_load_state("networkidle")
     assert questions == []
 
 
@@ -219,6 +220,7 @@ def test_seller_and_currency_are_chosen_and_a_line_goes_to_another_phase(
         hit("Control+z")
     expect(page.locator("#id_currency")).to_have_value("USD")
     preview.get_by_text("$13,200.00").first.wait_for()
+    page.wait_for_load_state("networkidle")  # the revenue beside it is asked for last
 
 
 def sign(page: Any, address: str) -> None:

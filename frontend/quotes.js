@@ -106,11 +106,12 @@ const withAltShift = {
   ArrowUp: () => toPhase("move-line", -1),
   ArrowDown: () => toPhase("move-line", 1),
 };
+// What is typed and not saved yet is the field's own to undo; what was chosen is not.
+const undoesItself = (field) => isUnsaved && field.matches("input:not([type=checkbox]), textarea");
 const withCtrl = {
   KeyS: () => press("save"),
   Enter: () => press("send"),
-  // What is typed and not saved yet is the field's own to undo.
-  KeyZ: (event) => (event.shiftKey ? press("redo") : !isUnsaved && press("undo")),
+  KeyZ: (event) => (event.shiftKey ? press("redo") : !undoesItself(event.target) && press("undo")),
   KeyY: () => press("redo"),
 };
 form?.ownerDocument.addEventListener("keydown", (event) => {

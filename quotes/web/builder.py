@@ -6,7 +6,7 @@ field. Without scripts the same buttons post the same form and get the same page
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -219,8 +219,11 @@ def _page(
     is_htmx = bool(getattr(request, "htmx", False))
     target = request.headers.get("HX-Target", "") if is_htmx else ""
     draft.show_earned(version)
+    ways = ways_of(version)
+    if draft.found and request.method == "POST":  # undoing goes back to what is saved first
+        ways = replace(ways, undo="what is not saved")
     context: dict[str, Any] = {
-        "ways": ways_of(version),
+        "ways": ways,
         "version": version,
         "quote": version.quote,
         "draft": draft,

@@ -152,6 +152,13 @@ def test_the_keyboard_builds_undoes_and_redoes(seller: Any, sign_in: Callable[..
     page.locator("#id_phases-0-lines-1-amount").focus()
     hit("Alt+Delete")
     expect(page.locator("#id_phases-0-lines-1-amount")).to_have_count(0)
+    # What was chosen and cannot be saved, as no price is in it, goes back by the same keys.
+    page.locator("#id_currency").select_option("EUR")
+    expect(page.locator("#id_phases-0-lines-0-amount")).to_have_value("500 USD")
+    page.locator("#id_currency").focus()
+    hit("Control+z")
+    expect(page.locator("#id_currency")).to_have_value("USD")
+    expect(page.locator("#id_phases-0-lines-0-amount")).to_have_value("500")
     hit("Alt+p")
     expect(page.locator("#id_phases-1-name")).to_be_focused()
 

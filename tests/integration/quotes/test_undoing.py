@@ -63,6 +63,18 @@ class TestInTheBuilder:
 
         assert builder.fields["phases-0-lines-0-amount"] == "500"
 
+    def test_what_cannot_be_saved_is_undone_where_nothing_was_saved_before(
+        self, builder: Builder
+    ) -> None:
+        assert 'aria-label="Nothing to undo"' in builder.text
+
+        builder.press(phases__0__months="a year")
+        assert 'aria-label="Undo what is not saved"' in builder.text
+        builder.press("undo")
+
+        assert builder.fields["phases-0-months"] != "a year"
+        assert 'aria-label="Nothing to undo"' in builder.text
+
     def test_htmx_gets_both_sides_with_the_state_gone_back_to(
         self, builder: Builder, revops: Client, quote: Quote
     ) -> None:

@@ -65,10 +65,16 @@ class Grid {
     const others = titles.slice(1).map((th, i) => ({
       title: th.innerHTML, titleFormatter: "html", field: `c${i}`, cssClass: i === 0 ? "who stuck" : "",
       hozAlign: th.classList.contains("n") ? "right" : "left", headerHozAlign: th.classList.contains("n") ? "right" : "left",
-      minWidth: i === 0 ? 120 : 64, width: i === 0 ? (window.innerWidth < 600 ? 130 : 220) : undefined, widthGrow: 1,
+      minWidth: i === 0 ? 120 : 64, width: i === 0 ? this.wide() : undefined, widthGrow: 1,
       formatter: (cell) => this.cell(cell, i), accessorClipboard: (_v, data) => this.text(data.at, i),
     }));
     return [box, ...others];
+  }
+
+  // On a screen of 1,280 points the thirteen months stand beside what changed.
+  wide() {
+    if (window.innerWidth < 600) return 130;
+    return window.innerWidth < 1400 ? 184 : 220;
   }
 
   box(cell) {

@@ -63,7 +63,7 @@ def open_page(chromium: Any, site: str) -> Iterator[Callable[..., Any]]:
     def note(message: Any) -> None:
         # Whoever leaves a page breaks off what is on its way; a fault of ours answers.
         left = message.text.startswith(("htmx:sendError", "htmx:sendAbort", "htmx:afterRequest"))
-        left = left or "status of 422" in message.text  # what a form answers to what it refuses
+        left = left or "422" in message.text  # what a form answers to what it refuses
         if message.type == "error" and not left and "favicon" not in str(message.location):
             problems.append(f"{message.text} at {message.location}")
 

@@ -76,11 +76,9 @@ def disputes_of(invoice: Invoice) -> list[str]:
     found = []
     for row in rows.order_by("created_at"):
         words = row.dispute_status.replace("_", " ")
-        until = (
-            f", answer it at Stripe by {row.dispute_answer_by:%d %b %Y}"
-            if (row.dispute_answer_by)
-            else ""
-        )
+        until = ""
+        if row.dispute_answer_by:
+            until = f", answer it at Stripe by {row.dispute_answer_by:%d %b %Y}"
         reason = f" ({row.dispute_reason.replace('_', ' ')})" if row.dispute_reason else ""
         found.append(f"The payment {row.external_id} is disputed{reason}: {words}{until}")
     return found

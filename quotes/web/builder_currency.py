@@ -117,7 +117,8 @@ def _ask(line: LineState, chosen: str, was: str) -> bool:
 
 def _ask_discounts(line: LineState, chosen: str, was: str) -> bool:
     rows = [row for row in line.discounts if row.get("kind") == "amount"]
-    return any([_mark(row, ("value",), chosen, was) for row in rows])  # noqa: C419 - every one
+    marked = [_mark(row, ("value",), chosen, was) for row in rows]  # every one
+    return any(marked)
 
 
 def _mark(values: Values, names: Iterable[str], chosen: str, was: str) -> bool:

@@ -136,7 +136,10 @@ class InvoiceViewSet(DraftActions, ExplainActions, mixins.ListModelMixin, ApiVie
         found = recalculate_invoices(invoice_ids=[invoice.id], now=timezone.now())
         detail = self._detail(invoice.id)
         detail.changes = [  # type: ignore[attr-defined]
-            line for change in found for line in change.changes
+            line
+            for change in found
+            if change.invoice_id == invoice.id  # other parts of a split have their own
+            for line in change.changes
         ]
         return self.show(detail, shapes.RecalculatedSerializer)
 

@@ -6,8 +6,26 @@ from uuid import UUID
 from django.db.models import Q
 
 from billing.models import DraftChange, Invoice, InvoiceLine
+from monetization.tenancy.bulk import bulk_cursor
 
 CREDIT = "credit"  # the kind of a line by which credits reduce the taxable base
+
+# Nothing of what was never split is looked at a second time: the walk begins at the splits.
+_OPEN_PARTS = """
+WITH RECURSIVE pairs AS NOT MATERIALIZED (
+  SELECT origin_id, target_id FROM billing_draftchange
+   WHERE tenant_id = current_tenant_id() AND kind = 'split' AND undone_at IS NULL
+     AND origin_id IS NOT NULL AND target_id IS NOT NULL),
+kin (id) AS (
+  SELECT id FROM (SELECT target_id AS id FROM pairs WHERE target_id = ANY(%b)
+                  UNION ALL SELECT origin_id FROM pairs WHERE origin_id = ANY(%b)) named
+  UNION
+  SELECT beside.id FROM kin CROSS JOIN LATERAL (
+    SELECT origin_id AS id FROM pairs WHERE target_id = kin.id
+    UNION ALL SELECT target_id FROM pairs WHERE origin_id = kin.id) beside)
+SELECT i.id FROM kin JOIN billing_invoice i ON i.id = kin.id
+ WHERE i.status IN ('in_progress', 'draft') AND i.id <> ALL(%b) ORDER BY i.id
+"""
 
 
 def first_parts(customer_ids: Iterable[UUID]) -> dict[UUID, UUID]:
@@ -34,6 +52,34 @@ def first_parts(customer_ids: Iterable[UUID]) -> dict[UUID, UUID]:
         if first != other:
             above[other] = first
     return {part: top(part) for pair in pairs for part in pair}
+
+
+def with_open_parts(invoice_ids: Iterable[UUID]) -> list[UUID]:
+    """Return invoices in their order, then the open parts of those that were split.
+
+    One statement however many there are.
+    """
+    named = list(invoice_ids)
+    if not named:
+        return []
+    with bulk_cursor() as cursor:
+        cursor.execute(_OPEN_PARTS, [named, named, named])
+        return [*named, *(row[0] for row in cursor)]
+
+
+def locked_with_parts(invoice_ids: Iterable[UUID]) -> dict[UUID, Invoice]:
+    """Lock invoices and their open parts, in the one order there is, and return them.
+
+    What is done to a part computes the others too, so they are locked before anything is done.
+
+    :raises Invoice.DoesNotExist: if one that was named is gone.
+    """
+    named = set(invoice_ids)
+    rows = Invoice.objects.select_for_update(of=("self",)).select_related("customer", "schedule")
+    found = {row.id: row for row in rows.filter(id__in=with_open_parts(named)).order_by("id")}
+    if not named <= found.keys():
+        raise Invoice.DoesNotExist("there is no such invoice")
+    return found
 
 
 def open_parts(invoice: Invoice) -> list[Invoice]:

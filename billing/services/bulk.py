@@ -8,6 +8,7 @@ from uuid import UUID
 from django.db import transaction
 
 from billing.models import Invoice
+from billing.selectors.parts import with_open_parts
 from monetization.jobs.models import Job
 from monetization.jobs.services import start_job
 
@@ -30,8 +31,10 @@ def start_bulk(*, action: str, invoice_ids: Iterable[UUID], issued_on: date | No
     :param issued_on: the invoice date; needed to issue.
     :raises NothingSelected: without invoices.
     """
+    # A review shows the parts of a split draft together, as they are computed together.
+    wanted_ids = with_open_parts(invoice_ids) if action == "preview" else list(invoice_ids)
     found = (
-        Invoice.objects.filter(id__in=list(invoice_ids))
+        Invoice.objects.filter(id__in=wanted_ids)
         .order_by("customer__name", "bill_on", "id")
         .values_list("id", "customer__name", "number", "bill_on", "customer_id")
     )

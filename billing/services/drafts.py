@@ -12,6 +12,7 @@ from django.utils import timezone
 from billing.domain.manual_lines import EntryInvalid, ManualEntry, price_entry
 from billing.domain.tax import TAX_INCLUDED, tax_lines
 from billing.models import BillingSchedule, CreditSale, Invoice, InvoiceLine
+from billing.selectors.parts import locked_with_parts
 from billing.services.approvals import withdraw_approvals
 from billing.services.assertions import check
 from billing.services.calculation import TOTALS, set_totals, settle_stored, sums
@@ -333,7 +334,8 @@ def _manual(invoice: Invoice, line_id: UUID) -> InvoiceLine:
 
 
 def _open(invoice_id: UUID) -> Invoice:
-    invoice = _locked(invoice_id)
+    """Lock an open draft; with it the parts it was split into, which are computed with it."""
+    invoice = locked_with_parts([invoice_id])[invoice_id]
     _refuse_closed(invoice)
     return invoice
 

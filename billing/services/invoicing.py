@@ -9,6 +9,7 @@ from django.db.models import Max, Min, QuerySet
 
 from billing.domain import lifecycle
 from billing.models import BillingSchedule, Invoice
+from billing.selectors.parts import with_open_parts
 from billing.services.calculation import InvoiceChange, calculate, outdated, preview
 from billing.services.issuing import (
     GracePeriodRunning,
@@ -150,7 +151,8 @@ def recalculate_invoices(*, invoice_ids: Iterable[UUID], now: datetime) -> list[
     """Compute what open invoices should say, and write only the difference.
 
     Invoices that are issued or void are left alone, and so are those nothing has happened to
-    since they were computed. Running it twice changes nothing.
+    since they were computed. Running it twice changes nothing. The open parts of a draft that was
+    split are computed with it: together they get what the whole would get.
 
     :returns: one change per invoice that differed, with a cause per line.
     """
@@ -167,7 +169,7 @@ def preview_invoices(*, invoice_ids: Iterable[UUID], now: datetime) -> list[Invo
 
 def _due(invoice_ids: Iterable[UUID], now: datetime) -> QuerySet[Invoice]:
     """Return the open invoices that would be computed, in one order for every transaction."""
-    ids = outdated(list(invoice_ids), now=now)
+    ids = outdated(with_open_parts(invoice_ids), now=now)
     # A threshold invoice says what had accrued when it was made; it stays as it is.
     found: QuerySet[Invoice] = Invoice.objects.filter(
         id__in=ids, status__in=OPEN_STATES, threshold_number__isnull=True

@@ -9,6 +9,7 @@ from uuid import UUID
 from django.db import transaction
 
 from billing.models import Invoice
+from billing.selectors.parts import first_parts, with_open_parts
 from billing.services.calculation import InvoiceChange
 from billing.services.invoicing import preview_invoices, recalculate_invoices
 from monetization.jobs.models import Job, JobItem
@@ -62,7 +63,7 @@ def start_apply(*, review_id: UUID, invoice_ids: Iterable[UUID] | None = None) -
         raise NoSuchReview("review: the changes are not computed yet")
     found = changed_items(review)
     if invoice_ids is not None:
-        found = found.filter(key__in=[str(each) for each in invoice_ids])
+        found = found.filter(key__in=[str(each) for each in with_open_parts(invoice_ids)])
     rows = list(found.values_list("key", "label", "lane"))
     items = [(key, label) for key, label, _ in rows]
     noun = "invoice" if len(items) == 1 else "invoices"
@@ -83,25 +84,38 @@ def apply_reviewed(
 ) -> dict[UUID, InvoiceChange | ReviewOutdated]:
     """Recalculate the invoices on which that changes exactly what was reviewed.
 
+    The parts of a split draft are computed together: one that would change otherwise holds all.
+
     :returns: what changed, or the refusal where something else would change, for example after
         late usage; invoices nothing changes on any more are left out.
     """
-    keys = [str(each) for each in invoice_ids]
+    coming = preview_invoices(invoice_ids=invoice_ids, now=now)
+    keys = [str(each.invoice_id) for each in coming]
     reviewed = {
         UUID(item.key): item.result
         for item in JobItem.objects.filter(job=review_id, job__kind=PREVIEW, key__in=keys)
     }
-    coming = preview_invoices(invoice_ids=invoice_ids, now=now)
-    agreed = [each.invoice_id for each in coming if as_data(each) == reviewed[each.invoice_id]]
+    whole = _wholes([each.invoice_id for each in coming])
+    held = {
+        whole[each.invoice_id] for each in coming if as_data(each) != reviewed.get(each.invoice_id)
+    }
+    agreed = [each.invoice_id for each in coming if whole[each.invoice_id] not in held]
     done = {each.invoice_id: each for each in recalculate_invoices(invoice_ids=agreed, now=now)}
     for invoice_id, change in done.items():
-        if as_data(change) != reviewed[invoice_id]:  # since the line above
+        if as_data(change) != reviewed.get(invoice_id):  # since the line above
             raise _outdated()
     return {
         each.invoice_id: done.get(each.invoice_id) or _outdated()
         for each in coming
         if each.invoice_id in done or each.invoice_id not in agreed
     }
+
+
+def _wholes(invoice_ids: Sequence[UUID]) -> dict[UUID, UUID]:
+    """Return the first part of each invoice that was split; of others, itself."""
+    customers = Invoice.objects.filter(id__in=invoice_ids).values_list("customer_id", flat=True)
+    firsts = first_parts(set(customers))
+    return {each: firsts.get(each, each) for each in invoice_ids}
 
 
 def _outdated() -> ReviewOutdated:

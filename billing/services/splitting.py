@@ -22,7 +22,7 @@ from billing.models import (
     InvoiceCredit,
     InvoiceLine,
 )
-from billing.selectors.parts import CREDIT, own_lines
+from billing.selectors.parts import CREDIT, locked_with_parts, own_lines
 from billing.services.drafts import InvoiceNotOpen, copy_lines, total_draft
 from billing.services.invoicing import OPEN_STATES, recalculate_invoices
 from billing.services.taxing import tax_fields_of
@@ -100,8 +100,9 @@ def merge_drafts(*, into_id: UUID, invoice_ids: Sequence[UUID], now: datetime) -
     :raises InvoiceNotOpen: if one of them is issued or void.
     :raises MergeInvalid: if customer, currency, legal entity, tax or contract differ.
     """
-    target = _open(into_id)
-    others = [_open(each) for each in sorted(set(invoice_ids) - {into_id})]
+    rows = locked_with_parts([into_id, *invoice_ids])
+    target = _still_open(rows[into_id])
+    others = [_still_open(rows[each]) for each in sorted(set(invoice_ids) - {into_id})]
     if not others:
         raise MergeInvalid("invoices: name another draft")
     for origin in others:
@@ -132,7 +133,7 @@ def undo_change(*, change_id: UUID, now: datetime) -> Invoice:
     change = DraftChange.objects.select_for_update(of=("self",)).get(id=change_id)
     if change.undone_at is not None or change.target_id is None:
         raise NothingToUndo("it was undone before, or that draft is gone")
-    target = _locked(change.target_id)
+    target = locked_with_parts([change.target_id])[change.target_id]
     if target.status not in OPEN_STATES:
         raise NothingToUndo(f"{target.number} is issued; void it first")
     if change.kind == Kind.MERGE:
@@ -373,7 +374,10 @@ def _brought_up_to_date(invoices: Sequence[Invoice], now: datetime) -> None:
 
 
 def _open(invoice_id: UUID) -> Invoice:
-    invoice = _locked(invoice_id)
+    return _still_open(locked_with_parts([invoice_id])[invoice_id])
+
+
+def _still_open(invoice: Invoice) -> Invoice:
     if invoice.status not in OPEN_STATES:
         shown = invoice.get_status_display().lower()
         raise InvoiceNotOpen(f"{invoice.number} is {shown}: it never changes; credit or void it")

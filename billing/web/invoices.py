@@ -108,8 +108,11 @@ def _do_recalculate(invoice: Invoice, request: HttpRequest) -> str:
     changes = recalculate_invoices(invoice_ids=[invoice.id], now=timezone.now())
     if not changes:
         return "Recalculated: nothing changed."
-    count = len(changes[0].changes)
-    return f"Recalculated: {count} line{'' if count == 1 else 's'} changed."
+    count = sum(len(each.changes) for each in changes if each.invoice_id == invoice.id)
+    said = f"Recalculated: {count} line{'' if count == 1 else 's'} changed"
+    if others := sum(each.invoice_id != invoice.id for each in changes):
+        said += f", and {others} other part{'' if others == 1 else 's'} of what was split with it"
+    return f"{said}."
 
 
 def _do_issue(invoice: Invoice, request: HttpRequest) -> str:

@@ -9,9 +9,12 @@ import pytest
 from billing.domain.manual_lines import ManualEntry
 from billing.models import DraftChange, Invoice, InvoiceCredit
 from billing.services import splitting
+from billing.services.bulk import start_bulk
 from billing.services.corrections import void_invoice
 from billing.services.drafts import add_manual_line, create_one_off
-from billing.services.invoicing import issue_invoice, recalculate_invoices
+from billing.services.invoicing import issue_invoice, preview_invoices, recalculate_invoices
+from billing.services.reviews import ReviewOutdated, apply_reviewed, start_apply
+from monetization.jobs.tasks import run_job
 from monetization.tenancy.models import LegalEntity
 from tests.factories_billing import PLATFORM, billed, deal, make_customer
 from tests.factories_credits import ZERO, assert_sound, give, held
@@ -180,3 +183,81 @@ def test_credit_lines_are_not_moved_by_themselves_and_no_part_is_below_zero(
     add_manual_line(invoice_id=draft.id, entry=ManualEntry("Goodwill", amount=D(-60)), now=NOW)
     with pytest.raises(splitting.SplitInvalid, match="below zero"):
         split(draft, "Goodwill")
+
+
+@pytest.mark.parametrize("asked", [0, 1])
+def test_recalculating_one_part_brings_in_the_others_so_that_both_get_what_the_whole_would(
+    tenant: Any, draft: Invoice, asked: int
+) -> None:
+    # 550.00 and 22.00 with tax. 530.00 pay the platform, printed first; 30.00 more are granted:
+    # the whole would get 550.00 for the platform, and 10.00 of the 22.00.
+    granted(draft, "530")
+    part = split(draft, "Platform")
+    assert uses(draft, part) == {"Platform": D(530)}
+    give(draft.customer, "30", effective_at=MARCH_1)
+
+    told = preview_invoices(invoice_ids=[[draft.id, part.id][asked]], now=NOW)
+    found = recalculate_invoices(invoice_ids=[[draft.id, part.id][asked]], now=NOW)
+
+    assert {each.invoice_id for each in found} == {draft.id, part.id}
+    assert found == told
+    assert uses(draft, part) == {"Platform": D(550), "Help": D(10)}
+
+
+def test_the_parts_of_a_part_come_in_through_one_that_is_issued(
+    tenant: Any, draft: Invoice
+) -> None:
+    # 550.00, 22.00, 33.00. The second is split off the first, the third off the second.
+    add_manual_line(invoice_id=draft.id, entry=ManualEntry("Travel", amount=D(30)), now=NOW)
+    granted(draft, "550")
+    part = split(draft, "Travel")
+    add_manual_line(invoice_id=part.id, entry=ManualEntry("Hotel", amount=D(40)), now=NOW)
+    third = split(part, "Hotel")
+    issue(part)
+    give(draft.customer, "30", effective_at=MARCH_1)
+
+    recalculate_invoices(invoice_ids=[third.id], now=NOW)
+
+    # 30.00: the 22.00 of the first, as on the whole, and 8.00 of the 44.00 of the third.
+    assert uses(draft, third) == {"Platform": D(550), "Help": D(22), "Hotel": D(8)}
+
+
+def test_an_edit_of_one_part_balances_the_others(tenant: Any, draft: Invoice) -> None:
+    # 560.00 pay 550.00 of the platform and 10.00 of the 22.00. With 20.00 taken off the platform
+    # and the 2.00 of tax on them, the credits left pay all there is: 528.00 and 22.00.
+    granted(draft, "560")
+    part = split(draft, "Platform")
+    add_manual_line(invoice_id=part.id, entry=ManualEntry("Goodwill", amount=D(-20)), now=NOW)
+    draft.refresh_from_db()
+    part.refresh_from_db()
+    assert part.prepaid_amount == D(528)
+    assert draft.prepaid_amount == D(22)
+
+
+def test_a_review_shows_the_parts_together_and_applies_them_together(
+    tenant: Any, draft: Invoice
+) -> None:
+    granted(draft, "530")
+    part = split(draft, "Platform")
+    give(draft.customer, "30", effective_at=MARCH_1)
+
+    def review() -> Any:
+        job = start_bulk(action="preview", invoice_ids=[draft.id])
+        run_job(tenant_id=str(tenant.id), job_id=str(job.id))
+        job.refresh_from_db()
+        return job
+
+    first = review()
+    assert {item.key for item in first.items.all()} == {str(draft.id), str(part.id)}
+    # 5.00 more since: on the part the review of either says something else, so both are held.
+    give(draft.customer, "5", effective_at=MARCH_1)
+    held_back = apply_reviewed(review_id=first.id, invoice_ids=[part.id], now=NOW)
+    assert all(isinstance(each, ReviewOutdated) for each in held_back.values())
+    assert uses(draft, part) == {"Platform": D(530)}
+
+    apply = start_apply(review_id=review().id, invoice_ids=[part.id])
+    run_job(tenant_id=str(tenant.id), job_id=str(apply.id))
+    apply.refresh_from_db()
+    assert (apply.total, apply.failed) == (2, 0)
+    # 565.00 granted: 550.00 and 15.00.
+    assert uses(draft, part) == {"Platform": D(550), "Help": D(15)}

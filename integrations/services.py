@@ -23,6 +23,7 @@ from monetization.customers.models import Customer
 from monetization.kernel.errors import Refusal
 from monetization.kernel.ids import uuid7
 from monetization.tenancy.context import current_tenant_id
+from monetization.tenancy.joining import joined
 
 MAX_ATTEMPTS = 12
 FIRST_RETRY = timedelta(seconds=15)
@@ -146,7 +147,7 @@ def _locked_connection() -> Connection:
 # --- What is owed ---------------------------------------------------------------------------
 
 
-@transaction.atomic
+@joined
 def enqueue_invoice(*, invoice_id: UUID, now: datetime) -> Push | None:
     """Owe Xero an issued invoice, and its customer first. Once, however often it is called.
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Prefetch, QuerySet
 
 from monetization.catalog.models import PriceVersion, Product
 from monetization.events.models import Event
@@ -17,7 +17,7 @@ from quotes.domain.approvals import QuoteFacts
 from quotes.domain.assembly import DraftHeader, DraftLine, DraftPhase, ProductFacts, assemble
 from quotes.domain.comparison import VersionFacts
 from quotes.domain.totals import QuoteTotals, list_price_ids, quote_totals
-from quotes.models import OrderForm, QuoteComment, QuoteLine, QuoteVersion
+from quotes.models import OrderForm, QuoteComment, QuoteLine, QuotePhase, QuoteVersion
 from quotes.ports import estimated_tax
 
 
@@ -45,9 +45,6 @@ def terms_of_draft(version: QuoteVersion, *, chosen: Collection[str] | None = No
     :raises PriceError: naming the field.
     """
     seller = version.legal_entity
-    phases = version.phases.order_by("position").prefetch_related(
-        "lines__product", "lines__price_version"
-    )
     return assemble(
         DraftHeader(
             title=version.quote.title,
@@ -66,18 +63,22 @@ def terms_of_draft(version: QuoteVersion, *, chosen: Collection[str] | None = No
                 name=phase.name,
                 kind=phase.kind,
                 months=phase.months,
-                lines=[
-                    _line(line, chosen)
-                    for line in sorted(phase.lines.all(), key=lambda li: li.position)
-                ],
+                lines=[_line(line, chosen) for line in phase.lines.all()],
                 minimum_amount=phase.minimum_amount,
                 minimum_frequency=phase.minimum_frequency,
                 discount_percent=phase.discount_percent,
                 discount_label=phase.discount_label,
             )
-            for phase in phases
+            for phase in phases_of(version)
         ],
     )
+
+
+def phases_of(version: QuoteVersion) -> list[QuotePhase]:
+    """Return a version's phases with their lines, both in their order, and what these name."""
+    lines = QuoteLine.objects.select_related("product", "price_version").order_by("position")
+    phases = QuotePhase.objects.filter(version=version).order_by("position")
+    return list(phases.prefetch_related(Prefetch("lines", queryset=lines)))
 
 
 def _line(line: QuoteLine, chosen: Collection[str] | None) -> DraftLine:

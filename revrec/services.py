@@ -14,7 +14,14 @@ from monetization.kernel.money import Money
 from monetization.ledger.accounts import Leg
 from monetization.ledger.models import AccountingPeriod
 from monetization.ledger.selectors import LinePosition, line_positions, trial_balance
-from monetization.ledger.services import close_period, first_open_day, month_of, post_entry
+from monetization.ledger.services import (
+    NewEntry,
+    close_period,
+    first_open_day,
+    month_of,
+    post_entries,
+)
+from monetization.tenancy.joining import joined
 from revrec import selectors
 from revrec.domain.obligations import Obligation, plan_obligations
 from revrec.domain.posting_rules import LineToRecognize, revenue_recognized
@@ -35,13 +42,12 @@ class BooksOutOfBalance(Refusal):
     """The trial balance is not zero."""
 
 
-@transaction.atomic
+@joined
 def plan_revenue(*, schedule_id: UUID) -> list[PerformanceObligation]:
     """Write a contract's obligations and slices; running it again writes only what is new."""
     schedule = BillingSchedule.objects.select_for_update(of=("self",)).get(id=schedule_id)
     terms, until = selectors.terms_to_plan(schedule)
-    planned = plan_obligations(terms, until=until)
-    return [_write_obligation(schedule, obligation) for obligation in planned]
+    return _write_obligations(schedule, plan_obligations(terms, until=until))
 
 
 @transaction.atomic
@@ -55,36 +61,50 @@ def replan_ended(*, schedule_id: UUID) -> list[PerformanceObligation]:
     return plan_revenue(schedule_id=schedule_id)
 
 
-def _write_obligation(schedule: BillingSchedule, planned: Obligation) -> PerformanceObligation:
-    row: PerformanceObligation
-    row, created = PerformanceObligation.objects.get_or_create(
-        schedule=schedule,
-        item_key=planned.item_key,
-        run=planned.run,
-        defaults={
-            "product_code": planned.product_code,
-            "name": planned.name,
-            "method": planned.method,
-            "start_on": planned.period.start,
-            "end_on": planned.period.end,
-            "currency": schedule.currency,
-            "transaction_price": planned.price.amount,
-        },
+def _write_obligations(
+    schedule: BillingSchedule, planned: Sequence[Obligation]
+) -> list[PerformanceObligation]:
+    """Write obligations there are not yet, or that go on longer, with their slices."""
+    known = {(row.item_key, row.run): row for row in schedule.obligations.all()}
+    rows = {(one.item_key, one.run): one for one in planned}
+    new = {key: _obligation(schedule, one) for key, one in rows.items() if key not in known}
+    longer = [
+        key for key, one in rows.items() if key in known and one.period.end > known[key].end_on
+    ]
+    PerformanceObligation.objects.bulk_create(new.values())
+    for key in longer:
+        known[key].end_on = rows[key].period.end
+        known[key].transaction_price = rows[key].price.amount
+    PerformanceObligation.objects.bulk_update(
+        [known[key] for key in longer], ["end_on", "transaction_price"]
     )
-    if not created and row.end_on >= planned.period.end:
-        return row
+    found = known | new
     RevenueSlice.objects.bulk_create(
         [
-            RevenueSlice(obligation=row, month=part.month, amount=part.amount.amount)
-            for part in planned.slices
+            RevenueSlice(obligation=found[key], month=part.month, amount=part.amount.amount)
+            for key in (*new, *longer)
+            for part in rows[key].slices
         ],
         update_conflicts=True,
         unique_fields=["tenant", "obligation", "month"],
         update_fields=["amount"],
     )
-    row.end_on, row.transaction_price = planned.period.end, planned.price.amount
-    row.save(update_fields=["end_on", "transaction_price"])
-    return row
+    return [found[key] for key in rows]
+
+
+def _obligation(schedule: BillingSchedule, planned: Obligation) -> PerformanceObligation:
+    return PerformanceObligation(
+        schedule=schedule,
+        item_key=planned.item_key,
+        run=planned.run,
+        product_code=planned.product_code,
+        name=planned.name,
+        method=planned.method,
+        start_on=planned.period.start,
+        end_on=planned.period.end,
+        currency=schedule.currency,
+        transaction_price=planned.price.amount,
+    )
 
 
 @transaction.atomic
@@ -127,13 +147,16 @@ def recognize_month(*, month: date, now: datetime) -> int:
         data={"month": f"{first:%Y-%m}"},
         occurred_at=now,
     )
-    entries = 0
-    for schedule in schedules:
-        lines = {key: gap for (owner, key), gap in differing.items() if owner == schedule.id}
-        if lines:
-            _post(schedule, lines, positions, event, day, first)
-            entries += 1
-    return entries
+    gaps: dict[UUID, dict[str, Money]] = {}
+    for (owner, key), gap in differing.items():
+        gaps.setdefault(owner, {})[key] = gap
+    earned = [
+        _entry(schedule, gaps[schedule.id], positions, event, day, first)
+        for schedule in schedules
+        if schedule.id in gaps
+    ]
+    post_entries(earned)
+    return len(earned)
 
 
 def _plan_missing(schedules: Sequence[BillingSchedule], end: date) -> None:
@@ -159,14 +182,14 @@ def _differences(
     return gaps
 
 
-def _post(
+def _entry(
     schedule: BillingSchedule,
     lines: dict[str, Money],
     positions: dict[selectors.LineKey, LinePosition],
     event: Event,
     day: date,
     month: date,
-) -> None:
+) -> NewEntry:
     legs: list[Leg] = []
     for key, amount in sorted(lines.items()):
         zero = Money.zero(schedule.currency)
@@ -181,7 +204,7 @@ def _post(
                 position.unbilled,
             )
         )
-    post_entry(
+    return NewEntry(
         event=event,
         rule=f"revenue_recognized:{schedule.number}"[:60],
         entry_date=day,

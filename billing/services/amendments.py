@@ -205,7 +205,8 @@ def apply_amendment(*, order_form_id: UUID, now: datetime) -> BillingSchedule | 
 
     :returns: the new schedule; None if the order form amends nothing that is billed.
     """
-    form = OrderForm.objects.select_for_update(of=("self",)).get(id=order_form_id)
+    forms = OrderForm.objects.select_for_update(of=("self",)).select_related("version__quote")
+    form = forms.get(id=order_form_id)
     quote = form.version.quote
     if quote.kind != "amendment" or quote.amends_id is None:
         return None

@@ -77,7 +77,11 @@ def set_numbering(
 
 
 def _locked(legal_entity_id: UUID, series: str) -> DocumentSequence:
-    DocumentSequence.objects.get_or_create(legal_entity_id=legal_entity_id, series=series)
-    return DocumentSequence.objects.select_for_update(of=("self",)).get(
+    locked = DocumentSequence.objects.select_for_update(of=("self",)).filter(
         legal_entity_id=legal_entity_id, series=series
     )
+    found: DocumentSequence | None = locked.first()
+    if found is None:  # somebody else may begin the series now
+        DocumentSequence.objects.get_or_create(legal_entity_id=legal_entity_id, series=series)
+        found = locked.get()
+    return found

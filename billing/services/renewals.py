@@ -17,10 +17,12 @@ def apply_renewal(*, order_form_id: UUID, now: datetime) -> BillingSchedule | No
     :returns: the schedule; None where the renewal was signed anew, or the term before it is
         not billed here or was ended early.
     """
-    form = OrderForm.objects.select_for_update(of=("self",)).get(id=order_form_id)
+    forms = OrderForm.objects.select_for_update(of=("self",)).select_related("version__quote")
+    form = forms.get(id=order_form_id)
     quote = form.version.quote
-    agreed = form.version.evidence.filter(kind=SignatureEvidence.Kind.ADVANCE).exists()
-    if quote.kind != "renewal" or quote.amends_id is None or not agreed:
+    if quote.kind != "renewal" or quote.amends_id is None:
+        return None
+    if not form.version.evidence.filter(kind=SignatureEvidence.Kind.ADVANCE).exists():
         return None
     before = (
         BillingSchedule.objects.filter(order_form_id=quote.amends_id, ended_on__isnull=True)

@@ -27,7 +27,8 @@ def create_schedule(*, order_form_id: UUID, now: datetime) -> BillingSchedule:
 
     :raises TermsDiffer: if the stored terms are not those whose hash was signed.
     """
-    form = OrderForm.objects.select_for_update(of=("self",)).get(id=order_form_id)
+    forms = OrderForm.objects.select_for_update(of=("self",))
+    form = forms.select_related("version", "legal_entity").get(id=order_form_id)
     existing = form.schedules.exclude(status=BillingSchedule.Status.CANCELLED).first()
     if existing is not None:
         return existing
@@ -100,10 +101,10 @@ def change_status(*, schedule_id: UUID, action: str, now: datetime) -> BillingSc
 
 def extend_periods(schedule: BillingSchedule, *, today: date) -> None:
     """Write the period rows that do not exist yet, once; existing rows are never touched."""
-    terms = terms_from_data(schedule.terms)
     until = schedule.end_on or max(today, schedule.start_on) + HORIZON
     if schedule.periods_until is not None and schedule.periods_until >= until - HORIZON / 2:
         return
+    terms = terms_from_data(schedule.terms)
     phases = {phase.key: phase for phase in schedule.phases.all()}
     BillingPeriod.objects.bulk_create(
         (

@@ -23,6 +23,9 @@ from monetization.embedded.broker import Broker
 from monetization.embedded.processes import Processes
 from monetization.embedded.supervisor import Supervisor
 
+# A power cut while a database is set up only begins it again: no commit waits for the disk, but
+# for the mark after it, and that one writes all the others.
+SETTING_UP = {"PGOPTIONS": "-c synchronous_commit=off"}
 STATE = ("postgres", "redis", "broker", "simulators", "files", "demo-sign-ins", "demo-api-key")
 
 
@@ -187,7 +190,8 @@ def _prepare(root: Path, var: Path, environment: dict[str, str], *, load: bool) 
     What was done is marked on the database, so that the next start need not ask Django.
     """
     owner = environment["DATABASE_OWNER_URL"]
-    known = bring_up_to_date(root, environment)
+    setting_up = {} if os.environ.get("DATABASE_URL") else SETTING_UP
+    known = bring_up_to_date(root, environment | setting_up)
     if not load:
         return ""
     remembered = var / "demo-sign-ins"
@@ -196,7 +200,7 @@ def _prepare(root: Path, var: Path, environment: dict[str, str], *, load: bool) 
     say("loading the demo company; the first time this takes a minute or two")
     if known.get("demo") is None:
         freshness.mark(owner, demo="loading")
-    sign_ins = _manage(root, environment, "load_demo")
+    sign_ins = _manage(root, environment | setting_up, "load_demo")
     remembered.touch(mode=0o600)
     remembered.write_text(sign_ins)
     freshness.mark(owner, demo="loaded")

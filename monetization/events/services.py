@@ -12,6 +12,7 @@ from monetization.events.models import Event, EventDelivery
 from monetization.events.schemas import validate_payload
 from monetization.tenancy.bulk import insert_rows
 from monetization.tenancy.context import current_actor, current_tenant_id
+from monetization.tenancy.joining import joined
 
 Handler = Callable[[Event], None]
 
@@ -51,7 +52,7 @@ def _interested(event_type: str) -> list[str]:
     return [*_handlers.get(event_type, {}), *watching]
 
 
-@transaction.atomic
+@joined
 def append_event(
     *,
     type: str,
@@ -85,7 +86,7 @@ class NewEvent:
     caused_by: Event | None = None
 
 
-@transaction.atomic
+@joined
 def append_events(facts: Sequence[NewEvent], *, occurred_at: datetime) -> list[Event]:
     """Append business facts in their order, each as ``append_event`` does, a statement per table.
 
@@ -137,7 +138,7 @@ def _ring(tenant_id: UUID, delivery_ids: Sequence[UUID]) -> None:
         deliver_events.delay(tenant_id=str(tenant_id), delivery_ids=ids)
 
 
-@transaction.atomic
+@joined
 def deliver(*, delivery_id: UUID, now: datetime) -> bool:
     """Run one handler for one event, exactly once in effect; False if it was done already.
 

@@ -14,6 +14,7 @@ from monetization.ledger.accounts import Leg, balanced
 from monetization.ledger.models import AccountingPeriod, JournalEntry, Posting
 from monetization.tenancy.bulk import insert_rows
 from monetization.tenancy.context import current_actor
+from monetization.tenancy.joining import joined
 
 
 class PeriodClosed(Refusal):
@@ -53,7 +54,7 @@ def first_open_day(day: date) -> date:
     return month
 
 
-@transaction.atomic
+@joined
 def post_entry(
     *,
     event: Event,
@@ -91,7 +92,7 @@ class NewEntry:
     period_of_origin: date | None = None
 
 
-@transaction.atomic
+@joined
 def post_entries(wanted: Sequence[NewEntry]) -> list[JournalEntry | None]:
     """Post entries, each as ``post_entry`` does, with a statement per table.
 

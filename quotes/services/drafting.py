@@ -7,30 +7,21 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
-from monetization.catalog.models import PriceVersion, Product
 from monetization.customers.models import Customer
 from monetization.customers.references import refer
 from monetization.pricing.estimate import estimate
 from monetization.pricing.prices import PriceError
-from monetization.pricing.terms.modifiers import modifiers_from_data, modifiers_to_data
 from monetization.tenancy.context import current_actor
 from quotes.domain import lifecycle
-from quotes.domain.assembly import number
-from quotes.models import (
-    Quote,
-    QuoteLine,
-    QuotePhase,
-    QuoteReference,
-    QuoteSequence,
-    QuoteVersion,
-)
+from quotes.models import Quote, QuotePhase, QuoteReference, QuoteSequence, QuoteVersion
 from quotes.selectors import terms_of_draft
 from quotes.services import agreeing
-from quotes.services.commitments import read_term_discount, settle_term_discounts
+from quotes.services.commitments import settle_term_discounts
 from quotes.services.common import announce, locked_draft
 from quotes.services.currencies import checked_currency, entity_of, phases_in, read_seller
 from quotes.services.opportunities import link_quote
 from quotes.services.payloads import payload_of, whole_payload
+from quotes.services.phases import integer, write_phases
 from quotes.services.steps import keep_step
 
 
@@ -90,8 +81,11 @@ def create_quote(
 
 
 def _next_number() -> str:
-    QuoteSequence.objects.get_or_create()
-    sequence = QuoteSequence.objects.select_for_update(of=("self",)).get()
+    locked = QuoteSequence.objects.select_for_update(of=("self",))
+    sequence = locked.first()
+    if sequence is None:
+        QuoteSequence.objects.get_or_create()  # somebody else may make the first one now
+        sequence = locked.get()
     found, sequence.next_number = sequence.next_number, sequence.next_number + 1
     sequence.save(update_fields=["next_number"])
     return f"Q-{found:05d}"
@@ -141,28 +135,30 @@ def write_draft(version: QuoteVersion, payload: dict[str, Any]) -> None:
             setattr(version, name, _day(payload[name], name))
     for name, low, high in (("anchor_day", 1, 31), ("payment_terms_days", 0, 365)):
         if name in payload:
-            setattr(version, name, _integer(payload[name], name, low, high))
+            setattr(version, name, integer(payload[name], name, low, high))
     if "auto_renew" in payload:
         version.auto_renew = bool(payload["auto_renew"])
     agreeing.read_into(version, payload)
     version.save()
     if "title" in payload:
-        Quote.objects.filter(id=version.quote_id).update(title=str(payload["title"])[:200])
+        _retitle(version.quote, str(payload["title"])[:200])
     phases = payload.get("phases")
     if phases is None and version.currency != currency:
         phases = phases_in(payload_of(version)["phases"], currency, version.currency)
     if phases is not None:
-        version.phases.all().delete()
-        for position, row in enumerate(phases):
-            _save_phase(version, position, row)
-        _settle_choices(version)
+        write_phases(version, phases)
     settle_term_discounts(version)
     keep_value(version)
 
 
+def _retitle(quote: Quote, title: str) -> None:
+    if quote.title != title:
+        quote.title = title
+        quote.save(update_fields=["title"])
+
+
 def keep_value(version: QuoteVersion) -> None:
     """Keep what the draft is worth beside it, for lists; nothing while it cannot be priced."""
-    version.quote.refresh_from_db(fields=["title"])
     try:
         priced = estimate(terms_of_draft(version))
     except PriceError:
@@ -172,133 +168,6 @@ def keep_value(version: QuoteVersion) -> None:
         version.total_contract_value = priced.total_contract_value.amount if fits else None
         version.annual_contract_value = priced.annual_contract_value.amount if fits else None
     version.save(update_fields=["total_contract_value", "annual_contract_value"])
-
-
-def _save_phase(version: QuoteVersion, position: int, row: dict[str, Any]) -> None:
-    path = f"phases[{position}]"
-    months = row.get("months")
-    percent = number(row.get("discount_percent"), f"{path}.discount_percent")
-    _percent(percent, f"{path}.discount_percent")
-    phase = QuotePhase.objects.create(
-        version=version,
-        position=position + 1,
-        name=str(row.get("name") or f"Phase {position + 1}")[:80],
-        kind=str(row.get("kind") or "standard"),
-        months=None if months in (None, "") else _integer(months, f"{path}.months", 1, 240),
-        minimum_amount=number(row.get("minimum_amount"), f"{path}.minimum_amount"),
-        minimum_frequency=str(row.get("minimum_frequency") or ""),
-        discount_percent=percent or 0,
-        discount_label=str(row.get("discount_label") or "")[:120],
-    )
-    keys: set[str] = set()
-    for index, line in enumerate(row.get("lines", [])):
-        _save_line(phase, index, line, f"{path}.lines[{index}]", keys)
-
-
-def _save_line(
-    phase: QuotePhase, index: int, row: dict[str, Any], path: str, keys: set[str]
-) -> None:
-    product = Product.objects.filter(code=str(row.get("product", ""))).first()
-    if product is None:
-        raise PriceError(f"{path}.product: no product has the code {row.get('product')!r}")
-    key = str(row.get("item_key") or product.code)
-    if key in keys:
-        raise PriceError(f"{path}.item_key: {key!r} appears twice in the phase")
-    keys.add(key)
-    listed = _list_price(row.get("price_version"), product, phase.version.currency, path)
-    percent = number(row.get("discount_percent"), f"{path}.discount_percent")
-    _percent(percent, f"{path}.discount_percent")
-    price = listed.price if listed else None
-    meter = price.meter.key if price and price.meter else ""
-    QuoteLine.objects.create(
-        phase=phase,
-        position=index + 1,
-        item_key=key,
-        product=product,
-        price_version=listed,
-        description=str(row.get("description") or "")[:300],
-        model=row.get("model") or (listed.model if listed else {}),
-        modifiers=_modifiers(row, listed, f"{path}.modifiers"),
-        quantity=number(row.get("quantity"), f"{path}.quantity"),
-        expected_quantity=number(row.get("expected_quantity"), f"{path}.expected_quantity"),
-        meter_key=str(row.get("meter_key") or meter),
-        frequency=str(row.get("frequency") or (price.frequency if price else "monthly")),
-        timing=str(row.get("timing") or (price.timing if price else "in_advance")),
-        proration=str(row.get("proration") or (price.proration if price else "daily")),
-        discount_percent=percent or 0,
-        is_optional=bool(row.get("is_optional")) or bool(row.get("choice_group")),
-        is_chosen=bool(row.get("is_chosen")),
-        choice_group=" ".join(str(row.get("choice_group") or "").split())[:60],
-        **read_term_discount(row, path),
-    )
-
-
-def _settle_choices(version: QuoteVersion) -> None:
-    """Choose an item in all phases alike, and one of each group of alternatives.
-
-    :raises PriceError: naming the second alternative that was chosen.
-    """
-    lines = QuoteLine.objects.filter(phase__version=version, is_optional=True)
-    rows = list(lines.select_related("phase").order_by("phase__position", "position"))
-    chosen = {row.item_key for row in rows if row.is_chosen}
-    taken: dict[str, str] = {}
-    for row in rows:
-        if not row.choice_group or row.item_key not in chosen:
-            continue
-        other = taken.setdefault(row.choice_group, row.item_key)
-        if other != row.item_key:
-            path = f"phases[{row.phase.position - 1}].lines[{row.position - 1}]"
-            raise PriceError(
-                f"{path}.choice_group: {other} is chosen already; one alternative is in the offer"
-            )
-    for row in rows:
-        if row.choice_group:
-            chosen.add(taken.setdefault(row.choice_group, row.item_key))
-    lines.filter(item_key__in=chosen).update(is_chosen=True)
-
-
-def _modifiers(row: dict[str, Any], listed: PriceVersion | None, path: str) -> dict[str, Any]:
-    """Read what a line says beside its charge model; what the list price says if it is silent.
-
-    :raises PriceError: naming the field.
-    """
-    given = row.get("modifiers")
-    if given is None:
-        return dict(listed.modifiers) if listed else {}
-    return modifiers_to_data(modifiers_from_data(given, path))
-
-
-def _list_price(value: Any, product: Product, currency: str, path: str) -> PriceVersion | None:
-    if not value:
-        return None
-    try:
-        found: PriceVersion | None = (
-            PriceVersion.objects.filter(id=UUID(str(value)), price__product=product)
-            .select_related("price__meter")
-            .first()
-        )
-    except ValueError:
-        found = None
-    if found is None:
-        raise PriceError(f"{path}.price_version: is not a price of {product.name}")
-    if found.price.currency != currency:
-        raise PriceError(
-            f"{path}.price_version: is in {found.price.currency}, the quote in {currency}; choose "
-            f"the product's price in {currency}, or none and agree on one of its own"
-        )
-    return found
-
-
-def _percent(value: Any, path: str) -> None:
-    if value is not None and value > 100:
-        raise PriceError(f"{path}: must be from 0 to 100")
-
-
-def _integer(value: Any, path: str, low: int, high: int) -> int:
-    text = str(value)
-    if not text.isascii() or not text.isdigit() or not low <= int(text[:6]) <= high:
-        raise PriceError(f"{path}: must be a whole number from {low} to {high}")
-    return int(text)
 
 
 def _day(value: Any, path: str) -> date:

@@ -5,6 +5,7 @@ from typing import Any
 
 from monetization.kernel.decimals import plain
 from quotes.models import QuoteLine, QuotePhase, QuoteVersion
+from quotes.selectors import phases_of
 
 _OFFER = (
     "anchor_day",
@@ -45,8 +46,7 @@ def payload_of(version: QuoteVersion) -> dict[str, Any]:
     """Return what a version offers: not its customer, dates and signers."""
     payload: dict[str, Any] = {name: getattr(version, name) for name in _OFFER}
     payload["renewal_uplift_percent"] = plain(version.renewal_uplift_percent)
-    phases = version.phases.order_by("position").prefetch_related("lines__product")
-    payload["phases"] = [_phase(phase) for phase in phases]
+    payload["phases"] = [_phase(phase) for phase in phases_of(version)]
     return payload
 
 
@@ -71,7 +71,7 @@ def _phase(phase: QuotePhase) -> dict[str, Any]:
         "minimum_frequency": phase.minimum_frequency,
         "discount_percent": plain(phase.discount_percent),
         "discount_label": phase.discount_label,
-        "lines": [_line(line) for line in sorted(phase.lines.all(), key=lambda li: li.position)],
+        "lines": [_line(line) for line in phase.lines.all()],
     }
 
 

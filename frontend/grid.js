@@ -1,11 +1,13 @@
 // A long table that scrolls: the server's rows, fetched where one looks. Nothing is computed here.
 import { TabulatorFull as Tabulator } from "tabulator-tables";
 import "tabulator-tables/dist/css/tabulator_simple.min.css";
+import { begin, end, failure, patience } from "./loading.js";
 import "./grid.css";
 
 const BLOCK = 50; // rows of one answer
 const PAUSE = 60; // ms at rest before rows are fetched, so that flying past asks for nothing
-const RETRY = 2000;
+const RETRY = 2; // seconds; longer every time, then only when a person asks
+const TIMES = 3;
 
 function read(tr) {
   const box = tr.querySelector("[data-row]");
@@ -22,6 +24,7 @@ class Grid {
     this.since = Date.now(); // the order of rows is that of now for as long as one stays
     this.rows = new Map(); // by place in the view
     this.asked = new Set();
+    this.failures = 0; // in a row
     this.waiting = new Map(); // place -> the row that shows it
     this.picked = new Map(); // id -> its place; kept when the row is scrolled away
     const count = Number(table.dataset.count);
@@ -123,18 +126,37 @@ class Grid {
   async fetchBlock(block) {
     if (this.asked.has(block)) return;
     this.asked.add(block);
+    begin(this.place);
+    let answer = { status: 0, url: "" };
     try {
-      const answer = await fetch(`${this.address}&since=${this.since}&start=${block * BLOCK}`, { headers: { "HX-Request": "true" } });
-      if (!answer.ok) throw new Error(answer.status);
+      answer = await fetch(`${this.address}&since=${this.since}&start=${block * BLOCK}`, { headers: { "HX-Request": "true" } });
+      if (!answer.ok || answer.redirected) throw new Error(answer.status);
       const page = new DOMParser().parseFromString(`<table><tbody>${await answer.text()}</tbody></table>`, "text/html");
       page.querySelectorAll("tr").forEach((tr, i) => this.rows.set(block * BLOCK + i, read(tr)));
       for (let at = block * BLOCK; at < (block + 1) * BLOCK; at += 1) {
         const row = this.waiting.get(at);
         if (row && this.rows.has(at)) { this.waiting.delete(at); row.reformat(); }
       }
+      this.failures = 0;
+      this.told?.remove();
     } catch {
-      setTimeout(() => { this.asked.delete(block); this.soon(); }, RETRY);
+      this.asked.delete(block);
+      this.failed(answer);
     }
+    end(this.place);
+  }
+
+  // The outline of the rows stays; over it stands why, and a way to ask again.
+  failed(answer) {
+    this.failures += 1;
+    clearTimeout(this.again);
+    const again = () => { this.told?.remove(); this.soon(); };
+    this.told?.remove();
+    this.told = failure({ what: "These rows could not be loaded.", status: answer.status, address: answer.url, again });
+    this.told.classList.add("grid-failed");
+    this.form.append(this.told);
+    const wait = patience(answer.headers?.get("Retry-After")) || RETRY * this.failures;
+    if (this.failures <= TIMES && !answer.redirected) this.again = setTimeout(() => this.soon(), 1000 * wait);
   }
 
   get whole() { return this.form.querySelector("[name=scope]")?.value === "view"; }

@@ -3,6 +3,8 @@ import "@fontsource-variable/inter";
 import "@tabler/core/dist/css/tabler.min.css";
 import "./theme.css";
 import "./desk.css";
+import "./loading.css";
+import "./loading.js";
 import Alpine from "@alpinejs/csp";
 
 Alpine.data("theme", () => ({
@@ -73,13 +75,6 @@ document.addEventListener("click", (event) => {
 document.addEventListener("change", (event) => {
   if (event.target.matches("[data-autosubmit]")) event.target.form.requestSubmit();
 });
-document.addEventListener("submit", (event) => {
-  // A second click on a slow answer must not send the form again.
-  if (event.target.matches("form[method=post]")) {
-    setTimeout(() => event.target.querySelectorAll("button").forEach((b) => { b.disabled = true; }));
-  }
-});
-
 // Rows of a list by keyboard: j and k move, x selects, Enter opens, / goes to the search field.
 function isTyping(target) {
   return target.closest("input:not([type=checkbox]), textarea, select, [contenteditable], dialog[open]");

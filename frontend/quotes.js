@@ -1,6 +1,10 @@
 // The quote builder: messages at their fields, focus after a swap. Amounts come from the server.
 const form = document.getElementById("builder");
 let isUnsaved = false;
+function unsaved(value) {
+  isUnsaved = value;
+  form?.toggleAttribute("data-changed", value); // what says it is saved speaks of what was before
+}
 
 // A change swaps only the document, so that typing goes on; its messages go to their fields.
 function placeProblems(preview) {
@@ -37,11 +41,13 @@ function placeTerms(preview) {
   });
 }
 
-form?.addEventListener("input", () => { isUnsaved = true; });
-form?.addEventListener("submit", () => { isUnsaved = false; });
+let typed = 0; // times; what is typed while a slow answer is on its way is not in that answer
+form?.addEventListener("input", () => { typed += 1; unsaved(true); });
+document.addEventListener("htmx:beforeRequest", (event) => { event.detail.xhr.typed = typed; });
+form?.addEventListener("submit", () => unsaved(false));
 // An answer that leads elsewhere has saved what was typed: nothing asks whether to leave.
 document.addEventListener("htmx:beforeOnLoad", (event) => {
-  if (event.detail.xhr.getResponseHeader("HX-Redirect")) isUnsaved = false;
+  if (event.detail.xhr.getResponseHeader("HX-Redirect")) unsaved(false);
 });
 document.addEventListener("htmx:afterSwap", (event) => {
   const { target } = event.detail;
@@ -51,7 +57,7 @@ document.addEventListener("htmx:afterSwap", (event) => {
     placeTerms(target);
   }
   if (target?.id === "preview" || target?.id === "panes") {
-    isUnsaved = document.querySelector("#preview [data-unsaved]") !== null;
+    unsaved(event.detail.xhr.typed < typed || document.querySelector("#preview [data-unsaved]") !== null);
   }
 });
 let focused = "";

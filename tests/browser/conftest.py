@@ -55,7 +55,18 @@ def site(live_server: Any, settings: Any) -> Iterator[str]:
 
 
 @pytest.fixture
-def open_page(chromium: Any, site: str) -> Iterator[Callable[..., Any]]:
+def faults() -> dict[str, bool]:
+    return {"are_staged": False}
+
+
+@pytest.fixture
+def expected_faults(faults: dict[str, bool]) -> Callable[[], None]:
+    """Say that answers will fail on purpose, which the browser notes on the console."""
+    return lambda: faults.update(are_staged=True)
+
+
+@pytest.fixture
+def open_page(chromium: Any, site: str, faults: dict[str, bool]) -> Iterator[Callable[..., Any]]:
     """Open pages of the site; anything wrong on their consoles fails the test."""
     contexts: list[Any] = []
     problems: list[str] = []
@@ -64,6 +75,8 @@ def open_page(chromium: Any, site: str) -> Iterator[Callable[..., Any]]:
         # Whoever leaves a page breaks off what is on its way; a fault of ours answers.
         left = message.text.startswith(("htmx:sendError", "htmx:sendAbort", "htmx:afterRequest"))
         left = left or "422" in message.text  # what a form answers to what it refuses
+        staged = ("htmx:", "Failed to load resource", "Response Status Error")
+        left = left or (faults["are_staged"] and message.text.startswith(staged))
         if message.type == "error" and not left and "favicon" not in str(message.location):
             problems.append(f"{message.text} at {message.location}")
 

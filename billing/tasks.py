@@ -11,6 +11,7 @@ from billing.models import CreditPlan, CreditTopUp
 from billing.selectors.clock import schedules_to_advance
 from billing.services import estimates
 from billing.services.automatic import advance_automatically, due_automatically
+from billing.services.calculation import forget_noted
 from billing.services.credits.clock import (
     due_to_expire,
     expire_grant,
@@ -137,3 +138,11 @@ def send_reminders(**_future: object) -> None:
                 logger.info("invoice %s was not reminded of: %s", invoice_id, refusal)
             except Exception:  # one invoice must not stop the others
                 logger.exception("invoice %s was not reminded of", invoice_id)
+
+
+@shared_task
+def forget_noted_changes(**_future: object) -> None:
+    """Delete, for every tenant, the notes of changes that nothing asks for any more."""
+    for tenant_id in Tenant.objects.values_list("id", flat=True):
+        with tenant_context(tenant_id):
+            forget_noted()

@@ -59,10 +59,22 @@ class CalculationMark(TenantModel):
     """What an open invoice was last computed and tested from, as a hash.
 
     While the hash and the readings are the same, so is the invoice: nothing is computed again.
+    The rest says when that need not even be asked: nothing was noted since in
+    ``billing_inputchange``, nor in the usage of its months. Transactions are Postgres' numbers.
     """
 
     invoice = TenantForeignKey(Invoice, on_delete=models.CASCADE, related_name="+")
     mark = models.CharField(max_length=32)
+    company = models.CharField(max_length=32, default="", db_default="")  # of what all depend on
+    seen = models.TextField(default="1:1:", db_default="1:1:")  # the snapshot it was read after
+    seen_from = models.BigIntegerField(default=0, db_default=0)  # which sees all before this one
+    kept_by = models.BigIntegerField(null=True)  # the transaction that kept it
+    kept_change = models.BigIntegerField(null=True)  # the last change of its own by then
+    kept_at = models.DateTimeField(null=True)
+    next_start = models.DateTimeField(null=True)  # when its next period begins
+    usage_from = models.DateTimeField(null=True)  # the first of what its readings measure
+    usage_until = models.DateTimeField(null=True)
+    is_summed = models.BooleanField(default=False, db_default=False)  # all of it from roll-ups
 
     class Meta:
         constraints = [

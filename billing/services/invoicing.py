@@ -1,6 +1,6 @@
 """Draft, recalculate and issue invoices. Calculation is set-based over many invoices."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from uuid import UUID
 
@@ -10,7 +10,13 @@ from django.db.models import Max, Min, QuerySet
 from billing.domain import lifecycle
 from billing.models import BillingSchedule, Invoice
 from billing.selectors.parts import with_open_parts
-from billing.services.calculation import InvoiceChange, calculate, outdated, preview
+from billing.services.calculation import (
+    InvoiceChange,
+    Seen,
+    calculate,
+    outdated,
+    preview,
+)
 from billing.services.issuing import (
     GracePeriodRunning,
     InvoiceBelowZero,
@@ -156,20 +162,21 @@ def recalculate_invoices(*, invoice_ids: Iterable[UUID], now: datetime) -> list[
 
     :returns: one change per invoice that differed, with a cause per line.
     """
-    invoices = list(_due(invoice_ids, now).select_for_update(of=("self",)))
-    return calculate(invoices, now=now)
+    seen = Seen.now()
+    due = outdated(with_open_parts(invoice_ids), now=now, seen=seen)
+    invoices = list(_open(due).select_for_update(of=("self",)))
+    return calculate(invoices, now=now, seen=seen)
 
 
 @collector_at_rest()
 @transaction.atomic
 def preview_invoices(*, invoice_ids: Iterable[UUID], now: datetime) -> list[InvoiceChange]:
     """Say what a recalculation would change, with a cause per line. Writes nothing."""
-    return preview(list(_due(invoice_ids, now)), now=now)
+    return preview(list(_open(outdated(with_open_parts(invoice_ids), now=now))), now=now)
 
 
-def _due(invoice_ids: Iterable[UUID], now: datetime) -> QuerySet[Invoice]:
-    """Return the open invoices that would be computed, in one order for every transaction."""
-    ids = outdated(with_open_parts(invoice_ids), now=now)
+def _open(ids: Sequence[UUID]) -> QuerySet[Invoice]:
+    """Return those of the invoices that are computed, in one order for every transaction."""
     # A threshold invoice says what had accrued when it was made; it stays as it is.
     found: QuerySet[Invoice] = Invoice.objects.filter(
         id__in=ids, status__in=OPEN_STATES, threshold_number__isnull=True

@@ -48,7 +48,7 @@ def review(request: HttpRequest, job_id: UUID) -> HttpResponse:
             "labels": {**LABELS, "details": "Details"},
             "summary": _summary(items),
             "applied": _applied(job),
-            "unchanged": job.items.filter(status="skipped").count(),
+            "unchanged": job.up_to_date + job.items.filter(status="skipped").count(),
         },
     )
 

@@ -103,8 +103,8 @@ def _plan(
     for index, request in enumerate(requests):
         start, end, zone = request.window_start, request.window_end, request.time_zone
         key = (index, request.meter_id, request.customer_id)
-        first = _hour(start) if start == _hour(start) else _hour(start) + HOUR
-        last = _hour(end)
+        first = whole_hour(start) if start == whole_hour(start) else whole_hour(start) + HOUR
+        last = whole_hour(end)
         if not meters[request.meter_id].is_additive or first >= last:
             raw[request.meter_id].append((*key, start, end, zone))
             continue
@@ -117,8 +117,9 @@ def _plan(
     return hours, raw
 
 
-def _hour(moment: datetime) -> datetime:
-    return moment.replace(minute=0, second=0, microsecond=0)
+def whole_hour(moment: datetime) -> datetime:
+    """Return the hour (UTC) a moment is in."""
+    return moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
 
 
 def _columns(windows: Sequence[_Window]) -> list[list[Any]]:

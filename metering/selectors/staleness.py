@@ -1,10 +1,12 @@
 """Which readings would be different if they were taken now."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from uuid import UUID
 
 from metering.models import Meter
 from metering.selectors import ReadingRequest, measure, meter_definition
+from metering.selectors.measuring import whole_hour
 from metering.stores.postgres import bulk_cursor
 
 # What the roll-up has whole: additive meters over whole hours. An average is rolled up, but a
@@ -87,3 +89,32 @@ def stale_readings(reading_ids: Sequence[UUID]) -> set[UUID]:
             if (row[6], row[7]) != (now.quantity, now.event_count)
         }
     return stale
+
+
+def usage_is_as_seen(customer: str, start: str, end: str, seen: str, seen_by: str) -> str:
+    """Return the condition that usage read from roll-ups is as it was; it may be without, too.
+
+    Months are noted whole: what changed outside the window counts as well.
+
+    :param customer: columns of the caller's statement, as the others: of a window, and of the
+        snapshot (as text) it was read after, and of the transaction that did.
+    """
+    return f"""NOT EXISTS (
+     SELECT FROM metering_usagemonth m
+      WHERE m.customer_id = {customer} AND m.month >= date_trunc('month', {start}, 'UTC')
+        AND m.month < {end}
+        AND (m.changed = {seen_by}
+             OR NOT pg_visible_in_snapshot(m.changed::text::xid8, {seen}::pg_snapshot)))
+   AND NOT EXISTS (
+     SELECT FROM generate_series(date_trunc('month', {start} AT TIME ZONE 'UTC'),
+                                 {end} AT TIME ZONE 'UTC', '1 month') AS g(month)
+      WHERE g.month < {end} AT TIME ZONE 'UTC' AND ({customer}, g.month) IN (
+        SELECT d.customer_id, date_trunc('month', d.hour AT TIME ZONE 'UTC')
+          FROM metering_usagedelta d))"""
+
+
+def is_summed(meter: Meter, start: datetime, end: datetime) -> bool:
+    """Say whether the roll-up has a window of a meter whole, as a reading keeps it."""
+    of = meter_definition(meter)
+    ragged = any(moment.astimezone(UTC) != whole_hour(moment) for moment in (start, end))
+    return of.is_additive and of.aggregation != "average" and not ragged

@@ -18,6 +18,7 @@ from monetization.jobs.models import Job, JobItem
 from monetization.jobs.services import JobKind, SkipItem, start_job
 from monetization.kernel.errors import Refusal
 from monetization.kernel.period import add_months
+from monetization.tenancy.bulk import current_snapshot
 
 REBUILD = "meters.rebuild"
 DEFINITION = (
@@ -114,7 +115,7 @@ def change_meter(*, meter_id: UUID, now: datetime, **definition: Any) -> tuple[M
         meter=meter,
         number=_last_number(meter) + 1,
         status=MeterVersion.Status.BUILDING,
-        snapshot=store.current_snapshot(),
+        snapshot=current_snapshot(),
         created_at=now,
         **wanted,
     )

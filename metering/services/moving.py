@@ -13,7 +13,7 @@ from django.db import transaction
 from metering.models import UsageStore
 from metering.stores.clickhouse import ClickHouseEvents
 from metering.stores.port import snapshot_version
-from metering.stores.postgres import bulk_cursor, current_snapshot
+from metering.stores.postgres import bulk_cursor
 from metering.stores.postgres_events import PostgresEvents
 from metering.stores.routing import clickhouse_events, pages, send_changes
 from monetization.events.services import append_event
@@ -21,6 +21,7 @@ from monetization.jobs.models import Job, JobItem
 from monetization.jobs.services import JobKind, start_job
 from monetization.kernel.errors import Refusal
 from monetization.kernel.period import add_months
+from monetization.tenancy.bulk import current_snapshot
 from monetization.tenancy.context import current_tenant_id
 
 KIND = "usage.move"

@@ -109,14 +109,6 @@ def keep_batches_waiting() -> None:
         cursor.execute(f"SELECT pg_advisory_xact_lock({USAGE_LOCK})")
 
 
-def current_snapshot() -> str:
-    """Return what is committed now, as a condition for later reads."""
-    with bulk_cursor() as cursor:
-        cursor.execute("SELECT pg_current_snapshot()::text")
-        row = cursor.fetchone()
-        return str(row[0]) if row else ""
-
-
 def span_of_type(event_type: str) -> tuple[datetime, datetime] | None:
     """Return the first and the last moment of an event of a type; None without any."""
     with bulk_cursor() as cursor:

@@ -15,8 +15,8 @@ from metering.models import UsageStore
 from metering.stores.clickhouse import ClickHouseEvents
 from metering.stores.clickhouse_server import UsageStoreUnreachable, server
 from metering.stores.port import EventStore, StoredEvent, snapshot_version
-from metering.stores.postgres import current_snapshot
 from metering.stores.postgres_events import PostgresEvents, changed_events
+from monetization.tenancy.bulk import current_snapshot
 from monetization.tenancy.context import current_tenant_id
 
 PAGE = 5_000

@@ -155,6 +155,7 @@ CELERY_BEAT_SCHEDULE = {
     "advance-credits": {"task": "billing.tasks.advance_credits", "schedule": 300.0},
     "issue-automatically": {"task": "billing.tasks.issue_automatically", "schedule": 900.0},
     "send-reminders": {"task": "billing.tasks.send_reminders", "schedule": 3600.0},
+    "forget-noted-changes": {"task": "billing.tasks.forget_noted_changes", "schedule": 3600.0},
     "expire-quotes": {"task": "quotes.tasks.expire_quotes", "schedule": 3600.0},
     "remind-signers": {"task": "quotes.tasks.remind_quotes", "schedule": 3600.0},
     "renew-contracts": {"task": "quotes.tasks.renew_contracts", "schedule": 3600.0},

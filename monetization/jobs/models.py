@@ -29,6 +29,7 @@ class Job(TenantModel):
     dedupe_key = models.CharField(max_length=200, blank=True)  # one active job per key
     total = models.PositiveIntegerField(default=0)
     done = models.PositiveIntegerField(default=0)
+    up_to_date = models.PositiveIntegerField(default=0, db_default=0)  # of these, without an item
     failed = models.PositiveIntegerField(default=0)
     lease_until = models.DateTimeField(null=True, blank=True)
     fencing_token = models.PositiveIntegerField(default=0)

@@ -94,6 +94,7 @@ def start_job(
     params: dict[str, Any] | None = None,
     dedupe_key: str = "",
     groups: Mapping[str, str] | None = None,
+    up_to_date: int = 0,
 ) -> Job:
     """Record a job with its items and ring a worker after commit.
 
@@ -102,10 +103,12 @@ def start_job(
         all are done in one lane.
     :param dedupe_key: while a job with this key is active it is returned instead, so a
         double click starts one job.
-    :raises NothingSelected: without items.
+    :param up_to_date: how many more were chosen that need nothing done; they count as done and
+        have no item. With none but these, the job has ended as soon as it is there.
+    :raises NothingSelected: without any.
     """
     wanted = dict(items)
-    if not wanted:
+    if not wanted and not up_to_date:
         raise NothingSelected("select at least one item")
     known = job_kind(kind)
     lanes = min(known.lanes, -(-len(wanted) // known.batch_size)) if groups else 1
@@ -115,10 +118,16 @@ def start_job(
         title=title,
         params=params or {},
         requested_by=current_actor(),
-        total=len(wanted),
-        lanes=lanes,
+        total=len(wanted) + up_to_date,
+        done=up_to_date,
+        up_to_date=up_to_date,
+        lanes=max(lanes, 1),
     )
     if not is_new:
+        return job
+    if not wanted:
+        _end(known, job.id, job.created_at)
+        job.refresh_from_db()
         return job
     places = _lanes_of(list(wanted), lanes, groups or {})
     insert_records(

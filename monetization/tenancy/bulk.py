@@ -151,3 +151,11 @@ def _columns(
         types,
         [n for n, field in enumerate(fields) if isinstance(field, models.JSONField)],
     )
+
+
+def current_snapshot() -> str:
+    """Return what is committed now, as a condition for later reads."""
+    with bulk_cursor() as cursor:
+        cursor.execute("SELECT pg_current_snapshot()::text")
+        row = cursor.fetchone()
+        return str(row[0]) if row else ""

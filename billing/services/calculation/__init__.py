@@ -10,29 +10,43 @@ from billing.models import BillingPeriod, Invoice, InvoiceLine
 from billing.services.assertions import check
 from billing.services.calculation.estimating import assume
 from billing.services.calculation.loading import load, measure_usage
-from billing.services.calculation.marks import forget_marks, outdated, set_marks
+from billing.services.calculation.marks import (
+    Seen,
+    forget_marks,
+    hashed_the_same,
+    outdated,
+    set_marks,
+    surely_current,
+)
 from billing.services.calculation.outcomes import InvoiceChange, outcomes_of, sums
+from billing.services.calculation.unchanged import forget_noted
 from billing.services.calculation.writing import TOTALS, set_totals, settle_stored, write
 
 __all__ = [
     "TOTALS",
     "ComputedInvoice",
     "InvoiceChange",
+    "Seen",
     "calculate",
     "compute",
     "forget_marks",
+    "forget_noted",
+    "hashed_the_same",
     "outdated",
     "preview",
     "set_totals",
     "settle_stored",
     "sums",
+    "surely_current",
 ]
 
 
-def calculate(invoices: Sequence[Invoice], *, now: datetime) -> list[InvoiceChange]:
+def calculate(invoices: Sequence[Invoice], *, now: datetime, seen: Seen) -> list[InvoiceChange]:
     """Compute locked open invoices and write the differences, a statement per kind of row.
 
     Every invoice is then tested by the company's assertions, also those nothing changed on.
+
+    :param seen: before the invoices were read.
     """
     if not invoices:
         return []
@@ -42,7 +56,7 @@ def calculate(invoices: Sequence[Invoice], *, now: datetime) -> list[InvoiceChan
     outcomes = outcomes_of(works)
     write(outcomes, now)
     check(invoices, now=now)
-    set_marks(works, now=now)
+    set_marks(works, now=now, seen=seen)
     return [outcome.change() for outcome in outcomes if outcome.changes]
 
 

@@ -5,11 +5,13 @@ from decimal import Decimal
 from typing import Any
 
 from django.db.models import Prefetch
+from django.utils import timezone
 
 from billing.domain.tax import included_tax, line_tax, without_tax
 from billing.models import Invoice, InvoiceLine
 from billing.selectors.claimed import BILLED, PROGRESS
-from billing.services.invoicing import content_hash
+from billing.services.calculation import Seen, hashed_the_same, surely_current
+from billing.services.invoicing import OPEN_STATES, content_hash
 from monetization.config.verify.base import Books, Found, check, compare, listed, violations
 from monetization.kernel.decimals import plain
 from monetization.kernel.money import Money
@@ -235,6 +237,19 @@ def usage_is_reading(books: Books) -> Found:
         if billed != max(read, Decimal(0)) or line["quantity"] != billed:
             found.append(f"{_name(line)}: bills {plain(billed)}, its reading says {plain(read)}")
     return listed(found, of="usage lines", compared=count)
+
+
+@check("I16.4", "An open invoice that is passed over as untouched has not changed")
+def untouched_is_unchanged(books: Books) -> Found:
+    seen, now = Seen.now(), timezone.now()
+    names = {
+        row.id: f"{row.customer.name}, {row.bill_on}"
+        for row in Invoice.objects.filter(status__in=OPEN_STATES).select_related("customer")
+    }
+    passed = surely_current(list(names), now=now)
+    changed = passed - hashed_the_same(list(passed), seen, now=now).keys()
+    found = [f"{names[each]} would be computed again if it were asked" for each in changed]
+    return listed(found, of="invoices passed over", compared=len(passed))
 
 
 @check("I17.1", "An issued invoice says what it said when it was issued")

@@ -184,8 +184,10 @@ def jobs_count_items(books: Books) -> Found:
     return compare(
         """
         WITH counted AS (
-            SELECT j.id, j.title, j.total, j.done, j.failed, count(i.id) AS items,
-                   count(i.id) FILTER (WHERE i.status IN ('done', 'skipped')) AS finished,
+            SELECT j.id, j.title, j.total, j.done, j.failed,
+                   j.up_to_date + count(i.id) AS items,
+                   j.up_to_date
+                   + count(i.id) FILTER (WHERE i.status IN ('done', 'skipped')) AS finished,
                    count(i.id) FILTER (WHERE i.status = 'failed') AS failures
               FROM jobs_job j LEFT JOIN jobs_jobitem i ON i.job_id = j.id GROUP BY j.id)
         SELECT title || ' ' || id AS subject, 'items' AS unit, total AS a, items AS b FROM counted

@@ -17,6 +17,9 @@ class JobSerializer(serializers.Serializer[Any]):
     total = serializers.IntegerField()
     done = serializers.IntegerField()
     failed = serializers.IntegerField()
+    up_to_date = serializers.IntegerField(
+        help_text="How many of those done needed nothing from the start; they have no item."
+    )
     percent = serializers.IntegerField()
     requested_by = serializers.CharField()
     created_at = serializers.DateTimeField()

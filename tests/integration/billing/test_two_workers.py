@@ -80,6 +80,8 @@ def recalculated(company: Any, workers: int = 2) -> tuple[Job, Counter[str]]:
     with tenant_context(company.id, actor="test"):
         ids = list(Invoice.objects.values_list("id", flat=True))
         job = start_bulk(action="recalculate", invoice_ids=ids)
+        if job.is_finished:
+            return job, Counter()
         token = claim_job(job_id=job.id, now=NOW)
     assert token is not None
     ready = Barrier(workers)
@@ -120,8 +122,9 @@ def test_two_workers_and_the_quick_way_say_what_computing_everything_says(
             expected = {change.invoice_id: change for change in slow_preview(ids)}
             known = Recalculation.objects.count()
         job, came_to = recalculated(company)
-        assert (job.status, job.lanes) == ("succeeded", 4)
-        assert job.done == len(ids) == sum(came_to.values())
+        assert job.status == "succeeded"
+        assert job.lanes > 1
+        assert job.done == len(ids) == sum(came_to.values()) + job.up_to_date
         assert came_to["done"] == len(expected) > 0
         with tenant_context(company.id, actor="test"):
             assert Recalculation.objects.count() == known + len(expected)
@@ -130,5 +133,5 @@ def test_two_workers_and_the_quick_way_say_what_computing_everything_says(
             assert recalculate_invoices(invoice_ids=ids, now=NOW) == []  # the quick way
             assert slow_preview(ids) == []
         again, nothing = recalculated(company)
-        assert nothing == {"skipped": len(ids)}
-        assert again.status == "succeeded"
+        assert set(nothing) <= {"skipped"}  # of those whose usage waits to be folded
+        assert (again.status, again.done) == ("succeeded", len(ids))

@@ -54,6 +54,10 @@ def make_books(slug: str = "made") -> Tenant:
         do_a_job()
         queue_mail(dedupe_key="hello", to="a@example.com", subject="Hi", text="Hi", now=NOW)
         use("nobody", until=date(2026, 1, 4))
+        fold_usage()
+        sign_up(make_customer("Gamma").id, months=24, minimum="")  # drafts that no credits pay
+    with tenant_context(tenant.id, actor="test"):
+        recalculate_invoices(invoice_ids=Invoice.objects.values_list("id", flat=True), now=NOW)
     return tenant
 
 

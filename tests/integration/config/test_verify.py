@@ -139,6 +139,7 @@ CORRUPTIONS = {
     ),
     "I16.2": line("explanation = jsonb_set(explanation, '{discounts}', '[]')", "l.kind = 'item'"),
     "I16.3": line("quantity = quantity + 1", "l.reading_id IS NOT NULL"),
+    "I16.4": one_of("billing_calculationmark", "mark = 'another'"),
     "I17.1": line("description = 'Something else'"),
     "I17.2": one_of(
         "billing_billingschedule", "terms = jsonb_set(terms, '{title}', '\"Another deal\"')"

@@ -1,0 +1,76 @@
+"""Which invoices need not even be looked at: nothing they come from was touched since.
+
+Whatever an invoice is computed from notes its changes, by database triggers, with the number of
+the transaction. What was kept with the invoice says which transactions could be seen when its
+inputs were read. Another may not matter all the same: then the marks decide.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from metering.selectors.staleness import usage_is_as_seen
+from monetization.tenancy.bulk import bulk_cursor
+
+# So long is a mark believed without asking, and so long are notes kept; nothing takes as long as
+# the difference.
+_ASKED_FOR = "interval '1 day'"
+_KEPT_FOR = "interval '2 days'"
+
+# A change is known if it was seen, or was our own and came before the end: a snapshot may take its
+# own transaction for one that has ended. In a cluster whose transactions were counted anew,
+# nothing is known.
+UNSEEN = "NOT pg_visible_in_snapshot(c.xact::text::xid8, {k}.seen::pg_snapshot)"
+SUBJECTS = "ARRAY[i.id, i.schedule_id, i.customer_id]"
+_UNTOUCHED = f"""
+SELECT k.invoice_id, i.schedule_id, k.mark = '' AS looks_back
+  FROM unnest(%b::uuid[]) AS w(id)
+  JOIN billing_calculationmark k ON k.invoice_id = w.id
+  JOIN billing_invoice i ON i.id = w.id
+ WHERE k.company = %b AND k.kept_at > now() - {_ASKED_FOR}
+   AND pg_snapshot_xmax(k.seen::pg_snapshot) <= pg_snapshot_xmax(pg_current_snapshot())
+   AND (k.next_start IS NULL OR k.next_start > %b)
+   AND k.is_summed
+   AND (
+     SELECT c.id FROM billing_inputchange c
+      WHERE c.subject_id = ANY ({SUBJECTS}) AND c.xact >= k.seen_from
+        AND CASE WHEN c.xact = k.kept_by THEN c.id > k.kept_change
+                 ELSE {UNSEEN.format(k="k")} END
+      LIMIT 1) IS NULL
+   AND {usage_is_as_seen("i.customer_id", "k.usage_from", "k.usage_until", "k.seen", "k.kept_by")}
+"""  # noqa: S608 - from above
+
+
+def seen_from(snapshot: str) -> int:
+    """Return the oldest transaction that a snapshot may not see.
+
+    >>> seen_from("10:20:10,14")
+    10
+    """
+    return int(snapshot.split(":", 1)[0])
+
+
+def untouched(invoice_ids: Sequence[UUID], *, company: str, now: datetime) -> set[UUID]:
+    """Return invoices nothing has happened to since they were computed; there may be others.
+
+    :param company: the hash of what all invoices depend on.
+    """
+    with bulk_cursor() as cursor:
+        cursor.execute(_UNTOUCHED, [list(invoice_ids), company, now], binary=True)
+        rows = cursor.fetchall()
+        found = {row[0] for row in rows}
+        backward = {row[0]: row[1] for row in rows if row[2]}
+        if not backward:
+            return found
+        # What comes before them may come out otherwise in the same run.
+        others = [each for each in invoice_ids if each not in found]
+        cursor.execute("SELECT schedule_id FROM billing_invoice WHERE id = ANY(%b)", [others])
+        moving = {row[0] for row in cursor.fetchall()}
+    return found - {each for each, schedule in backward.items() if schedule in moving}
+
+
+def forget_noted() -> int:
+    """Delete the notes nothing asks for any more; return how many."""
+    with bulk_cursor() as cursor:
+        cursor.execute(f"DELETE FROM billing_inputchange WHERE at < now() - {_KEPT_FOR}")  # noqa: S608
+        return int(cursor.rowcount)

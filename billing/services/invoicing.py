@@ -1,11 +1,12 @@
 """Draft, recalculate and issue invoices. Calculation is set-based over many invoices."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Max, Min, QuerySet
+from django.db.models import Max, Min, OuterRef, QuerySet, Subquery
 
 from billing.domain import lifecycle
 from billing.models import BillingSchedule, Invoice
@@ -98,42 +99,57 @@ def _open_invoices(schedule: BillingSchedule, today: date) -> list[UUID]:
         .annotate(start=Min("service_start"), end=Max("service_end"))
         .order_by("bill_on")
     )
-    due = [row for row in dates if row["bill_on"] <= today]
+    wanted = [row for row in dates if row["bill_on"] <= today]
     upcoming = [row for row in dates if row["bill_on"] > today][:1]
-    if schedule.invoices.filter(status=Invoice.Status.IN_PROGRESS).exists():
-        upcoming = []
-    opened = []
-    for row in due + upcoming:
-        invoice = _open_invoice(schedule, row["bill_on"], row["start"], row["end"], today)
-        waiting.filter(bill_on=row["bill_on"]).update(invoice=invoice)
-        opened.append(invoice.id)
-    return opened
-
-
-def _open_invoice(
-    schedule: BillingSchedule, bill_on: date, start: date, end: date, today: date
-) -> Invoice:
-    customer = schedule.customer
-    status = Invoice.Status.DRAFT if bill_on <= today else Invoice.Status.IN_PROGRESS
-    invoice: Invoice
-    invoice, _ = Invoice.objects.exclude(status=Invoice.Status.VOID).get_or_create(
-        schedule=schedule,
-        bill_on=bill_on,
-        threshold_number=None,
-        part=0,
-        defaults={
-            "customer": customer,
-            "legal_entity_id": schedule.legal_entity_id,
-            "status": status,
-            "currency": schedule.currency,
-            "period_start": start,
-            "period_end": end,
-            **tax_fields_of(customer, schedule.legal_entity_id),
-            "payment_terms_days": schedule.payment_terms_days,
-            "purchase_order": schedule.purchase_order or customer.purchase_order,
-        },
+    if upcoming and not schedule.invoices.filter(status=Invoice.Status.IN_PROGRESS).exists():
+        wanted += upcoming
+    if not wanted:
+        return []
+    invoices = _live_invoices(schedule, wanted)
+    missing = [row for row in wanted if row["bill_on"] not in invoices]
+    invoices |= {row.bill_on: row for row in _new_invoices(schedule, missing, today)}
+    found = Invoice.objects.filter(
+        id__in=[row.id for row in invoices.values()], bill_on=OuterRef("bill_on")
     )
-    return invoice
+    waiting.filter(bill_on__in=list(invoices)).update(invoice=Subquery(found.values("id")))
+    return [invoices[row["bill_on"]].id for row in wanted]
+
+
+def _live_invoices(
+    schedule: BillingSchedule, wanted: Sequence[Mapping[str, Any]]
+) -> dict[date, Invoice]:
+    """Return the invoices there are for some dates: one for each, by constraint."""
+    live = schedule.invoices.exclude(status=Invoice.Status.VOID)
+    rows = live.filter(
+        bill_on__in=[row["bill_on"] for row in wanted], threshold_number=None, part=0
+    )
+    return {row.bill_on: row for row in rows}
+
+
+def _new_invoices(
+    schedule: BillingSchedule, wanted: Sequence[Mapping[str, Any]], today: date
+) -> list[Invoice]:
+    if not wanted:
+        return []
+    customer = schedule.customer
+    taxes = tax_fields_of(customer, schedule.legal_entity_id)
+    invoices: list[Invoice] = Invoice.objects.bulk_create(
+        Invoice(
+            schedule=schedule,
+            bill_on=row["bill_on"],
+            customer=customer,
+            legal_entity_id=schedule.legal_entity_id,
+            status=Invoice.Status.DRAFT if row["bill_on"] <= today else Invoice.Status.IN_PROGRESS,
+            currency=schedule.currency,
+            period_start=row["start"],
+            period_end=row["end"],
+            payment_terms_days=schedule.payment_terms_days,
+            purchase_order=schedule.purchase_order or customer.purchase_order,
+            **taxes,
+        )
+        for row in wanted
+    )
+    return invoices
 
 
 def _complete(schedule: BillingSchedule, today: date, now: datetime) -> None:

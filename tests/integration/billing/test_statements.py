@@ -1,14 +1,16 @@
-"""What signing, planning and closing cost does not grow with what is signed."""
+"""What signing, opening, planning and closing cost does not grow with what is signed."""
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from billing.models import Invoice
+from billing.services.invoicing import advance_schedule
 from billing.services.schedules import activate_schedule, create_schedule
 from monetization.catalog.services import create_product
 from monetization.customers.models import Customer
@@ -44,6 +46,31 @@ def several(count: int) -> list[Any]:
 
 @pytest.mark.usefixtures("tenant")
 class TestStatements:
+    def test_opening_twelve_invoices_takes_no_more_than_opening_one(self) -> None:
+        short, long = activated(PLATFORM), activated(PLATFORM)
+        january = datetime(2025, 12, 31, 12, tzinfo=UTC)
+
+        one = statements(lambda: advance_schedule(schedule_id=short.id, now=january))
+        many = statements(
+            lambda: advance_schedule(schedule_id=long.id, now=MARCH + timedelta(days=300))
+        )
+
+        assert (short.invoices.count(), long.invoices.count()) == (1, 12)
+        assert many <= one
+
+    def test_what_is_opened_once_is_opened_with_its_periods_and_not_again(self) -> None:
+        schedule = activated(PLATFORM)
+        advance_schedule(schedule_id=schedule.id, now=MARCH)
+        first = {row.bill_on: row.id for row in schedule.invoices.all()}
+        schedule.periods.filter(bill_on=JANUARY).update(invoice=None)
+
+        opened = advance_schedule(schedule_id=schedule.id, now=MARCH)
+
+        assert opened == [first[JANUARY]]
+        assert Invoice.objects.count() == len(first) == 4  # January to March, and what runs next
+        for bill_on, invoice_id in first.items():
+            assert {p.bill_on for p in schedule.periods.filter(invoice=invoice_id)} == {bill_on}
+
     def test_planning_what_five_items_earn_takes_no_more_than_one(self) -> None:
         one, five = activated(PLATFORM), activated(*several(5))
 

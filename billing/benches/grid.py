@@ -65,6 +65,8 @@ def grid(company: Company, invoices: int) -> Iterator[dict[str, Any]]:
         "search": f"{month}&q=000123",
         "grouped": f"{month}&group=entity",
         "every month": "sort=-bill_on",
+        "every month, largest change first": "sort=-change",
+        "every month, what rose": "changed=up&sort=-change",
     }
     everything: list[float] = []
     for name, query in asked.items():

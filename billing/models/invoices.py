@@ -1,8 +1,11 @@
 """Invoices with their periods and lines, and what recalculations changed."""
 
+from decimal import Decimal
+
 import pgtrigger
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.functions import Coalesce
 
 from billing.models.schedules import BillingSchedule, Phase
 from metering.models import UsageReading
@@ -63,6 +66,68 @@ def _invoice_frozen() -> pgtrigger.Trigger:
         RETURN NEW;
         """,
     )
+
+
+_PLACE = "schedule_id, bill_on, part, threshold_number, previous_amount, status = 'void'"
+
+
+def _place(row: str) -> str:
+    """Return what decides which invoice of a contract a row is before, and which is before it."""
+    return ", ".join(f"{row}.{column}" for column in _PLACE.split(", "))
+
+
+# From when on a contract's invoices may have another one before them. One whose total alone
+# changed has the same one as ever: only those after it are looked at.
+_MOVED = {
+    "insert": "SELECT n.schedule_id, n.bill_on AS since FROM new_rows n",
+    "update": f"""
+        SELECT e.schedule_id, e.bill_on + CASE WHEN d.is_moved THEN 0 ELSE 1 END AS since
+          FROM old_rows o JOIN new_rows n ON n.id = o.id
+         CROSS JOIN LATERAL (
+           SELECT ({_place("o")}) IS DISTINCT FROM ({_place("n")}) AS is_moved) d
+         CROSS JOIN LATERAL (VALUES (o.schedule_id, o.bill_on), (n.schedule_id, n.bill_on))
+               AS e (schedule_id, bill_on)
+         WHERE d.is_moved OR o.total_amount <> n.total_amount""",  # noqa: S608
+    "delete": "SELECT o.schedule_id, o.bill_on AS since FROM old_rows o",
+}
+
+
+def _beside_the_one_before() -> list[pgtrigger.Trigger]:
+    """Keep ``previous_amount`` of a contract's invoices, whoever writes what it depends on.
+
+    The invoice before is locked as it is read: what another transaction makes of it is waited for.
+    """
+    return [
+        pgtrigger.Trigger(
+            name=f"beside_the_one_before_{name}",
+            level=pgtrigger.Statement,
+            when=pgtrigger.After,
+            operation=operation,
+            referencing=pgtrigger.Referencing(old=old, new=new),
+            func=f"""
+            IF NOT EXISTS ({_MOVED[name]}) THEN RETURN NULL; END IF;
+            UPDATE billing_invoice i SET previous_amount = found.before
+              FROM (SELECT f.id, e.total_amount AS before
+                      FROM (SELECT m.schedule_id, min(m.since) AS since
+                              FROM ({_MOVED[name]}) m GROUP BY m.schedule_id) moved
+                      JOIN billing_invoice f
+                        ON f.schedule_id = moved.schedule_id AND f.bill_on >= moved.since
+                       AND f.status <> 'void' AND f.threshold_number IS NULL
+                      LEFT JOIN LATERAL (
+                        SELECT b.total_amount FROM billing_invoice b
+                         WHERE b.schedule_id = f.schedule_id AND b.bill_on < f.bill_on
+                           AND b.status <> 'void' AND b.threshold_number IS NULL
+                         ORDER BY b.bill_on DESC, b.part LIMIT 1 FOR SHARE) e ON true) found
+             WHERE i.id = found.id AND i.previous_amount IS DISTINCT FROM found.before;
+            RETURN NULL;
+            """,  # noqa: S608
+        )
+        for name, operation, old, new in (
+            ("insert", pgtrigger.Insert, None, "new_rows"),
+            ("update", pgtrigger.Update, "old_rows", "new_rows"),
+            ("delete", pgtrigger.Delete, "old_rows", None),
+        )
+    ]
 
 
 _WRITTEN = "SELECT n.invoice_id FROM new_rows n"
@@ -129,6 +194,10 @@ class Invoice(TenantModel):
     subtotal_amount = models.DecimalField(max_digits=19, decimal_places=4, default=0)
     tax_amount = models.DecimalField(max_digits=19, decimal_places=4, default=0)
     total_amount = models.DecimalField(max_digits=19, decimal_places=4, default=0)
+    # The total of the contract's invoice before, of the first part if it was split; by triggers.
+    previous_amount = models.DecimalField(
+        max_digits=19, decimal_places=4, null=True, blank=True, editable=False
+    )
     paid_amount = models.DecimalField(max_digits=19, decimal_places=4, default=0)
     credited_amount = models.DecimalField(max_digits=19, decimal_places=4, default=0)
     written_off_amount = models.DecimalField(max_digits=19, decimal_places=4, default=0)
@@ -208,12 +277,22 @@ class Invoice(TenantModel):
             models.Index(fields=["tenant", "customer", "bill_on"], name="invoice_by_customer"),
             models.Index(fields=["tenant", "currency", "bill_on"], name="invoice_by_currency"),
             models.Index(
+                "tenant",
+                F("total_amount") - Coalesce(F("previous_amount"), Decimal(0)),
+                "id",
+                name="invoice_by_change",
+            ),
+            models.Index(
                 fields=["tenant", "bill_on"],
                 condition=Q(failing_assertions__gt=0),
                 name="invoice_failing",
             ),
         ]
-        triggers = [_invoice_frozen(), *audited_in_sets()]
+        triggers = [
+            _invoice_frozen(),
+            *audited_in_sets(derived=["previous_amount"]),
+            *_beside_the_one_before(),
+        ]
 
     def __str__(self) -> str:
         return f"{self.number or self.status} ({self.id})"

@@ -57,7 +57,7 @@ def compare(rows: Sequence[Invoice]) -> dict[UUID, Comparison]:
     for each in (
         Invoice.objects.filter(schedule__in=schedules, threshold_number__isnull=True)
         .exclude(status=Invoice.Status.VOID)
-        .order_by("bill_on")
+        .order_by("bill_on", "-part")  # of one that was split, the first part
         .values("id", "schedule_id", "bill_on", "total_amount")
     ):
         history[each["schedule_id"]].append(each)
@@ -182,7 +182,7 @@ SELECT i.id, h.id, h.total_amount, coalesce(b.requires_purchase_order, false),
      WHERE e.tenant_id = i.tenant_id AND e.schedule_id = i.schedule_id
        AND e.bill_on < i.bill_on AND e.status <> 'void'
        AND e.threshold_number IS NULL AND i.threshold_number IS NULL
-     ORDER BY e.bill_on DESC LIMIT 1) h ON true
+     ORDER BY e.bill_on DESC, e.part LIMIT 1) h ON true
  WHERE i.tenant_id = current_tenant_id() AND i.id = ANY(%b)
 """
 

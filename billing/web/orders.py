@@ -2,7 +2,7 @@
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from threading import Lock
 from typing import Any
 from uuid import UUID
@@ -16,19 +16,20 @@ _lock = Lock()
 
 
 def stretch_of(
-    key: tuple[Any, ...], ids: Callable[[], Iterable[UUID]], start: int, stop: int
+    key: tuple[Any, ...], order_of: Callable[[], bytes], start: int, stop: int
 ) -> Sequence[UUID]:
     """Return a stretch of ids in their order, which is read once and kept for a while.
 
     Sorting a long view for every stretch of it would take longer than all else; and rows would
     move under the reader when others change them.
 
+    :param order_of: reads the ids, ``BYTES`` each.
     :param key: says whose order it is, of which view, since when.
     """
     with _lock:
         until, order = _kept.pop(key, (0.0, b""))
     if time.monotonic() >= until:
-        until, order = time.monotonic() + SECONDS, b"".join(each.bytes for each in ids())
+        until, order = time.monotonic() + SECONDS, order_of()
     with _lock:
         _kept[key] = (until, order)
         while len(_kept) > MOST:

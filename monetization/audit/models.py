@@ -4,6 +4,8 @@ A trigger, not the ORM, writes the trail: raw SQL, bulk updates and the admin ca
 escape it. Models take part by naming ``audited()`` in ``Meta.triggers``.
 """
 
+from collections.abc import Sequence
+
 import pgtrigger
 from django.db import models
 
@@ -76,8 +78,12 @@ _OPERATIONS = {
 }
 
 
-def audited_in_sets() -> list[pgtrigger.Trigger]:
-    """Record the same as ``audited``, once per statement: for tables written many rows at once."""
+def audited_in_sets(*, derived: Sequence[str] = ()) -> list[pgtrigger.Trigger]:
+    """Record the same as ``audited``, once per statement: for tables written many rows at once.
+
+    :param derived: columns the database itself keeps from others, of which nobody is the author.
+    """
+    without = "".join(f" - '{column}'" for column in derived)
     return [
         pgtrigger.Trigger(
             name=f"audited_{name}",
@@ -85,7 +91,11 @@ def audited_in_sets() -> list[pgtrigger.Trigger]:
             when=pgtrigger.After,
             operation=operation,
             referencing=pgtrigger.Referencing(old=old, new=new),
-            func=_WRITE_DOWN.format(rows=_ROWS[name]),
+            func=_WRITE_DOWN.format(
+                rows=_ROWS[name]
+                .replace("to_jsonb(o)", f"to_jsonb(o){without}")
+                .replace("to_jsonb(n)", f"to_jsonb(n){without}")
+            ),
         )
         for name, (operation, old, new) in _OPERATIONS.items()
     ]

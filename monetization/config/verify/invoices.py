@@ -60,6 +60,24 @@ def total_is_subtotal_plus_tax(books: Books) -> Found:
     )
 
 
+@check("I03.8", "An invoice stands beside the total of its contract's invoice before")
+def stands_beside_the_one_before(books: Books) -> Found:
+    return compare(
+        """
+        SELECT COALESCE(NULLIF(i.number, ''), i.status || ' ' || i.id) AS subject,
+               i.currency AS unit, i.previous_amount AS a,
+               (SELECT b.total_amount FROM billing_invoice b
+                 WHERE b.schedule_id = i.schedule_id AND b.bill_on < i.bill_on
+                   AND b.status <> 'void' AND b.threshold_number IS NULL
+                 ORDER BY b.bill_on DESC, b.part LIMIT 1) AS b
+          FROM billing_invoice i
+         WHERE i.schedule_id IS NOT NULL AND i.threshold_number IS NULL AND i.status <> 'void'
+        """,
+        of="invoices",
+        sides=("kept", "before"),
+    )
+
+
 @check("I03.4", "The tax of a line is its rate on its rounded net or inside its price, once")
 def line_tax_follows(books: Books) -> Found:
     found, count = [], 0

@@ -76,6 +76,9 @@ CORRUPTIONS = {
     "I03.5": one_of("billing_creditnoteline", "amount = amount - 1"),
     "I03.6": one_of("billing_invoice", "credited_amount = credited_amount + 1"),
     "I03.7": one_of("billing_creditnoteline", "amount = amount * 2", "amount > 0"),
+    "I03.8": one_of(
+        "billing_invoice", "previous_amount = previous_amount + 1", "previous_amount IS NOT NULL"
+    ),
     "I05.1": one_of(
         "ledger_journalentry", "entry_date = '2026-01-15'", "rule = 'credit_note_issued'"
     ),

@@ -120,6 +120,7 @@ function tell(event) {
   const saves = isPost && elt.matches("[data-autosave]");
   let what = "This could not be loaded.";
   if (isPoll) what = "Not up to date.";
+  else if (target.matches("span")) what = "Not added up.";
   else if (saves) what = "Not saved yet; what you typed is kept here.";
   else if (isPost) what = "This was not done; what you typed is kept here.";
   const box = failure({ what, status: xhr.status, address: xhr.responseURL, again });

@@ -218,9 +218,9 @@ def test_a_period_that_begins_touches_its_invoice(book: Book) -> None:
 @contextmanager
 def somebody_else(book: Book) -> Iterator[psycopg.Connection[Any]]:
     """Open a transaction on a connection of its own."""
-    options = connection.get_connection_params()
-    kept = {name: options[name] for name in ("host", "port", "user", "password", "dbname")}
-    with psycopg.connect(**{k: v for k, v in kept.items() if v}) as other:
+    names = ("host", "port", "user", "password", "dbname")
+    known = connection.get_connection_params()
+    with psycopg.connect(**{name: known[name] for name in names if known.get(name)}) as other:
         other.execute("SELECT set_config('app.tenant_id', %s, false)", [str(book.tenant.id)])
         yield other
 

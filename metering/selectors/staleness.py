@@ -91,10 +91,11 @@ def stale_readings(reading_ids: Sequence[UUID]) -> set[UUID]:
     return stale
 
 
-def usage_is_as_seen(customer: str, start: str, end: str, seen: str, seen_by: str) -> str:
+def folded_usage_is_as_seen(customer: str, start: str, end: str, seen: str, seen_by: str) -> str:
     """Return the condition that usage read from roll-ups is as it was; it may be without, too.
 
-    Months are noted whole: what changed outside the window counts as well.
+    Months are noted whole: what changed outside the window counts as well. What waits to be
+    folded is ``waiting_usage``.
 
     :param customer: columns of the caller's statement, as the others: of a window, and of the
         snapshot (as text) it was read after, and of the transaction that did.
@@ -104,13 +105,19 @@ def usage_is_as_seen(customer: str, start: str, end: str, seen: str, seen_by: st
       WHERE m.customer_id = {customer} AND m.month >= date_trunc('month', {start}, 'UTC')
         AND m.month < {end}
         AND (m.changed = {seen_by}
-             OR NOT pg_visible_in_snapshot(m.changed::text::xid8, {seen}::pg_snapshot)))
-   AND NOT EXISTS (
-     SELECT FROM generate_series(date_trunc('month', {start} AT TIME ZONE 'UTC'),
-                                 {end} AT TIME ZONE 'UTC', '1 month') AS g(month)
-      WHERE g.month < {end} AT TIME ZONE 'UTC' AND ({customer}, g.month) IN (
-        SELECT d.customer_id, date_trunc('month', d.hour AT TIME ZONE 'UTC')
-          FROM metering_usagedelta d))"""
+             OR NOT pg_visible_in_snapshot(m.changed::text::xid8, {seen}::pg_snapshot)))"""
+
+
+def waiting_usage() -> dict[UUID, tuple[datetime, datetime]]:
+    """Return the first and last hour of what waits to be folded, by customer.
+
+    By itself: within a larger statement it was scanned again for every row.
+    """
+    with bulk_cursor() as cursor:
+        cursor.execute(
+            "SELECT customer_id, min(hour), max(hour) FROM metering_usagedelta GROUP BY 1"
+        )
+        return {customer: (first, last) for customer, first, last in cursor.fetchall()}
 
 
 def is_summed(meter: Meter, start: datetime, end: datetime) -> bool:

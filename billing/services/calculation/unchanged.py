@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from metering.selectors.staleness import usage_is_as_seen
+from metering.selectors.staleness import folded_usage_is_as_seen, waiting_usage
 from monetization.tenancy.bulk import bulk_cursor
 
 # So long is a mark believed without asking, and so long are notes kept; nothing takes as long as
@@ -22,23 +22,32 @@ _KEPT_FOR = "interval '2 days'"
 # nothing is known.
 UNSEEN = "NOT pg_visible_in_snapshot(c.xact::text::xid8, {k}.seen::pg_snapshot)"
 SUBJECTS = "ARRAY[i.id, i.schedule_id, i.customer_id]"
+_AS_SEEN = folded_usage_is_as_seen(
+    "i.customer_id", "i.usage_from", "i.usage_until", "i.seen", "i.kept_by"
+)
+# Those that were asked for, by themselves: else the rest is asked of the whole company.
 _UNTOUCHED = f"""
-SELECT k.invoice_id, i.schedule_id, k.mark = '' AS looks_back
-  FROM unnest(%b::uuid[]) AS w(id)
-  JOIN billing_calculationmark k ON k.invoice_id = w.id
-  JOIN billing_invoice i ON i.id = w.id
- WHERE k.company = %b AND k.kept_at > now() - {_ASKED_FOR}
-   AND pg_snapshot_xmax(k.seen::pg_snapshot) <= pg_snapshot_xmax(pg_current_snapshot())
-   AND (k.next_start IS NULL OR k.next_start > %b)
-   AND k.is_summed
+WITH i AS MATERIALIZED (
+  SELECT i.id, i.schedule_id, i.customer_id, k.mark = '' AS looks_back, k.seen, k.seen_from,
+         k.kept_by, k.kept_change, k.usage_from, k.usage_until
+    FROM unnest(%b::uuid[]) AS w(id)
+    JOIN billing_invoice i ON i.id = w.id
+    JOIN billing_calculationmark k ON k.invoice_id = w.id
+   WHERE k.company = %b AND k.kept_at > now() - {_ASKED_FOR} AND k.is_summed
+     AND (k.next_start IS NULL OR k.next_start > %b))
+SELECT i.id, CASE WHEN i.looks_back THEN i.schedule_id END, {{window}}
+  FROM i
+ WHERE pg_snapshot_xmax(i.seen::pg_snapshot) <= pg_snapshot_xmax(pg_current_snapshot())
    AND (
      SELECT c.id FROM billing_inputchange c
-      WHERE c.subject_id = ANY ({SUBJECTS}) AND c.xact >= k.seen_from
-        AND CASE WHEN c.xact = k.kept_by THEN c.id > k.kept_change
-                 ELSE {UNSEEN.format(k="k")} END
+      WHERE c.subject_id = ANY ({SUBJECTS}) AND c.xact >= i.seen_from
+        AND CASE WHEN c.xact = i.kept_by THEN c.id > i.kept_change
+                 ELSE {UNSEEN.format(k="i")} END
       LIMIT 1) IS NULL
-   AND {usage_is_as_seen("i.customer_id", "k.usage_from", "k.usage_until", "k.seen", "k.kept_by")}
+   AND {_AS_SEEN}
 """  # noqa: S608 - from above
+_ALL = _UNTOUCHED.format(window="NULL, NULL, NULL")
+_WITH_WINDOWS = _UNTOUCHED.format(window="i.customer_id, i.usage_from, i.usage_until")
 
 
 def seen_from(snapshot: str) -> int:
@@ -50,16 +59,29 @@ def seen_from(snapshot: str) -> int:
     return int(snapshot.split(":", 1)[0])
 
 
+def _waits(
+    hours: tuple[datetime, datetime] | None, start: datetime | None, end: datetime | None
+) -> bool:
+    """Say whether usage that waits to be folded may be within a window."""
+    if hours is None or start is None or end is None:
+        return False
+    return hours[0] < end and hours[1] >= start
+
+
 def untouched(invoice_ids: Sequence[UUID], *, company: str, now: datetime) -> set[UUID]:
     """Return invoices nothing has happened to since they were computed; there may be others.
 
     :param company: the hash of what all invoices depend on.
     """
+    waiting = waiting_usage()  # first: what is folded meanwhile is noted by then
     with bulk_cursor() as cursor:
-        cursor.execute(_UNTOUCHED, [list(invoice_ids), company, now], binary=True)
+        sql = _WITH_WINDOWS if waiting else _ALL
+        cursor.execute(sql, [list(invoice_ids), company, now], binary=True)
         rows = cursor.fetchall()
+        if waiting:
+            rows = [row for row in rows if not _waits(waiting.get(row[2]), *row[3:])]
         found = {row[0] for row in rows}
-        backward = {row[0]: row[1] for row in rows if row[2]}
+        backward = {row[0]: row[1] for row in rows if row[1] is not None}
         if not backward:
             return found
         # What comes before them may come out otherwise in the same run.

@@ -64,7 +64,7 @@ class CalculationMark(TenantModel):
     """
 
     invoice = TenantForeignKey(Invoice, on_delete=models.CASCADE, related_name="+")
-    mark = models.CharField(max_length=32)
+    mark = models.CharField(max_length=32)  # "": it has none; once touched, it is computed
     company = models.CharField(max_length=32, default="", db_default="")  # of what all depend on
     seen = models.TextField(default="1:1:", db_default="1:1:")  # the snapshot it was read after
     seen_from = models.BigIntegerField(default=0, db_default=0)  # which sees all before this one

@@ -340,8 +340,7 @@ def test_a_job_on_invoices_nothing_happened_to_has_ended_at_once(book: Book) -> 
         assert claim_job(job_id=job.id, now=NOW) is None
 
 
-def test_the_owner_writes_within_a_company_as_the_application_does(book: Book) -> None:
-    """Loading and repairs run as the owner, whom the policies bind, too."""
+def test_what_another_connection_wrote_is_looked_at(book: Book) -> None:
     with somebody_else(book) as other:
         other.execute(RENAME)
     assert book.february.id not in book.untouched()

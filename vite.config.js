@@ -1,15 +1,14 @@
 import { cpSync, mkdirSync } from "node:fs";
 import { defineConfig } from "vite";
 
-// The print font is handed to WeasyPrint as a data: address, so it keeps a plain name.
-const printFont = {
-  name: "print-font",
+// Python cuts the faces of printed documents out of these (monetization/documents/fonts.py), so they keep plain names.
+const inter = "node_modules/@fontsource-variable/inter/files";
+const printFonts = {
+  name: "print-fonts",
   closeBundle() {
     mkdirSync("static_dist/fonts", { recursive: true });
-    cpSync(
-      "node_modules/@fontsource-variable/inter/files/inter-latin-wght-normal.woff2",
-      "static_dist/fonts/print-inter.woff2",
-    );
+    cpSync(`${inter}/inter-latin-wght-normal.woff2`, "static_dist/fonts/print-inter.woff2");
+    cpSync(`${inter}/inter-latin-ext-wght-normal.woff2`, "static_dist/fonts/print-inter-ext.woff2");
   },
 };
 
@@ -24,5 +23,5 @@ export default defineConfig({
       input: { main: "frontend/main.js", grid: "frontend/grid.js", charts: "frontend/charts.js", quotes: "frontend/quotes.js" },
     },
   },
-  plugins: [printFont],
+  plugins: [printFonts],
 });

@@ -15,7 +15,7 @@ from billing.benches.company import Company, add_usage, make_company, nudge
 from billing.benches.crew import crew, work_together
 from billing.benches.grid import grid
 from billing.benches.limits import least_seconds, rewriting_seconds
-from billing.benches.paper import SHEETS, bare_rate, paper
+from billing.benches.paper import FIRST, SHEETS, bare_rate, paper
 from billing.services.bulk import start_bulk
 from monetization.jobs.models import Job
 from monetization.jobs.services import claim_job
@@ -117,7 +117,8 @@ def _sent(part: Company, size: int) -> Iterator[Figure]:
         return
     name = f"{size:,} drafts"
     yield _rate(f"{name}: issue", count, _run(part, "issue", part.drafts), None)
-    sheets = part.drafts[:SHEETS]
+    _run(part, "send", part.drafts[:FIRST])
+    sheets = part.drafts[FIRST : FIRST + SHEETS]
     yield from paper(_run(part, "send", sheets), len(sheets), bare_rate(part, sheets), name)
 
 

@@ -12,7 +12,7 @@ from billing.services.paper import TaxRow, base_context, invoice_context
 from billing.services.usage_detail import UsageDetail
 from monetization.customers.models import Customer
 from monetization.documents.models import DocumentTemplate
-from monetization.documents.services import document_html
+from monetization.documents.services import preview_html
 from monetization.tenancy.models import LegalEntity
 
 KINDS = ("invoice", "credit_note", "statement")
@@ -49,7 +49,7 @@ def sample_html(
     kind: str, entity: LegalEntity, template: DocumentTemplate, number: str = ""
 ) -> str:
     """Return a made-up document as a page shows it."""
-    return document_html(*sample(kind, entity, template, number))
+    return preview_html(*sample(kind, entity, template, number))
 
 
 def next_sample_number(entity: LegalEntity, series: str, prefix: str, digits: int) -> str:

@@ -11,13 +11,15 @@ import os
 import struct
 import sys
 from datetime import datetime
+from functools import lru_cache
+from pathlib import Path
 from typing import Any, BinaryIO
 
 MEMORY_LIMIT = 512 * 1024 * 1024  # bytes of data
 
 
 def lay_out(request: dict[str, Any]) -> bytes:
-    """Return the PDF of a request. Only ``data:`` addresses load."""
+    """Return the PDF of a request. Its document loads only ``data:`` addresses."""
     from weasyprint import HTML, Attachment
     from weasyprint.urls import URLFetcher
 
@@ -33,14 +35,37 @@ def lay_out(request: dict[str, Any]) -> bytes:
         for file in request["attachments"]
     ]
     fetcher = URLFetcher(allowed_protocols={"data"})
+    fonts, styles = _loaded(tuple(map(tuple, request["faces"])))
     pdf: bytes = HTML(string=request["html"], url_fetcher=fetcher).write_pdf(
         pdf_identifier=bytes.fromhex(request["identifier"]),
         pdf_variant=request["variant"],
         pdf_tags=True,
+        font_config=fonts,
+        stylesheets=styles,
         attachments=attachments,
         xmp_metadata=_xmp(request["xmp"]),
     )
     return pdf
+
+
+@lru_cache(maxsize=1)
+def _loaded(faces: tuple[tuple[str, int, str], ...]) -> tuple[Any, list[Any]]:
+    """Load the font once for all documents of this process.
+
+    :param faces: family, weight and file of each; the files are our own, no document names them.
+    """
+    from weasyprint import CSS
+    from weasyprint.text.fonts import FontConfiguration
+    from weasyprint.urls import URLFetcher
+
+    fonts = FontConfiguration()
+    text = "".join(
+        f'@font-face {{ font-family: "{family}"; font-weight: {weight};'
+        f' src: url("{Path(path).as_uri()}") }}'
+        for family, weight, path in faces
+    )
+    own = URLFetcher(allowed_protocols={"file"})
+    return fonts, [CSS(string=text, font_config=fonts, url_fetcher=own)] if faces else []
 
 
 def _xmp(text: str) -> list[str] | None:

@@ -18,6 +18,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
+from monetization.documents.fonts import faces
 from monetization.kernel.errors import Refusal
 
 TIME_LIMIT = 20.0  # seconds a document
@@ -66,6 +67,7 @@ def lay_out(
         "variant": variant,
         "identifier": digest.hexdigest()[:32],
         "xmp": xmp,
+        "faces": [[face.family, face.weight, face.path] for face in faces()],
         "attachments": [
             {
                 "name": file.name,

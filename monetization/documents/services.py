@@ -3,15 +3,13 @@
 import base64
 import hashlib
 from dataclasses import replace
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
 from django.db import transaction
 from django.template.loader import render_to_string
 
+from monetization.documents.fonts import variable_font
 from monetization.documents.logos import checked_logo
 from monetization.documents.models import Document, DocumentTemplate
 from monetization.documents.renderer import (
@@ -31,6 +29,7 @@ __all__ = [
     "PdfUnavailable",
     "document_html",
     "letterhead",
+    "preview_html",
     "put_logo",
     "render_pdf",
     "stationery_of",
@@ -60,19 +59,13 @@ def render_pdf(
 
 
 def document_html(template_name: str, context: dict[str, Any]) -> str:
-    """Return the HTML a document is laid out from; also what a preview shows."""
-    return render_to_string(
-        template_name, {"paper": PLAIN, **context, "print_font": _font_data_uri()}
-    )
+    """Return the HTML a document is laid out from; whoever lays it out brings the font."""
+    return render_to_string(template_name, {"paper": PLAIN, **context})
 
 
-@lru_cache(maxsize=1)
-def _font_data_uri() -> str:
-    """Return the build's Inter as a ``data:`` address, or nothing where there is no build."""
-    fonts = sorted(Path(settings.STATIC_DIST).glob("**/print-inter*.woff2"))
-    if not fonts:
-        return ""
-    return "data:font/woff2;base64," + base64.b64encode(fonts[0].read_bytes()).decode()
+def preview_html(template_name: str, context: dict[str, Any]) -> str:
+    """Return the same for a browser, which needs the font in it."""
+    return document_html(template_name, {**context, "print_font": variable_font()})
 
 
 @transaction.atomic

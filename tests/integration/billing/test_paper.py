@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from billing.services.numbering import NumberingInvalid, next_number, set_number
 from billing.services.paper import recipient_of
 from metering.domain.events import UsageEvent
 from metering.services import create_meter, record_usage_events
-from monetization.documents import renderer
+from monetization.documents import fonts, renderer
 from monetization.documents.logos import LogoNotUsable
 from monetization.documents.models import Document
 from monetization.documents.services import put_logo, render_pdf, template_of
@@ -37,6 +38,16 @@ ISSUED = date(2026, 3, 3)
 def text_of(pdf: bytes) -> str:
     text = "\n".join(page.extract_text() for page in PdfReader(BytesIO(pdf)).pages)
     return re.sub(r"[\u00a0\u202f]", " ", text)
+
+
+def font_names(pdf: bytes) -> set[str]:
+    """Return the fonts a PDF has in it, without the mark of a subset."""
+    pages: Any = PdfReader(BytesIO(pdf)).pages
+    return {
+        str(font.get_object()["/BaseFont"]).rpartition("+")[2]
+        for page in pages
+        for font in page["/Resources"]["/Font"].get_object().values()
+    }
 
 
 def use(calls: int, day: int) -> None:
@@ -196,6 +207,44 @@ class TestPdf:
         assert "Seen" in text_of(pdf)
         assert PdfReader(BytesIO(pdf)).attachments == {}
         assert b"TOPSECRET" not in pdf
+
+    def test_letters_of_all_of_europe_come_from_the_documents_own_font(self) -> None:
+        """Two files under one family would print the glyphs of one for those of the other."""
+        words = "Łódź Čeněk Größe Şişli ₺ 12,00"
+        style = 'font-family: "Inter", "Inter Extended", "DejaVu Sans"'
+
+        pdf = renderer.lay_out(
+            f"<html lang=en><title>t</title><body style='{style}'>{words} <b>{words}</b>"
+        )
+
+        assert text_of(pdf).split() == [*words.split(), *words.split()]
+        assert font_names(pdf) == {"Inter", "Inter-Bold", "Inter-Extended", "Inter-Extended-Bold"}
+
+    def test_a_face_is_cut_once_for_all_processes(
+        self, tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        settings.VAR_DIR = tmp_path
+        fonts.faces.cache_clear()
+        first = fonts.faces()
+        fonts.faces.cache_clear()
+        monkeypatch.setattr(fonts, "_cut", None)  # is not called again
+
+        assert fonts.faces() == first
+        assert {(face.family, face.weight) for face in first} == {
+            (family, weight) for family in ("Inter", "Inter Extended") for weight in (400, 600, 700)
+        }
+        fonts.faces.cache_clear()
+
+    def test_where_there_is_no_build_the_systems_fonts_do(
+        self, tmp_path: Path, settings: Any
+    ) -> None:
+        settings.STATIC_DIST = tmp_path
+        fonts.faces.cache_clear()
+
+        pdf = renderer.lay_out("<html lang=en><title>t</title>Seen")
+
+        assert "Seen" in text_of(pdf)
+        fonts.faces.cache_clear()
 
     def test_what_takes_too_long_is_stopped_and_the_next_document_is_made(
         self, monkeypatch: pytest.MonkeyPatch

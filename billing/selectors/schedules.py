@@ -111,7 +111,7 @@ SELECT p.id, p.invoice_id, h.key, p.kind, p.item_key, p.service_start, p.service
 def billed_periods(invoice_ids: list[UUID]) -> list[PeriodRow]:
     """Return the periods invoices bill, with one statement."""
     with bulk_cursor() as cursor:
-        return [PeriodRow._make(row) for row in cursor.execute(_BILLED, [invoice_ids])]
+        return [PeriodRow._make(row) for row in cursor.execute(_BILLED, [invoice_ids], binary=True)]
 
 
 def period_row(row: BillingPeriod) -> PeriodRow:

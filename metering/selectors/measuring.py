@@ -178,7 +178,7 @@ def _read_sums(
     cursor: Any, windows: Sequence[_Window], sums: dict[int, list[Decimal | int]]
 ) -> str:
     days, hours = _by_days(windows)
-    cursor.execute(_SUMS, [*_columns(days), *_columns(hours), *_columns(windows)])
+    cursor.execute(_SUMS, [*_columns(days), *_columns(hours), *_columns(windows)], binary=True)
     snapshot = ""
     for index, quantity, events, taken in cursor.fetchall():
         if index < 0:

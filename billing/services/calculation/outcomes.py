@@ -206,10 +206,12 @@ def _existing(invoice_ids: list[UUID]) -> dict[UUID, list[StoredLine]]:
     found: dict[UUID, list[StoredLine]] = defaultdict(list)
     with bulk_cursor() as cursor:
         cursor.execute(
-            "SELECT id, invoice_id, key, description, amount, tax_amount, quantity,"
+            "SELECT l.* FROM unnest(%b::uuid[]) AS w(id) CROSS JOIN LATERAL ("
+            " SELECT id, invoice_id, key, description, amount, tax_amount, quantity,"
             " explanation::text, reading_id FROM billing_invoiceline"
-            " WHERE tenant_id = current_tenant_id() AND invoice_id = ANY(%b) AND NOT is_manual",
+            " WHERE invoice_id = w.id AND NOT is_manual OFFSET 0) l",
             [invoice_ids],
+            binary=True,
         )
         for id, invoice_id, key, text, amount, tax, quantity, why, reading_id in cursor:
             found[invoice_id].append(

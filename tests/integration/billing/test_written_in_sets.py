@@ -1,5 +1,6 @@
 """What is written many rows at a time keeps the promises made for one."""
 
+import json
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -109,6 +110,38 @@ def test_the_trail_knows_a_row_that_was_made_deleted_or_given_another_id(
     last = AuditEntry.objects.filter(row_id=other).order_by("at").last()
     assert last is not None
     assert (last.action, last.changes["currency"]) == ("DELETE", ["USD", None])
+
+
+def test_the_trail_says_of_every_column_what_its_row_said_before_and_after(
+    drafts: list[Invoice],
+) -> None:
+    """Nulls, numbers, dates, moments and text that JSON has to escape, beside what is equal."""
+    said = "SELECT to_jsonb(i) - 'previous_amount' FROM billing_invoice i WHERE id = %s"
+
+    def row() -> dict[str, Any]:
+        with connection.cursor() as cursor:
+            cursor.execute(said, [drafts[0].id])
+            return dict(json.loads(cursor.fetchone()[0]))
+
+    Invoice.objects.filter(id=drafts[0].id).update(purchase_order="7")
+    before, known = row(), len(_trail(drafts[0]))
+    Invoice.objects.filter(id=drafts[0].id).update(
+        change_note='"quoted" \\ {brace}, \n Łódź',
+        purchase_order="7",
+        subtotal_amount=Decimal("1.10"),
+        total_amount=F("tax_amount") + Decimal("1.10"),
+        due_on=date(2026, 4, 1),
+        calculated_at=NOW,
+    )
+    after, trail = row(), _trail(drafts[0])
+
+    assert len(trail) == known + 1
+    assert trail[-1].changes == {
+        column: [before[column], after[column]]
+        for column in before
+        if before[column] != after[column]
+    }
+    assert set(trail[-1].changes) >= {"change_note", "subtotal_amount", "due_on", "calculated_at"}
 
 
 @pytest.mark.parametrize(

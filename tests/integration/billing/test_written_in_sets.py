@@ -131,7 +131,7 @@ def test_the_trail_says_of_every_column_what_its_row_said_before_and_after(
         subtotal_amount=Decimal("1.10"),
         total_amount=F("tax_amount") + Decimal("1.10"),
         due_on=date(2026, 4, 1),
-        calculated_at=NOW,
+        calculated_at=datetime(2026, 3, 2, 5, 6, 7, 891, tzinfo=UTC),
     )
     after, trail = row(), _trail(drafts[0])
 

@@ -4,12 +4,16 @@
 const SOON = 120; // ms until waiting shows: an answer that comes at once makes nothing flicker
 const SPOKEN = 1000; // until it is said to who cannot see it
 const LONGEST = 20_000; // a link that brought a file leaves the page where it is
+const PATIENT = { part: 60_000, again: 15_000 }; // ms until no answer is an answer: to a part, to one that asks again by itself
 const AGAIN = [2, 4, 8, 15, 30]; // seconds between attempts to save by itself
 const MOST_PATIENT = 30; // seconds a server may ask to be left alone
 
 const speaker = document.getElementById("spoken");
 const toasts = document.getElementById("toasts");
 let speaking;
+// What is told at the edge of the window hides nothing that one could not scroll into sight. (A class, as `:has()` on the root
+// makes every change of a large grid cost seconds.)
+if (toasts) new MutationObserver(() => document.documentElement.classList.toggle("toasted", toasts.childElementCount > 0)).observe(toasts, { childList: true });
 
 export function speak(words, after = 0) {
   clearTimeout(speaking);
@@ -44,7 +48,7 @@ export function end(place) {
 
 // A pressed button keeps its size and its name; a second press does nothing.
 const pressed = new Map();
-function press(button, cause) {
+export function press(button, cause) {
   const before = pressed.get(button);
   // One that waited for its turn is asked again for the same press.
   if (before) return "repeats" in button.dataset || (cause !== undefined && before.cause === cause);
@@ -52,7 +56,7 @@ function press(button, cause) {
   pressed.set(button, { cause, timer: setTimeout(() => button.classList.add("pressed"), SOON) });
   return true;
 }
-function release(button) {
+export function release(button) {
   clearTimeout(pressed.get(button)?.timer);
   pressed.delete(button);
   button.classList.remove("pressed");
@@ -60,12 +64,13 @@ function release(button) {
 }
 
 // Words
-const isSignIn = (address) => new URL(address || "/", window.location.href).pathname.startsWith("/accounts/login");
+export const isSignIn = (address) => new URL(address || "/", window.location.href).pathname.startsWith("/accounts/login");
 export function why({ status = 0, address = "" }) {
   if (status === 401 || isSignIn(address)) return "You were signed out.";
-  if (status === 0) return "The server did not answer.";
+  if (status === 0) return navigator.onLine ? "The server did not answer." : "You are offline.";
   if (status === 403) return "This is not allowed, or the page is too old.";
   if (status === 404) return "It is not there any more.";
+  if (status === 413) return "It is larger than the server takes.";
   if (status === 429 || status === 503) return "The server is busy just now.";
   return "Something went wrong on our side.";
 }
@@ -106,27 +111,21 @@ function settle(owner) {
   failures.delete(owner);
 }
 
-function tell(event) {
-  const { elt, target, requestConfig, xhr } = event.detail;
-  if (!elt.isConnected || isGoing) return;
-  const times = (fails.get(elt) ?? 0) + 1;
-  fails.set(elt, times);
-  const isPoll = polls(elt) && !standIn(target);
-  if (isPoll && times < 2) return; // it asks again by itself
-  const isPost = requestConfig.verb !== "get" && !target.matches("span"); // which only adds up
-  const owner = isPost ? ofForm(elt) : elt;
-  const again = () => { settle(owner); window.htmx.ajax(requestConfig.verb, requestConfig.path, { source: elt, target }); };
-  settle(owner);
-  const saves = isPost && elt.matches("[data-autosave]");
-  let what = "This could not be loaded.";
-  if (isPoll) what = "Not up to date.";
-  else if (target.matches("span")) what = "Not added up.";
-  else if (saves) what = "Not saved yet; what you typed is kept here.";
-  else if (isPost) what = "This was not done; what you typed is kept here.";
-  const box = failure({ what, status: xhr.status, address: xhr.responseURL, again });
-  const one = { box };
-  failures.set(owner, one);
-  if (isPost) {
+// What failed, in words: a part of the page by its name, a form by what it says of itself.
+const named = (part) => `${part[0].toUpperCase()}${part.slice(1)} could not be loaded.`;
+function whatFailed({ elt, target, isPoll, isPost }) {
+  const own = elt.closest("[data-failed]")?.dataset.failed;
+  const part = standIn(target)?.dataset.waits;
+  if (isPoll) return "This page is not up to date.";
+  if (target.matches("span")) return "Not added up.";
+  if (isPost && elt.matches("[data-autosave]")) return "Not saved yet; what you typed is kept here.";
+  if (own) return own;
+  if (isPost) return "This was not done; what you typed is kept here.";
+  return part ? named(part) : "This could not be loaded.";
+}
+
+function place(box, { elt, target, inSight }) {
+  if (inSight) {
     toasts.append(box);
   } else if (target.matches("span")) {
     target.replaceChildren(box);
@@ -136,10 +135,39 @@ function tell(event) {
     // The outline stays under the words, so that nothing moves.
     box.classList.toggle("over", standIn(target) !== null);
     target.prepend(box);
+    if (elt.matches("a, button")) box.scrollIntoView({ block: "nearest" });
   }
+}
+
+function tell(event) {
+  const { elt, target, requestConfig, xhr } = event.detail;
+  if (!elt.isConnected || isGoing) return;
+  const times = (fails.get(elt)?.times ?? 0) + 1;
   const wait = patience(xhr.getResponseHeader("Retry-After"));
-  if (saves) one.timer = setTimeout(again, 1000 * (wait || AGAIN[Math.min(times, AGAIN.length) - 1]));
-  else if (!isPost && wait && times < AGAIN.length) one.timer = setTimeout(again, 1000 * wait);
+  const later = 1000 * (wait || AGAIN[Math.min(times, AGAIN.length) - 1]);
+  fails.set(elt, { times, until: Date.now() + later });
+  const isPoll = polls(elt) && !standIn(target);
+  if (isPoll && times < 2) return; // it asks again by itself
+  const isPost = requestConfig.verb !== "get" && !target.matches("span"); // which only adds up
+  const isPreview = elt.matches("[data-preview]");
+  const owner = isPost ? ofForm(elt) : elt;
+  const again = () => {
+    settle(owner);
+    if (isPoll) fails.delete(elt);
+    window.htmx.ajax(requestConfig.verb, requestConfig.path, { source: elt, target });
+  };
+  const what = whatFailed({ elt, target, isPoll, isPost });
+  const box = failure({ what, status: xhr.status, address: xhr.responseURL, again, role: isPoll || isPreview ? "status" : "alert" });
+  // What fails again in the same way stays as it is, with the focus that may be in it, and is not said anew.
+  let one = failures.get(owner);
+  if (one?.box.isConnected && isPoll && one.box.textContent === box.textContent) return;
+  settle(owner);
+  one = { box };
+  failures.set(owner, one);
+  place(box, { elt, target, inSight: isPost || isPoll });
+  const saves = isPost && elt.matches("[data-autosave], [data-preview]");
+  if (saves) one.timer = setTimeout(again, later);
+  else if (!isPost && !isPoll && wait && times < AGAIN.length) one.timer = setTimeout(again, later);
 }
 
 document.addEventListener("htmx:confirm", (event) => {
@@ -150,19 +178,40 @@ document.addEventListener("htmx:validation:halted", (event) => {
   const button = buttonOf(event.detail.elt);
   if (button) release(button);
 });
+// Who signs in again, in another tab, has a new token; the one on this page is of no use.
+export const tokenNow = () => document.cookie.match(/(?:^|; )csrftoken=([^;]+)/)?.[1];
 document.addEventListener("htmx:configRequest", (event) => {
-  // Who signs in again, in another tab, has a new token; the one on this page is of no use.
-  const token = document.cookie.match(/(?:^|; )csrftoken=([^;]+)/)?.[1];
+  const token = tokenNow();
   if (!token || event.detail.verb === "get") return;
   event.detail.headers["X-CSRFToken"] = token;
   if (event.detail.parameters.csrfmiddlewaretoken) event.detail.parameters.csrfmiddlewaretoken = token;
 });
 document.addEventListener("htmx:beforeRequest", (event) => {
-  const { elt, target } = event.detail;
-  if (!polls(elt) || standIn(target)) {
-    event.detail.xhr.waitsAt = target;
-    begin(target);
+  const { elt, target, requestConfig, xhr } = event.detail;
+  const isPoll = polls(elt) && !standIn(target);
+  if (isPoll && Date.now() < (fails.get(elt)?.until ?? 0)) {
+    event.preventDefault(); // a server in trouble is asked ever less often
+    return;
   }
+  if (requestConfig.verb === "get") xhr.timeout = isPoll ? PATIENT.again : PATIENT.part;
+  if (isPoll) return;
+  xhr.waitsAt = target;
+  begin(target);
+});
+document.addEventListener("htmx:beforeCleanupElement", (event) => settle(event.detail.elt));
+// A part that comes anew by itself leaves the focus, and what is scrolled aside, where they were.
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const { elt, target } = event.detail;
+  if (!polls(elt) || standIn(target)) return;
+  const around = target.parentElement;
+  const one = document.activeElement;
+  const alike = one.localName + (one.hasAttribute("href") ? `[href="${CSS.escape(one.getAttribute("href"))}"]` : "");
+  const at = target.contains(one) && !one.id ? [...around.querySelectorAll(alike)].indexOf(one) : -1;
+  const aside = [...around.querySelectorAll(".scroll")].map((each) => [each.scrollLeft, each.scrollTop]);
+  document.addEventListener("htmx:afterSwap", () => {
+    if (at >= 0) around.querySelectorAll(alike)[at]?.focus({ preventScroll: true });
+    around.querySelectorAll(".scroll").forEach((each, i) => { [each.scrollLeft, each.scrollTop] = aside[i] ?? [0, 0]; });
+  }, { once: true });
 });
 document.addEventListener("htmx:afterRequest", (event) => {
   const { elt, xhr, successful } = event.detail;
@@ -193,18 +242,21 @@ function stay() {
   [...pressed.keys()].forEach(release);
   speak("");
 }
-function leave() {
+function leave(longest = LONGEST) {
   clearTimeout(leaving);
   document.getElementById("main")?.setAttribute("aria-busy", "true");
   document.documentElement.classList.add("leaving");
   speak("Loading …", SPOKEN);
-  leaving = setTimeout(stay, LONGEST);
+  if (longest < Infinity) leaving = setTimeout(stay, longest);
 }
 document.addEventListener("submit", (event) => {
   const form = event.target;
   if (event.defaultPrevented || form.method === "dialog" || form.target) return;
+  const token = form.method === "post" && tokenNow();
+  const field = token && form.querySelector("input[name=csrfmiddlewaretoken]");
+  if (field) field.value = token;
   if (event.submitter) press(event.submitter);
-  leave();
+  leave(form.method === "post" ? Infinity : LONGEST); // an upload takes as long as its line
   // A second click on a slow answer must not send the form again.
   if (form.method === "post") {
     setTimeout(() => form.querySelectorAll("button:enabled").forEach((one) => { one.disabled = true; one.dataset.sent = ""; }));

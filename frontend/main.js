@@ -5,6 +5,7 @@ import "./theme.css";
 import "./desk.css";
 import "./loading.css";
 import "./loading.js";
+import "./uploads.js";
 import Alpine from "@alpinejs/csp";
 
 Alpine.data("theme", () => ({

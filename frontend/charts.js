@@ -9,6 +9,8 @@ echarts.use([BarChart, LineChart, GridComponent, LegendComponent, TooltipCompone
 const PALETTE = ["#444ce7", "#2e90fa", "#12b76a", "#f79009", "#ee46bc", "#7a5af8", "#0e9384", "#98a2b3"];
 const drawn = new Map();
 
+// What is counted has no halves, also where nothing was.
+const isWhole = (spec) => spec.series.every((one) => one.values.every((value) => Number.isInteger(Number(value ?? 0))));
 function options(spec) {
   const style = getComputedStyle(document.documentElement);
   const ink = style.getPropertyValue("--tl-muted").trim();
@@ -21,7 +23,7 @@ function options(spec) {
     legend: spec.series.length > 1 ? { type: "scroll", pageIconColor: ink, pageTextStyle: { color: ink }, top: 0, left: 0, icon: "roundRect", itemWidth: 10, itemHeight: 10, textStyle: { color: ink } } : undefined,
     tooltip: { trigger: "axis", backgroundColor: style.getPropertyValue("--tl-card").trim(), borderColor: line, textStyle: { color: style.getPropertyValue("--tl-ink").trim(), fontSize: 11 }, valueFormatter: (value) => (value === null || value === undefined ? "–" : Number(value).toLocaleString("en-US")) },
     xAxis: { type: "category", data: spec.labels, axisLabel: { color: ink, lineHeight: 14 }, axisLine: { lineStyle: { color: line } }, axisTick: { show: false } },
-    yAxis: { type: "value", axisLabel: { color: ink }, splitLine: { lineStyle: { color: line } } },
+    yAxis: { type: "value", minInterval: isWhole(spec) ? 1 : undefined, axisLabel: { color: ink }, splitLine: { lineStyle: { color: line } } },
     series: spec.series.map((one) => ({
       name: one.name, type: spec.type === "line" ? "line" : "bar", data: one.values,
       stack: spec.stacked ? "all" : undefined, barMaxWidth: 34, showSymbol: false, smooth: false,

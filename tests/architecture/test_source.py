@@ -73,6 +73,21 @@ class TestRegistryAddresses:
         ]
 
 
+class TestLocks:
+    def test_both_say_the_same_of_what_is_in_both(self) -> None:
+        first, second = (
+            dict(line.split(" ")[0].split("==") for line in path.read_text().splitlines()
+                 if line[0].isalnum() and " ;" not in line)
+            for path in (ROOT / "requirements.lock", ROOT / "requirements-clickhouse.lock")
+        )  # fmt: skip
+
+        shared = first.keys() & second.keys()
+        assert {"pyarrow", "six"} <= shared
+        assert [name for name in shared if first[name] != second[name]] == []
+        assert "chdb" in second
+        assert "chdb" not in first
+
+
 class TestDocs:
     def test_every_link_leads_somewhere(self) -> None:
         assert checks.broken_links(ROOT) == []

@@ -1,6 +1,8 @@
 """ClickHouse's own engine in this process, where the optional group ``clickhouse`` is installed."""
 
+import atexit
 from functools import lru_cache
+from shutil import rmtree
 from tempfile import mkdtemp
 from typing import Any
 
@@ -29,9 +31,12 @@ def make_engine() -> ChdbEngine:
     """Return the engine of this process: ClickHouse allows one."""
     chdb = pytest.importorskip(
         "chdb.session",
-        reason="ClickHouse's engine is not installed: pip install the dependency group clickhouse",
+        reason="ClickHouse's engine is not installed (requirements-clickhouse.lock)",
     )
-    session = chdb.Session(mkdtemp(prefix="clickhouse-"))
+    place = mkdtemp(prefix="clickhouse-")
+    session = chdb.Session(place)
+    atexit.register(rmtree, place, ignore_errors=True)
+    atexit.register(session.cleanup)  # runs first
     session.query("CREATE DATABASE IF NOT EXISTS usage")
     session.query("USE usage")
     return ChdbEngine(session)

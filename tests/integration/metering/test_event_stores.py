@@ -217,6 +217,18 @@ def test_an_event_is_replaced_as_a_whole_and_comes_back_as_it_was(store: EventSt
     assert store.get([first.id]) == [later]
 
 
+def test_who_gives_an_event_away_does_not_pay_for_it(store: EventStore) -> None:
+    moved = event(1, {"n": "5"})
+    store.put([moved], version=1)
+    store.put([moved._replace(customer_id=GLOBEX)], version=2)
+    window = (0, uuid4(), ACME, START, START + timedelta(days=1), "America/New_York")
+    of = meter("max")
+    assert store.measure(of, [window], NOW) == {}
+    assert store.days(of, window, snapshot=NOW) == []
+    assert store.page(of, window, snapshot=NOW, changed=False, after=None, limit=9) == []
+    assert store.measure(of, [(*window[:2], GLOBEX, *window[3:])], NOW) == {0: (Decimal(5), 1)}
+
+
 def test_nobody_elses_events_are_seen(
     store: EventStore,
 ) -> None:

@@ -62,6 +62,7 @@ def story(api: Api, inside: Any) -> Story:
     return Story(api, inside)
 
 
+@pytest.mark.pdf
 def test_a_contract_goes_from_quote_to_recognized_revenue(
     story: Story, api: Api, platform: Any, calls: Any
 ) -> None:

@@ -107,6 +107,7 @@ class TestQuotes:
         assert quote["latest"]["estimate"]["total"] == "0.00"
         assert (refused.status_code, refused.json()["code"]) == (409, "draft_incomplete")
 
+    @pytest.mark.pdf
     def test_sending_freezes_the_terms_and_their_document(
         self, api: Api, body: dict[str, Any]
     ) -> None:

@@ -98,6 +98,7 @@ def picture(kind: str = "PNG", size: tuple[int, int] = (40, 20)) -> bytes:
     return written.getvalue()
 
 
+@pytest.mark.pdf
 class TestPdf:
     def test_the_same_invoice_is_the_same_bytes_in_another_process(
         self, issued: Callable[[], Invoice]
@@ -279,6 +280,7 @@ class TestPdf:
         assert found.stdout.strip() == "refused", found.stderr
 
 
+@pytest.mark.pdf
 class TestLogo:
     @pytest.mark.parametrize("kind", ["PNG", "JPEG"])
     def test_a_picture_is_written_anew_and_printed(self, tenant: Any, kind: str) -> None:
@@ -335,6 +337,7 @@ class TestNumbers:
             set_numbering(legal_entity_id=entity.id, series="credit_note", prefix="D-", digits=6)
 
 
+@pytest.mark.pdf
 class TestUsage:
     def test_the_days_on_the_pages_add_up_to_what_is_billed(
         self, issued: Callable[[], Invoice]
@@ -384,6 +387,7 @@ class TestUsage:
         assert [file.kind for file in delivery.ensure_files(invoice)] == ["usage"]
 
 
+@pytest.mark.pdf
 class TestCreditNote:
     def test_a_credit_note_is_written_and_mailed_in_the_entitys_language_once(
         self, issued: Callable[[], Invoice]

@@ -125,6 +125,7 @@ class TestTemplates:
         assert answer.status_code == 409
         assert answer.json()["detail"].startswith(f"{field}: ")
 
+    @pytest.mark.pdf
     def test_a_logo_is_set_printed_and_taken_away(self, api: Api, template: str) -> None:
         assert api.made(f"{template}/logo", {"content": picture()}, method="put", status=200)[
             "has_logo"
@@ -139,6 +140,7 @@ class TestTemplates:
         assert (bad.status_code, bad.json()["code"]) == (409, "logo_not_usable")
 
     @pytest.mark.parametrize("kind", ["invoice", "credit_note", "statement"])
+    @pytest.mark.pdf
     def test_every_kind_of_document_has_a_sample(self, api: Api, template: str, kind: str) -> None:
         api.made(
             template, {"language": "fr", "usage_appendix": "pages"}, method="patch", status=200
@@ -217,6 +219,7 @@ class TestMailTexts:
             )
 
 
+@pytest.mark.pdf
 class TestElectronic:
     def fill_in(self, api: Api, template: str, issued: Any, **more: str) -> None:
         api.made(template, {**SELLER, **more}, method="patch", status=200)

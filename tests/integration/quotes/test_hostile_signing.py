@@ -245,6 +245,7 @@ class TestWords:
     def test_there_are_forty_of_them(self) -> None:
         assert len(set(PAYLOADS)) == 40
 
+    @pytest.mark.pdf
     def test_are_text_on_every_page_in_the_pdf_and_in_the_export(
         self, hostile: Quote, company: Any, inside: Inside
     ) -> None:

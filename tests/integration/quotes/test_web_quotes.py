@@ -258,6 +258,7 @@ class TestQuote:
             assert answer.content.startswith(b"%PDF")
             assert "attachment" in answer["Content-Disposition"]
 
+    @pytest.mark.pdf
     def test_shows_a_draft_as_it_would_be_printed(
         self, revops: Client, quote: Quote, inside: Inside
     ) -> None:

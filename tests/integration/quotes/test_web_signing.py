@@ -76,6 +76,7 @@ class TestReading:
         with inside():
             assert OrderForm.objects.count() == 1
 
+    @pytest.mark.pdf
     def test_the_document_can_be_downloaded(self, signer: Client, path: str) -> None:
         answer = signer.get(f"{path}/document.pdf")
         assert answer.content.startswith(b"%PDF")

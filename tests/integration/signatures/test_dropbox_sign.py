@@ -82,6 +82,7 @@ class TestByMail:
             assert not SigningLink.objects.exists()
             assert not OutgoingMail.objects.exists()
 
+    @pytest.mark.pdf
     def test_signed_there_becomes_one_order_form_with_their_file_as_evidence(
         self, signing: Signing
     ) -> None:

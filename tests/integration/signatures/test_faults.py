@@ -315,6 +315,7 @@ class TestDisagreement:
 
         assert sent.row.state == "canceled"
 
+    @pytest.mark.pdf
     def test_a_file_that_is_cut_off_is_not_taken(
         self, sent: Signing, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -26,6 +26,7 @@ from monetization.tenancy.context import tenant_context
 
 Figure = dict[str, Any]
 CUSTOMERS, PROBES, READS, BATCH = 50, 100, 15, 500
+FEW = 1_000_000  # events, at most, behind the first look
 ALLOWED = 1.0  # seconds from being acknowledged to being visible, at the 99th percentile
 FOLD_EVERY = 20  # batches of one writer
 
@@ -33,7 +34,7 @@ FOLD_EVERY = 20  # batches of one writer
 def live_usage(options: dict[str, Any]) -> Iterator[Figure]:
     """Yield the delay until an acknowledged event is in the amount, then the cost of a look."""
     company = make_company(CUSTOMERS)
-    few = max(1, options["events"] // 20)
+    few = max(1, min(FEW, options["events"] // 20))
     add_usage(company, few, "few")
     for load in (0, options["workers"]):
         with _writers(company, load) as written:

@@ -13,7 +13,13 @@ const toasts = document.getElementById("toasts");
 let speaking;
 // What is told at the edge of the window hides nothing that one could not scroll into sight. (A class, as `:has()` on the root
 // makes every change of a large grid cost seconds.)
-if (toasts) new MutationObserver(() => document.documentElement.classList.toggle("toasted", toasts.childElementCount > 0)).observe(toasts, { childList: true });
+if (toasts) {
+  new MutationObserver(() => {
+    document.documentElement.classList.toggle("toasted", toasts.childElementCount > 0);
+    const field = document.activeElement;
+    if (toasts.childElementCount && field.matches("input, textarea, select")) field.scrollIntoView({ block: "nearest" });
+  }).observe(toasts, { childList: true });
+}
 
 export function speak(words, after = 0) {
   clearTimeout(speaking);
@@ -145,7 +151,7 @@ function tell(event) {
   const times = (fails.get(elt)?.times ?? 0) + 1;
   const wait = patience(xhr.getResponseHeader("Retry-After"));
   const later = 1000 * (wait || AGAIN[Math.min(times, AGAIN.length) - 1]);
-  fails.set(elt, { times, until: Date.now() + later });
+  fails.set(elt, { times, until: times < 2 ? 0 : Date.now() + later });
   const isPoll = polls(elt) && !standIn(target);
   if (isPoll && times < 2) return; // it asks again by itself
   const isPost = requestConfig.verb !== "get" && !target.matches("span"); // which only adds up

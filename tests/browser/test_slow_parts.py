@@ -74,7 +74,7 @@ def test_progress_says_once_that_it_is_old_asks_ever_less_and_goes_on(
     people.on("request", lambda request: asked.append(request.url))
     before = people.locator(f"#job-{job.id}").bounding_box()
     server = Server(people, "**/progress")
-    server.abort()
+    server.fail(503, **{"Retry-After": "20"})
     told = people.get_by_role("status").filter(has_text="This page is not up to date.")
     expect(told).to_be_visible(timeout=10_000)
     assert people.locator(f"#job-{job.id}").bounding_box() == before
@@ -99,13 +99,19 @@ def test_a_preview_says_what_it_does_not_show_and_shows_it_by_itself_afterwards(
     expected_faults()
     with tenant_context(company.id, actor="test"):
         entity = LegalEntity.objects.get()
+    people.set_viewport_size({"width": 390, "height": 400})
     people.goto(f"/billing/settings/documents/{entity.id}/mails/invoice/")
     server = Server(people, "**/preview")
     server.abort()
     people.get_by_label("Subject").fill("Dear friends")
     told = people.get_by_role("status").filter(has_text="does not show your changes yet")
     expect(told).to_be_visible()
-    expect(people.get_by_label("Subject")).to_have_value("Dear friends")
+    field = people.get_by_label("Subject")
+    expect(field).to_have_value("Dear friends")
+    below, above = told.bounding_box(), field.bounding_box()
+    assert below
+    assert above
+    assert above["y"] + above["height"] <= below["y"]  # what is typed is not behind it
     server.recover()
     people.locator("#mail").get_by_text("Dear friends").wait_for()
     expect(told).to_have_count(0)

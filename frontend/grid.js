@@ -43,9 +43,11 @@ class Grid {
       selectableRange: 1, selectableRangeColumns: false, selectableRangeRows: false, selectableRangeClearCells: false,
       clipboard: "copy", clipboardCopyStyled: false, clipboardCopyRowRange: "range",
       clipboardCopyConfig: { rowHeaders: false, columnHeaders: false },
+      rowFormatter: (row) => row.getElement().setAttribute("aria-rowindex", row.getData().at + 2),
     });
     const top = window.scrollY;
     this.table.on("tableBuilt", () => {
+      this.describe(count);
       this.start(first);
       // The grid takes the focus for its keys, and with it the page would jump down to it.
       requestAnimationFrame(() => window.scrollTo({ top }));
@@ -213,6 +215,18 @@ class Grid {
     else return;
     event.preventDefault();
     event.stopPropagation();
+  }
+
+  // Who cannot see it is told how many rows there are, not only those that are drawn.
+  describe(count) {
+    const holder = this.place.querySelector(".tabulator-tableholder");
+    holder.setAttribute("role", "rowgroup"); // what takes the focus in a grid has a part in it
+    holder.querySelector(".tabulator-table").setAttribute("role", "presentation");
+    this.place.removeAttribute("aria-owns");
+    this.place.setAttribute("aria-label", document.querySelector("h1").textContent.trim());
+    this.place.setAttribute("aria-rowcount", count + 1);
+    this.place.setAttribute("aria-multiselectable", "true");
+    this.place.querySelector(".tabulator-headers").setAttribute("aria-rowindex", 1);
   }
 
   start(first) {

@@ -1,5 +1,6 @@
 """Build the front end with npm and Vite when its sources are newer than the build."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -24,7 +25,8 @@ def build(root: Path, home: Path) -> bool:
         return manifest.exists()
     sources = [root / name for name in SOURCES] + list((root / "frontend").rglob("*"))
     newest = max((path.stat().st_mtime for path in sources if path.is_file()), default=0.0)
-    if manifest.exists() and manifest.stat().st_mtime >= newest:
+    is_newest = manifest.exists() and manifest.stat().st_mtime >= newest
+    if is_newest and _has_packages(root, home):
         return True
     node_folder = _node_folder()
     if node_folder is None:
@@ -46,6 +48,19 @@ def build(root: Path, home: Path) -> bool:
             return manifest.exists()
     os.utime(manifest)
     return True
+
+
+def _has_packages(root: Path, home: Path) -> bool:
+    """Say whether npm brought what package.json names; a build without its packages needs none."""
+    folder = home / "node_modules"
+    if not folder.is_dir():
+        return True
+    wanted = json.loads((root / "package.json").read_text())["devDependencies"]
+    notes = {name: folder / name / "package.json" for name in wanted}
+    return all(
+        note.is_file() and json.loads(note.read_text())["version"] == wanted[name]
+        for name, note in notes.items()
+    )
 
 
 def _copy_sources(root: Path, home: Path) -> None:

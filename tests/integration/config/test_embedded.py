@@ -202,6 +202,28 @@ class TestMachinesThatLackSomething:
         (tmp_path / "dist" / ".vite" / "manifest.json").write_text("{}")
         assert assets.build(ROOT, tmp_path) is True
 
+    def test_a_package_that_npm_has_not_brought_yet_is_noticed(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.delenv("STATIC_DIST", raising=False)
+        (tmp_path / "package.json").write_text('{"devDependencies": {"one": "1.0", "two": "2.0"}}')
+        manifest = tmp_path / "static_dist" / ".vite" / "manifest.json"
+        manifest.parent.mkdir(parents=True)
+        manifest.write_text("{}")  # newer than what it was built from
+        asked: list[str] = []
+        monkeypatch.setattr(assets, "_node_folder", lambda: asked.append("npm"))
+        for name, version, calls in (("", "", 0), ("one", "1.0", 1), ("two", "1.9", 2)):
+            if name:
+                (tmp_path / "node_modules" / name).mkdir(parents=True)
+                note = tmp_path / "node_modules" / name / "package.json"
+                note.write_text(f'{{"version": "{version}"}}')
+            assets.build(tmp_path, tmp_path)
+            assert len(asked) == calls  # a build without any packages is taken as it is
+        note.write_text('{"version": "2.0"}')
+
+        assert assets.build(tmp_path, tmp_path) is True
+        assert len(asked) == 2
+
     def test_the_test_command_builds_the_pages_it_drives(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -52,12 +52,10 @@ def as_role(demo: Any, site: str, open_page: Callable[..., Any]) -> Callable[...
     return enter
 
 
-def test_every_page_one_gets_to_can_be_named_reached_and_read(
-    demo: Any, as_role: Callable[..., Reader]
-) -> None:
+def test_every_page_one_gets_to(demo: Any, as_role: Callable[..., Reader]) -> None:
     reader = as_role("owner")
 
     reader.follow("/")
 
     assert not reader.problems, "\n".join(reader.problems)
-    assert len(reader.kinds) > 90, sorted(reader.kinds)
+    assert len(reader.kinds) > 85, sorted(reader.kinds)

@@ -11,8 +11,8 @@ const drawn = new Map();
 
 // What is counted has no halves, also where nothing was.
 const isWhole = (spec) => spec.series.every((one) => one.values.every((value) => Number.isInteger(Number(value ?? 0))));
-function options(spec) {
-  const style = getComputedStyle(document.documentElement);
+function options(spec, place) {
+  const style = getComputedStyle(place); // on paper it is light in the dark, too
   const ink = style.getPropertyValue("--tl-muted").trim();
   const line = style.getPropertyValue("--tl-line").trim();
   return {
@@ -37,7 +37,7 @@ function draw() {
     if (!block) return;
     const chart = drawn.get(place) ?? echarts.init(place, null, { renderer: "svg" });
     drawn.set(place, chart);
-    chart.setOption(options(JSON.parse(block.textContent)), true);
+    chart.setOption(options(JSON.parse(block.textContent), place), true);
   });
 }
 

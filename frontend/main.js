@@ -106,3 +106,13 @@ document.addEventListener("keydown", (event) => {
 // On a phone the navigation is one line that scrolls: begin where one is.
 const here = document.querySelector(".rail .items [aria-current]");
 if (here && here.parentElement.scrollWidth > here.parentElement.clientWidth) here.parentElement.scrollLeft = here.offsetLeft - 24;
+
+// What scrolls and holds nothing that takes the focus takes it itself, so that a keyboard can scroll it.
+function reachable() {
+  document.querySelectorAll(".scroll, .bills").forEach((place) => {
+    const scrolls = place.scrollWidth > place.clientWidth || place.scrollHeight > place.clientHeight;
+    if (scrolls && !place.hasAttribute("tabindex")) place.tabIndex = 0;
+  });
+}
+["load", "resize"].forEach((name) => window.addEventListener(name, reachable));
+document.addEventListener("htmx:afterSettle", reachable);

@@ -45,7 +45,7 @@ _ICONS = {
 def icon(name: str) -> SafeString:
     """Draw one of our icons; decorative, hidden from screen readers."""
     return mark_safe(  # noqa: S308 - constants only
-        '<svg viewBox="0 0 24 24" width="20" height="20" fill="none" stroke="currentColor"'
+        '<svg viewBox="0 0 24 24" width="24" height="24" fill="none" stroke="currentColor"'
         ' stroke-width="1.7"'
         ' stroke-linecap="round" stroke-linejoin="round" aria-hidden="true">'
         f'<path d="{_ICONS[name]}"/></svg>'

@@ -39,12 +39,13 @@ def crew(workers: int) -> Iterator[None]:
             ours.close()
 
 
-def work_together(call: Call) -> None:
+def work_together(call: Call, lanes: int) -> None:
     """Do a claimed job as workers do: batch by batch, each at a lane of its own."""
-    for helper in _helpers:
+    helpers = _helpers[: lanes - 1]
+    for helper in helpers:
         helper.send(call)
     work(*call)
-    for helper in _helpers:
+    for helper in helpers:
         helper.recv()
 
 

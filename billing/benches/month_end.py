@@ -134,7 +134,7 @@ def _run(company: Company, action: str, invoices: Sequence[UUID]) -> float:
         return time.perf_counter() - began
     if token is None:
         raise RuntimeError("a worker took the job; measure without one")
-    work_together((company.tenant_id, job.id, token))
+    work_together((company.tenant_id, job.id, token), job.lanes)
     took = time.perf_counter() - began
     with tenant_context(company.tenant_id):
         ended: Job = Job.objects.get(id=job.id)

@@ -18,7 +18,7 @@ from monetization.documents.services import document_html
 from monetization.tenancy.context import tenant_context
 
 SHEETS = 60
-FIRST = 8  # sent before, so that both have their processes and fonts, as a worker that is up
+FIRST = 60  # sent before, so that both workers have their processes and fonts, as those that are up
 
 
 def bare(html: str) -> int:

@@ -69,7 +69,7 @@ _ROWS = {
 }
 # Old and new versions meet by id; a row whose id changed is written down as gone and as new. Each
 # column is compared as what it is: to make documents of both rows and to look every key up in
-# them took ten times as long, most of what a bill run's writing cost.
+# them took half of what an invoice's new totals cost.
 _WRITE_DOWN_UPDATES = """
     INSERT INTO audit_auditentry (id, tenant_id, "table", row_id, action, actor, at, changes)
     SELECT gen_random_uuid(), r.tenant_id, TG_TABLE_NAME, r.id, TG_OP,

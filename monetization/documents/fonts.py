@@ -8,7 +8,6 @@ one for those of the other.
 
 import base64
 import hashlib
-import os
 import tempfile
 from dataclasses import dataclass
 from functools import lru_cache
@@ -55,10 +54,12 @@ def faces() -> tuple[Face, ...]:
         if source is None:
             continue
         content = source.read_bytes()
-        folder = _folder(hashlib.sha256(content).hexdigest()[:16])
-        paths = {weight: folder / f"{name}-{weight}.ttf" for weight in WEIGHTS}
-        if not all(path.exists() for path in paths.values()):
-            _cut(content, paths, _EXTENDED_LETTERS if name == _EXTENDED else ())
+        folder = Path(settings.VAR_DIR) / "fonts" / hashlib.sha256(content).hexdigest()[:16]
+        letters = _EXTENDED_LETTERS if name == _EXTENDED else ()
+        try:
+            paths = _kept(folder, name, content, letters)
+        except OSError:  # nothing can be kept there: for this process alone
+            paths = _kept(Path(tempfile.mkdtemp(prefix="fonts-")), name, content, letters)
         found += [Face(family, weight, str(path)) for weight, path in paths.items()]
     return tuple(found)
 
@@ -67,14 +68,13 @@ def _source(name: str) -> Path | None:
     return next(iter(sorted(Path(settings.STATIC_DIST).glob(f"**/{name}.woff2"))), None)
 
 
-def _folder(digest: str) -> Path:
-    """Return where the faces of a build are kept; for this process alone if nothing can be."""
-    folder = Path(settings.VAR_DIR) / "fonts" / digest
-    try:
+def _kept(folder: Path, name: str, content: bytes, letters: tuple[int, ...]) -> dict[int, Path]:
+    """Return the weights' files, cut if they are not there."""
+    paths = {weight: folder / f"{name}-{weight}.ttf" for weight in WEIGHTS}
+    if not all(path.exists() for path in paths.values()):
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return Path(tempfile.mkdtemp(prefix="fonts-"))
-    return folder if os.access(folder, os.W_OK) else Path(tempfile.mkdtemp(prefix="fonts-"))
+        _cut(content, paths, letters)
+    return paths
 
 
 def _cut(content: bytes, paths: dict[int, Path], letters: tuple[int, ...]) -> None:
@@ -99,4 +99,5 @@ def _cut(content: bytes, paths: dict[int, Path], letters: tuple[int, ...]) -> No
         font = instantiateVariableFont(TTFont(unpacked, recalcTimestamp=False), {"wght": weight})
         with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as part:
             font.save(part)
+        Path(part.name).chmod(0o644)  # for whoever else lays out here
         Path(part.name).replace(path)

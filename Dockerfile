@@ -31,6 +31,4 @@ ENV PATH=/venv/bin:$PATH \
     STATIC_DIST=/app/static_dist
 USER throughline
 EXPOSE 8000
-CMD ["granian", "--interface", "wsgi", "--host", "0.0.0.0", "--port", "8000", "--workers", "2", \
-     "--blocking-threads", "4", "--respawn-failed-workers", "--no-ws", "--log-level", "warning", \
-     "monetization.config.wsgi:application"]
+CMD ["gunicorn", "--config", "monetization/config/gunicorn_conf.py", "--bind", "0.0.0.0:8000", "--workers", "2"]

@@ -5,7 +5,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -21,6 +20,7 @@ from django.utils import timezone
 from metering.benches.limits import aborted_on_error
 from metering.benches.workload import Batch
 from metering.ingest.door import take_in
+from monetization.embedded.web import web_command
 from monetization.tenancy.context import tenant_context
 
 STARTED_WITHIN = 60.0  # seconds
@@ -101,12 +101,7 @@ def web_server(workers: int, **environment: str) -> Iterator[Server]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [
-        sys.executable, "-W", "ignore", "-m", "granian", "--interface", "wsgi",
-        "--host", "127.0.0.1", "--port", str(port), "--workers", str(workers),
-        "--blocking-threads", "4", "--no-ws", "--log-level", "warning",
-        "monetization.config.wsgi:application",
-    ]  # fmt: skip
+    command = web_command(port, workers)
     process = subprocess.Popen(command, env={**os.environ, **environment}, start_new_session=True)
     try:
         _wait_for(port)

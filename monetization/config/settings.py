@@ -279,7 +279,8 @@ SPECTACULAR_SETTINGS = {
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 20 * 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 20_000
-INGEST_PLACES = env.int("INGEST_PLACES", default=4)  # requests a process works on at once
+REQUESTS_AT_ONCE = env.int("REQUESTS_AT_ONCE", default=4)  # in a web process; the rest wait
+INGEST_PLACES = env.int("INGEST_PLACES", default=REQUESTS_AT_ONCE)  # of them for usage
 INGEST_EVENTS_PER_SECOND = env.int("INGEST_EVENTS_PER_SECOND", default=0)  # 0: no limit
 
 # --- Static files: Vite builds, WhiteNoise serves ---------------------------------------------

@@ -22,6 +22,7 @@ from monetization.embedded.bootstrap import fail, only_one, say, working_dir
 from monetization.embedded.broker import Broker
 from monetization.embedded.processes import Processes
 from monetization.embedded.supervisor import Supervisor
+from monetization.embedded.web import web_command
 
 # A power cut while a database is set up only begins it again: no commit waits for the disk, but
 # for the mark after it, and that one writes all the others.
@@ -231,12 +232,7 @@ def _commands(root: Path, port: int, environment: dict[str, str]) -> dict[str, l
     python = sys.executable
     celery = [python, "-W", "ignore", "-m", "celery", "-q", "-A", "monetization.config"]
     commands = {
-        "web": [
-            python, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1",
-            "--port", str(port), "--workers", "2", "--blocking-threads", "4",
-            "--respawn-failed-workers", "--no-ws", "--log-level", "warning",
-            "monetization.config.wsgi:application",
-        ],
+        "web": web_command(port),
         "worker": [*celery, "worker", "-P", "threads", "-c", "4", "-l", "warning"],
         "scheduler": [
             *celery, "beat", "-l", "warning", "-s", f"{environment['VAR_DIR']}/celerybeat-schedule",

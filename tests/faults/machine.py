@@ -20,6 +20,7 @@ import psutil
 import psycopg
 
 from monetization.embedded.postgres import EmbeddedPostgres, _forget_the_dead
+from monetization.embedded.web import web_command
 
 ROOT = Path(__file__).parents[2]
 PREPARE = """
@@ -123,12 +124,7 @@ class Machine:
     # --- parts that are killed ---------------------------------------------------------------
 
     def start_web(self, **environment: str) -> None:
-        command = [
-            *(sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1"),
-            *("--port", str(self.port), "--workers", "2", "--blocking-threads", "4"),
-            *("--no-ws", "--log-level", "warning", "monetization.config.wsgi:application"),
-        ]
-        self._start("web", command, environment)
+        self._start("web", web_command(self.port), environment)
         until = time.monotonic() + 90
         while self.answer_of("/api/v1/nothing") is None:
             assert time.monotonic() < until, "the web processes did not start"

@@ -128,12 +128,14 @@ class TestBodies:
 
     def test_slow_senders_do_not_keep_the_others_out(self, whole: Machine) -> None:
         with ExitStack() as stack:
-            for _ in range(24):
+            for _ in range(200):
                 wire = raw(whole, "Content-Length: 1000", b"[")
                 stack.callback(wire.close)
             for _ in range(5):
                 is_served(whole, 10, "beside-slow")
                 time.sleep(0.5)
+            wire.settimeout(60)
+            assert status_of(wire) == 408
 
 
 class TestDatabase:

@@ -14,11 +14,14 @@ import pytest
 from allauth.mfa.totp.internal import auth as totp
 from django.core.cache import cache
 from django.core.management import call_command
+from django.db import models
 from django.template.loader import render_to_string
 from django.test import Client
 from django.utils import timezone
 
 from billing.models import Invoice, InvoiceLine
+from integrations.models import Connection
+from integrations.stripe.links import token_of
 from monetization.config.demo import company
 from monetization.jobs.models import Job
 from monetization.mail.models import OutgoingMail
@@ -26,6 +29,7 @@ from monetization.tenancy.context import tenant_context
 from monetization.tenancy.models import Tenant
 from monetization.users.models import Membership
 from quotes.models import ContractRenewal, OrderForm, QuoteVersion
+from quotes.services.approval_rules import save_rule
 from quotes.services.renewals import send_notices
 from tests.browser.accessibility import AXE, Reader
 
@@ -80,16 +84,19 @@ def test_what_people_bring_pages_into(
     expected_faults: Callable[[], None],
     tmp_path: Path,
 ) -> None:
-    owner, engineer = as_role("owner"), as_role("engineer")
+    owner, finance, engineer = as_role("owner"), as_role("finance"), as_role("engineer")
     on_a_phone, at_a_desk = Reader(open_page(viewport=PHONE)), Reader(open_page())
 
     a_renewal_to_come(demo)
     what_customers_see(on_a_phone, demo)
     what_customers_see(at_a_desk, demo)
+    a_code_by_mail(on_a_phone, demo)
+    what_customers_pay(on_a_phone, demo)
     signing_in(on_a_phone)
     the_month_end_desk(owner)
     invoices_in_every_state(owner, demo)
     quotes_in_every_state(owner, demo)
+    an_approval_asked_for(owner, finance, demo)
     a_file_of_usage(owner, tmp_path)
     a_job_that_runs(owner, demo)
     forms_that_say_what_is_wrong(owner)
@@ -98,7 +105,7 @@ def test_what_people_bring_pages_into(
     expected_faults()  # from here on the server refuses
     pages_that_are_none(engineer)
 
-    found = [reader.problems for reader in (on_a_phone, at_a_desk, owner, engineer)]
+    found = [reader.problems for reader in (on_a_phone, at_a_desk, owner, finance, engineer)]
     assert not any(found), "\n".join(problem for each in found for problem in each)
 
 
@@ -193,6 +200,24 @@ def quotes_in_every_state(reader: Reader, demo: Any) -> None:
     page.locator("[aria-invalid]").first.wait_for()
     reader.look("the builder with something wrong")
     page.locator("#builder button[value='undo']").wait_for()
+
+
+def an_approval_asked_for(reader: Reader, approver: Reader, demo: Any) -> None:
+    """A quote that needs one, asked for, in the inbox of who decides, decided."""
+    page = reader.page
+    with tenant_context(demo.id, actor="test"):
+        draft = QuoteVersion.objects.filter(status="draft").earliest("created_at")
+        save_rule(values={"name": "Any", "payment_over_days": 1, "approver_role": "finance"})
+    page.goto(f"/quotes/{draft.quote_id}/")
+    reader.look("a quote that needs an approval")
+    page.get_by_role("button", name="Ask for approval").click()
+    page.get_by_role("button", name="Ask for approval").wait_for(state="detached")
+    reader.look("a quote that waits for an approval")
+    reader.goto("/quotes/approvals/")
+    approver.goto("/quotes/approvals/")
+    approver.page.get_by_role("button", name="Approve").first.click()
+    approver.page.get_by_text("Nothing waits for you").first.wait_for()
+    approver.look("a decision")
 
 
 def a_file_of_usage(reader: Reader, folder: Path) -> None:
@@ -352,6 +377,47 @@ def what_customers_see(reader: Reader, demo: Any) -> None:
     page.locator("input[name=consent]").check()
     press(reader, "Sign this order form")
     reader.look("a signature")
+
+
+def a_code_by_mail(reader: Reader, demo: Any) -> None:
+    """An offer that only its signer's mailbox opens, and a code that is wrong."""
+    page = reader.page
+    path = ""
+    with tenant_context(demo.id, actor="test"):
+        texts = OutgoingMail.objects.order_by("id").values_list("text", flat=True)
+        for each in (path for text in texts for path in re.findall(r"/sign/[\w-]+(?=\s)", text)):
+            path = each if page.request.get(each).status == 200 else path
+        QuoteVersion.objects.filter(status__in=("sent", "accepted")).update(asks_email_code=True)
+    page.context.clear_cookies()
+    reader.goto(path)
+    press(reader, "Mail me a code", within="body")
+    reader.look("a code was mailed")
+    page.locator("#code").fill("000000")
+    press(reader, "Open the order form", within="body")
+    page.get_by_role("alert").wait_for()
+    reader.look("a code that is wrong, by mail")
+
+
+def what_customers_pay(reader: Reader, demo: Any) -> None:
+    """An invoice to pay by transfer, by card, paid."""
+    with tenant_context(demo.id, actor="test"):
+        issued = Invoice.objects.filter(status="issued")
+        paid = issued.filter(paid_amount=models.F("total_amount"), total_amount__gt=0).first()
+        unpaid = issued.filter(paid_amount=0, total_amount__gt=0).latest("number")
+        to_pay, no_more = (f"/pay/{token_of(demo.id, each.id)}" for each in (unpaid, paid))
+        Connection.objects.update_or_create(
+            provider="stripe",
+            defaults={"status": "disconnected", "connected_at": timezone.now()},
+        )
+    reader.goto(to_pay)
+    reader.goto(no_more)
+    with tenant_context(demo.id, actor="test"):
+        Connection.objects.filter(provider="stripe").update(status="connected")
+    reader.goto(to_pay)
+    reader.page.get_by_role("button", name=re.compile("^Pay ")).wait_for()
+    reader.goto(f"{to_pay}?paid=1")
+    with tenant_context(demo.id, actor="test"):
+        Connection.objects.filter(provider="stripe").update(status="disconnected")
 
 
 def pages_that_are_none(reader: Reader) -> None:

@@ -322,4 +322,6 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="WARNING")},
+    # Says at every HEAD that Django leaves dropping the body to the server, as it does.
+    "loggers": {"gunicorn.http.wsgi": {"level": "ERROR"}},
 }

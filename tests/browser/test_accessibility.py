@@ -402,7 +402,7 @@ def what_customers_pay(reader: Reader, demo: Any) -> None:
     """An invoice to pay by transfer, by card, paid."""
     with tenant_context(demo.id, actor="test"):
         issued = Invoice.objects.filter(status="issued")
-        paid = issued.filter(paid_amount=models.F("total_amount"), total_amount__gt=0).first()
+        paid = issued.filter(paid_amount=models.F("total_amount")).latest("total_amount")
         unpaid = issued.filter(paid_amount=0, total_amount__gt=0).latest("number")
         to_pay, no_more = (f"/pay/{token_of(demo.id, each.id)}" for each in (unpaid, paid))
         Connection.objects.update_or_create(

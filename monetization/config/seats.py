@@ -2,7 +2,7 @@
 
 A server gives each request a thread. Waiting for a slow sender costs nothing but that thread, of
 which there can be hundreds; work takes the processor and a connection of the database, of which
-there are few. With one number for both, nine slow senders keep everybody else out.
+there are few. With one number for both, as many slow senders keep everybody else out.
 """
 
 import json
@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from io import BytesIO
 from typing import Any, BinaryIO
 
 from rest_framework.exceptions import APIException
@@ -57,18 +56,19 @@ class Seats:
         self._clock = _Clock()
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        try:
-            with self._clock.limit(environ.get("gunicorn.socket"), _patience(environ)) as is_over:
-                environ["wsgi.input"] = _held(environ)
-            is_whole = True
-        except (_CutShortError, OSError):
-            is_whole = False
-        if is_over():
-            return _refused(start_response, _TooSlow())
-        if not is_whole:
-            return _refused(start_response, BodyNotThere())
-        with self._seats:
-            return self._application(environ, start_response)
+        with tempfile.SpooledTemporaryFile(max_size=IN_MEMORY) as held:
+            try:
+                with self._clock.limit(environ.get("gunicorn.socket"), _patience(environ)) as over:
+                    environ["wsgi.input"] = _read_into(held, environ)
+                is_whole = True
+            except (_CutShortError, OSError):
+                is_whole = False
+            if over():
+                return _refused(start_response, _TooSlow())
+            if not is_whole:
+                return _refused(start_response, BodyNotThere())
+            with self._seats:
+                return self._application(environ, start_response)
 
 
 class _Clock:
@@ -121,32 +121,21 @@ def _patience(environ: Environ) -> float:
     return PATIENCE + min(HELD if length is None else length, HELD) / SLOWEST
 
 
-def _held(environ: Environ) -> Any:
+def _read_into(held: Any, environ: Environ) -> Any:
+    """Hold the body, of a chunked one that is too long as much as tells; return what to read."""
     source: BinaryIO = environ["wsgi.input"]
     length = _length(environ)
-    if length is not None:
-        return source if length > HELD else _of_length(source, length)
-    if "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower():
-        return _of_any_length(source)
-    return source
-
-
-def _of_length(source: BinaryIO, length: int) -> BinaryIO:
-    held = BytesIO() if length <= IN_MEMORY else tempfile.TemporaryFile()  # noqa: SIM115
-    while (left := length - held.tell()) > 0:
-        piece = source.read(left if length <= IN_MEMORY else min(left, PIECE))
-        if not piece:
-            raise _CutShortError
+    if length is None:
+        is_chunked = "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower()
+        most = HELD + 1 if is_chunked else 0
+    else:
+        most = length if length <= HELD else 0
+    if not most:
+        return source
+    while (left := most - held.tell()) and (piece := source.read(min(left, PIECE))):
         held.write(piece)
-    held.seek(0)
-    return held
-
-
-def _of_any_length(source: BinaryIO) -> Any:
-    """Hold a chunked body; of one that is too long, as much as tells."""
-    held = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115
-    while held.tell() <= HELD and (piece := source.read(PIECE)):
-        held.write(piece)
+    if left and length is not None:
+        raise _CutShortError
     held.seek(0)
     return held
 

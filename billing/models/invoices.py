@@ -96,6 +96,8 @@ def _beside_the_one_before() -> list[pgtrigger.Trigger]:
     """Keep ``previous_amount`` of a contract's invoices, whoever writes what it depends on.
 
     The invoice before is locked as it is read: what another transaction makes of it is waited for.
+    All are read before any is written: a row that the same statement has written already
+    cannot be locked, and the one before it would be taken for it.
     """
     return [
         pgtrigger.Trigger(
@@ -104,20 +106,23 @@ def _beside_the_one_before() -> list[pgtrigger.Trigger]:
             when=pgtrigger.After,
             operation=operation,
             referencing=pgtrigger.Referencing(old=old, new=new),
+            declare=[("ids", "uuid[]"), ("totals", "numeric[]")],
             func=f"""
             IF NOT EXISTS ({_MOVED[name]}) THEN RETURN NULL; END IF;
+            SELECT array_agg(f.id), array_agg(e.total_amount) INTO ids, totals
+              FROM (SELECT m.schedule_id, min(m.since) AS since
+                      FROM ({_MOVED[name]}) m GROUP BY m.schedule_id) moved
+              JOIN billing_invoice f
+                ON f.schedule_id = moved.schedule_id AND f.bill_on >= moved.since
+               AND f.status <> 'void' AND f.threshold_number IS NULL
+              LEFT JOIN LATERAL (
+                SELECT b.total_amount FROM billing_invoice b
+                 WHERE b.schedule_id = f.schedule_id AND b.bill_on < f.bill_on
+                   AND b.status <> 'void' AND b.threshold_number IS NULL
+                 ORDER BY b.bill_on DESC, b.part LIMIT 1 FOR SHARE) e ON true;
+            IF ids IS NULL THEN RETURN NULL; END IF;
             UPDATE billing_invoice i SET previous_amount = found.before
-              FROM (SELECT f.id, e.total_amount AS before
-                      FROM (SELECT m.schedule_id, min(m.since) AS since
-                              FROM ({_MOVED[name]}) m GROUP BY m.schedule_id) moved
-                      JOIN billing_invoice f
-                        ON f.schedule_id = moved.schedule_id AND f.bill_on >= moved.since
-                       AND f.status <> 'void' AND f.threshold_number IS NULL
-                      LEFT JOIN LATERAL (
-                        SELECT b.total_amount FROM billing_invoice b
-                         WHERE b.schedule_id = f.schedule_id AND b.bill_on < f.bill_on
-                           AND b.status <> 'void' AND b.threshold_number IS NULL
-                         ORDER BY b.bill_on DESC, b.part LIMIT 1 FOR SHARE) e ON true) found
+              FROM unnest(ids, totals) AS found(id, before)
              WHERE i.id = found.id AND i.previous_amount IS DISTINCT FROM found.before;
             RETURN NULL;
             """,  # noqa: S608

@@ -109,6 +109,26 @@ def test_it_holds_after_any_writes_in_sets_and_from_stale_rows(months: list[Invo
         assert kept() == by_definition()
 
 
+def test_a_contract_of_fifteen_years_is_settled_at_once(tenant: Any) -> None:
+    """Not one month after the other, each from within the one before."""
+    schedule = billed(deal(PLATFORM, start=date(2011, 5, 1), end=None), now=NOW)
+    rows = Invoice.objects.filter(schedule=schedule)
+    assert rows.count() > 180
+    assert kept() == by_definition()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_stat_get_xact_tuples_updated('billing_invoice'::regclass)")
+        (before,) = cursor.fetchone()
+        cursor.execute(
+            "UPDATE billing_invoice SET subtotal_amount = bill_on - DATE '2011-01-01',"
+            " total_amount = tax_amount + (bill_on - DATE '2011-01-01') WHERE schedule_id = %s",
+            [schedule.id],
+        )
+        cursor.execute("SELECT pg_stat_get_xact_tuples_updated('billing_invoice'::regclass)")
+        (after,) = cursor.fetchone()
+    assert after - before <= 2 * rows.count()
+    assert kept() == by_definition()
+
+
 def test_nobody_is_the_author_of_it_and_a_change_of_status_alone_looks_at_nothing(
     months: list[Invoice],
 ) -> None:

@@ -2,10 +2,11 @@
 
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from functools import partial
 from itertools import groupby
 from operator import itemgetter
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from billing.models import Invoice
@@ -19,10 +20,20 @@ from monetization.customers.models import Customer
 from monetization.customers.services import add_contact, create_customer, map_alias
 from monetization.kernel.errors import Refusal
 from monetization.kernel.money import Money
+from monetization.tenancy.context import tenant_context
 from monetization.tenancy.models import LegalEntity
 from quotes.services import create_quote, import_order_form, save_draft
 from revrec.selectors import month_end
 from revrec.services import close_month
+
+
+class Payment(NamedTuple):
+    """What a customer pays of an invoice."""
+
+    invoice: Invoice
+    amount: Decimal
+    paid_on: date
+
 
 _DELAYS = {"prompt": (-6, 2), "slow": (6, 19), "late": (31, 62)}
 
@@ -61,47 +72,41 @@ def add_customer(
     return customer
 
 
-def sign_up(customer: Customer, company: Company, deal: Deal) -> UUID:
-    """Quote, sign and activate a contract; returns its schedule."""
-    at = noon(deal.signed_on)
+def open_quote(customer: Customer, deal: Deal) -> UUID:
+    """Begin the quote of a deal; returns its version."""
     quote = create_quote(
         customer_id=customer.id,
         title=deal.title,
         start_on=date.fromisoformat(deal.payload["start_on"]),
-        now=at,
+        now=noon(deal.signed_on),
     )
-    version = quote.versions.get()
-    save_draft(version_id=version.id, payload=deal.payload)
-    form = import_order_form(
-        version_id=version.id,
-        signed_at=at,
-        signer_name=company.contact,
-        signer_email=company.email,
-    )
-    schedule = create_schedule(order_form_id=form.id, now=at)
-    activate_schedule(schedule_id=schedule.id, now=at)
-    return schedule.id
+    return quote.versions.get().id
 
 
-def close_past_month(month: date, payers: dict[UUID, str], random: Random) -> int:
-    """Issue, collect, recognize and close one month that is over; returns invoices issued."""
+def sign_up(tenant_id: UUID, version_id: UUID, company: Company, deal: Deal) -> None:
+    """Write a quote, sign it and activate its contract, each when it happens.
+
+    Signatures wait for each other until their transactions end, so one has nothing else in it.
+    """
+    at = noon(deal.signed_on)
+    sold = partial(tenant_context, tenant_id, actor="Ruben Castellanos")
+    with sold():
+        save_draft(version_id=version_id, payload=deal.payload)
+    with sold():
+        form = import_order_form(
+            version_id=version_id,
+            signed_at=at,
+            signer_name=company.contact,
+            signer_email=company.email,
+        )
+    with sold():
+        schedule = create_schedule(order_form_id=form.id, now=at)
+        activate_schedule(schedule_id=schedule.id, now=at)
+
+
+def issue_month(month: date) -> int:
+    """Issue the drafts that a month bills; returns how many."""
     end = month_end(month)
-    issued = _issue(month, end)
-    _collect(month, payers, random)
-    close_month(month=month, now=noon(end + timedelta(days=3)))
-    return issued
-
-
-def issue_month(month: date, payers: dict[UUID, str], random: Random, today: date) -> int:
-    """Issue a month whose books stay open, and collect up to today."""
-    issued = _issue(month, month_end(month))
-    _collect(month, payers, random)
-    if today > month_end(month):
-        _collect(month_end(month), payers, random, until=today)
-    return issued
-
-
-def _issue(month: date, end: date) -> int:
     drafts = Invoice.objects.filter(
         status=Invoice.Status.DRAFT, bill_on__gte=month, bill_on__lt=end
     )
@@ -124,16 +129,17 @@ def _issue(month: date, end: date) -> int:
     return count
 
 
-def _collect(
+def payments_in(
     month: date, payers: dict[UUID, str], random: Random, until: date | None = None
-) -> None:
-    """Receive what customers pay in a month, each in its own manner."""
+) -> list[Payment]:
+    """Return what customers pay in a month, each in its own manner."""
     end = until or month_end(month)
     unpaid = (
         Invoice.objects.filter(status=Invoice.Status.ISSUED)
         .exclude(payment_status=Invoice.PaymentStatus.PAID)
         .order_by("issued_on", "number")
     )
+    paid = []
     for invoice in unpaid:
         manner = payers[invoice.customer_id]
         if manner == "never" or invoice.due_on is None:
@@ -147,17 +153,26 @@ def _collect(
         amount = owed
         if manner == "late" and random.random() < 0.3:
             amount = Money.rounded(owed / 2, invoice.currency).amount
-        if amount <= 0:
-            continue
-        record_payment(
-            customer_id=invoice.customer_id,
-            currency=invoice.currency,
-            amount=amount,
-            received_on=paid_on,
-            reference=f"{paid_on:%y%m%d}-{invoice.number}",
-            allocations={invoice.id: amount},
-            now=noon(paid_on),
-        )
+        if amount > 0:
+            paid.append(Payment(invoice, amount, paid_on))
+    return paid
+
+
+def receive(payment: Payment) -> None:
+    invoice, amount, paid_on = payment
+    record_payment(
+        customer_id=invoice.customer_id,
+        currency=invoice.currency,
+        amount=amount,
+        received_on=paid_on,
+        reference=f"{paid_on:%y%m%d}-{invoice.number}",
+        allocations={invoice.id: amount},
+        now=noon(paid_on),
+    )
+
+
+def close_books(month: date) -> None:
+    close_month(month=month, now=noon(month_end(month) + timedelta(days=3)))
 
 
 def correct_some(month: date, now: datetime) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from django.utils import timezone
 from billing.domain.assertions import KINDS
 from billing.models import AssertionFailure
 from billing.services.assertions import ensure_rules, set_rule
+from billing.web.fields import read_text
 from monetization.interface.access import member_required
 from monetization.interface.forms import sentence
 from monetization.interface.htmx import done
@@ -26,9 +27,12 @@ def rules(request: HttpRequest) -> HttpResponse:
         kind = request.POST.get("kind", "")
         if kind not in KINDS:
             raise Http404
-        posted = {each.name: request.POST.get(each.name, "").strip()[:400]
-                  for each in KINDS[kind].parameters}  # fmt: skip
+        posted = {
+            each.name: request.POST.get(each.name, "").strip() for each in KINDS[kind].parameters
+        }
         try:
+            for each in KINDS[kind].parameters:
+                read_text(request, each.name, 400)
             rule = set_rule(
                 kind=kind,
                 is_enabled=request.POST.get("is_enabled") == "on",

@@ -16,14 +16,14 @@ from billing.services.credits.recurring import (
 from metering.models import Meter
 from monetization.catalog.models import Product
 from monetization.customers.models import Customer
-from monetization.interface.forms import ExactNumberField, PageForm
+from monetization.interface.forms import DayField, ExactNumberField, PageForm
 from monetization.kernel.money import ZERO
 
 HUNDRED = Decimal(100)
 
 
-def _day(**options: Any) -> forms.DateField:
-    return forms.DateField(widget=forms.DateInput(attrs={"type": "date"}), **options)
+def _day(**options: Any) -> DayField:
+    return DayField(**options)
 
 
 class TermsForm(PageForm):

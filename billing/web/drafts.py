@@ -174,9 +174,10 @@ def supplement(request: HttpRequest, invoice_id: UUID) -> HttpResponse:
 def comment_save(request: HttpRequest, invoice_id: UUID) -> HttpResponse:
     """Write a comment, or correct one's own."""
     invoice = get_object_or_404(Invoice, id=invoice_id)
-    text, now = read_text(request, "text", comments.LONGEST), timezone.now()
+    now = timezone.now()
     corrected = filters.read_uuid(request.POST.get("corrects", ""))
     try:
+        text = read_text(request, "text", comments.LONGEST)
         if corrected is not None:
             get_object_or_404(invoice.comments, id=corrected)
             comments.correct_comment(

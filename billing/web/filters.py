@@ -5,9 +5,11 @@ from typing import Any
 from uuid import UUID
 
 from django.http import QueryDict
+from rest_framework.exceptions import ValidationError
 
 from billing.models import Invoice
 from billing.selectors import SORTS, InvoiceFilter, currencies_billed, invoices
+from monetization.interface import fields
 from monetization.interface.models import SavedView
 from monetization.kernel.errors import Refusal
 from monetization.kernel.period import add_months
@@ -66,8 +68,8 @@ def read_month(text: str, today: date) -> date | None:
     if text == "last":
         return add_months(this, -1, anchor_day=1)
     try:
-        return date.fromisoformat(f"{text}-01") if len(text) == 7 else None
-    except ValueError:
+        return fields.read_month(text)
+    except ValidationError:
         return None
 
 

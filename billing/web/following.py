@@ -20,7 +20,7 @@ from billing.services.amendments import (
     unused_time,
 )
 from monetization.interface.access import member_required
-from monetization.interface.forms import PageForm
+from monetization.interface.forms import DayField, PageForm
 from monetization.interface.htmx import done, refused
 from monetization.kernel.errors import Refusal
 from monetization.kernel.money import Money
@@ -38,21 +38,17 @@ _RULES = (
 )
 
 
-class DayInput(forms.DateInput):
-    input_type = "date"
-
-
 class AmendForm(PageForm):
     """From when, and how the period already begun is treated."""
 
-    effective_on = forms.DateField(widget=DayInput(), label="From which day")
+    effective_on = DayField(label="From which day")
     change_rule = forms.ChoiceField(choices=_RULES, label="When it holds")
 
 
 class EndForm(PageForm):
     """The first day that is not billed any more."""
 
-    end = forms.DateField(widget=DayInput(), label="First day without service")
+    end = DayField(label="First day without service")
 
 
 @member_required("schedules:read")

@@ -10,7 +10,13 @@ from billing.domain.manual_lines import ManualEntry
 from billing.models import InvoiceLine
 from monetization.catalog.models import Product
 from monetization.customers.models import Customer
-from monetization.interface.forms import CurrencyField, ExactNumberField, PageForm, sentence
+from monetization.interface.forms import (
+    CurrencyField,
+    DayField,
+    ExactNumberField,
+    PageForm,
+    sentence,
+)
 from monetization.kernel.decimals import plain
 from monetization.kernel.period import Period
 
@@ -26,8 +32,8 @@ class SignedNumberField(ExactNumberField):
         return None if number is None else -number
 
 
-def _day(**kwargs: Any) -> forms.DateField:
-    return forms.DateField(widget=forms.DateInput(attrs={"type": "date"}), **kwargs)
+def _day(**kwargs: Any) -> DayField:
+    return DayField(**kwargs)
 
 
 class LineForm(PageForm):

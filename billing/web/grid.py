@@ -19,6 +19,7 @@ from billing.models import AssertionFailure, Invoice
 from billing.web import columns as cols
 from billing.web import filters
 from billing.web.cells import cells
+from billing.web.fields import read_text
 from billing.web.orders import stretch_of
 from billing.web.spreadsheet import xlsx_response
 from monetization.interface.access import member_required
@@ -272,11 +273,14 @@ def choose_columns(request: TenantRequest) -> HttpResponse:
 @member_required("invoices:read")
 def save_view(request: TenantRequest) -> HttpResponse:
     """Keep the filters under a name."""
-    name = request.POST.get("name", "").replace("\x00", "").strip()[:80]
     query = request.POST.get("query", "")[:2000]
     to = f"{reverse('billing:invoice-list')}?{query}"
-    if not name:
-        return refused(request, ViewNeedsName("name: give the view a name"), to)
+    try:
+        name = read_text(request, "name", 80)
+        if not name:
+            raise ViewNeedsName("name: give the view a name")
+    except Refusal as refusal:
+        return refused(request, refusal, to)
     principal: Any = request.principal
     try:
         with transaction.atomic():

@@ -37,6 +37,7 @@ from billing.web.crediting import said
 from billing.web.fields import read_day, read_reason
 from billing.web.filters import read_uuid
 from metering.selectors import events_in_reading, late_events, usage_by_day
+from monetization.customers.models import Customer
 from monetization.events.models import Event
 from monetization.interface.access import member_required
 from monetization.interface.exports import csv_response
@@ -324,7 +325,8 @@ def line_events_file(
 @member_required("invoices:read")
 def of_customer(request: HttpRequest, customer_id: UUID) -> HttpResponse:
     """Show a customer's invoices and what they owe, as a part of its page."""
-    rows = Invoice.objects.filter(customer=customer_id).order_by("-bill_on", "-id")[:60]
+    customer = get_object_or_404(Customer, id=customer_id)
+    rows = Invoice.objects.filter(customer=customer).order_by("-bill_on", "-id")[:60]
     today = tenant_today()
     return render(
         request,

@@ -12,6 +12,7 @@ from rest_framework.exceptions import ValidationError
 
 from billing.models import LateUsageDecision
 from billing.services.late_usage import CSV_HEADER, csv_rows, late_invoices, start_routing
+from billing.web.fields import read_text
 from monetization.interface.access import member_required
 from monetization.interface.exports import csv_response
 from monetization.interface.fields import read_month
@@ -71,10 +72,10 @@ def late_usage(request: TenantRequest) -> HttpResponse:
 
 def _route(request: TenantRequest) -> HttpResponse:
     back, action = request.get_full_path(), request.POST.get("action", "")
-    reason = request.POST.get("reason", "").strip()[:300]
     if action not in LateUsageDecision.Action.values:
         return redirect(back)
     try:
+        reason = read_text(request, "reason", 300)
         if not reason:
             raise Refusal("give a reason")
         ids = [found for text in request.POST.getlist("id")[:MOST] if (found := _uuid(text))]

@@ -16,7 +16,7 @@ from billing.services.collections import open_amount, record_payment
 from billing.web import filters
 from monetization.customers.models import Customer
 from monetization.interface.access import member_required
-from monetization.interface.forms import ExactNumberField, PageForm
+from monetization.interface.forms import DayField, ExactNumberField, PageForm
 from monetization.interface.htmx import done
 from monetization.kernel.errors import Refusal
 from monetization.kernel.money import Money, MoneyError
@@ -46,7 +46,7 @@ class PaymentForm(PageForm):
 
     customer: Any = forms.ModelChoiceField(queryset=None)
     amount = ExactNumberField(whole=15, places=4, above_zero=True)
-    received_on = forms.DateField(widget=forms.DateInput(attrs={"type": "date"}))
+    received_on = DayField()
     method = forms.CharField(max_length=40, initial="bank transfer")
     reference = forms.CharField(max_length=200, help_text="The bank's; once per customer.")
     invoice: Any = forms.ModelChoiceField(

@@ -94,7 +94,9 @@ def _applied(job: Job) -> Job | None:
 @member_required("invoices:write")
 def apply(request: HttpRequest, job_id: UUID) -> HttpResponse:
     """Apply what was reviewed, to the invoices ticked or to all of them."""
-    to = reverse("billing:review", args=[job_id])
+    to = reverse(
+        "billing:review", args=[get_object_or_404(Job, id=job_id, kind=reviews.PREVIEW).id]
+    )
     chosen = None
     if request.POST.get("scope") != "view":
         chosen = [filters.read_uuid(text) for text in request.POST.getlist("ids")]

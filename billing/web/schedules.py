@@ -23,6 +23,7 @@ from billing.services.schedules import activate_schedule, change_status, create_
 from billing.services.seats import record_seats
 from billing.services.thresholds import ThresholdInvalid, set_threshold
 from billing.web.seats import SeatForm
+from monetization.customers.models import Customer
 from monetization.events.models import Event
 from monetization.interface.access import member_required
 from monetization.interface.htmx import done, refused
@@ -31,7 +32,7 @@ from monetization.kernel.errors import Refusal
 from monetization.pricing.terms import OrderTerms, terms_from_data, terms_hash
 from monetization.tenancy.models import tenant_today
 from quotes.domain.tax_words import tax_words
-from quotes.models import OrderForm
+from quotes.models import OrderForm, Quote
 
 
 @member_required("schedules:read")
@@ -213,12 +214,14 @@ def _threshold(request: HttpRequest) -> Decimal | None:
 @member_required("schedules:read")
 def of_quote(request: HttpRequest, quote_id: UUID) -> HttpResponse:
     """Show what became of a quote's order forms, as a part of its page."""
-    rows = BillingSchedule.objects.filter(order_form__version__quote=quote_id)
+    quote = get_object_or_404(Quote, id=quote_id)
+    rows = BillingSchedule.objects.filter(order_form__version__quote=quote)
     return render(request, "billing/_schedules.html", {"rows": rows.order_by("number")})
 
 
 @member_required("schedules:read")
 def of_customer(request: HttpRequest, customer_id: UUID) -> HttpResponse:
     """Show a customer's contracts, as a part of its page."""
-    rows = BillingSchedule.objects.filter(customer=customer_id)
+    customer = get_object_or_404(Customer, id=customer_id)
+    rows = BillingSchedule.objects.filter(customer=customer)
     return render(request, "billing/_schedules.html", {"rows": rows.order_by("start_on")})

@@ -6,7 +6,7 @@ from django import forms
 
 from billing.models import BillingSchedule
 from billing.services.seats import seat_lines
-from monetization.interface.forms import ExactNumberField, PageForm
+from monetization.interface.forms import DayField, ExactNumberField, PageForm
 from monetization.pricing.terms import terms_from_data
 
 
@@ -14,10 +14,8 @@ class SeatForm(PageForm):
     """The number of seats of a line from a day on."""
 
     item_key = forms.ChoiceField(label="Line")
-    effective_on = forms.DateField(
+    effective_on = DayField(
         label="From",
-        widget=forms.DateInput(attrs={"type": "date"}),
-        error_messages={"invalid": "Write a date like 2026-01-31."},
     )
     balance = ExactNumberField(label="Seats", help_text="How many there are then.")
 

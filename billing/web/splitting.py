@@ -55,6 +55,8 @@ def split(request: HttpRequest, invoice_id: UUID) -> HttpResponse:
             "entities": LegalEntity.objects.order_by("name"),
             "others": splitting.mergeable_with(invoice),
             "chosen": request.POST.getlist("lines"),
+            "purchase_order": request.POST.get("purchase_order", invoice.purchase_order),
+            "legal_entity": request.POST.get("legal_entity", str(invoice.legal_entity_id)),
             "error": error,
         },
         status=422 if error else 200,

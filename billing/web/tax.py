@@ -15,7 +15,7 @@ from billing.models import CustomerTaxRate, TaxRate, TaxSetting
 from billing.services import taxing
 from monetization.customers.models import Customer
 from monetization.interface.access import member_required
-from monetization.interface.forms import ExactNumberField, PageForm
+from monetization.interface.forms import DayField, ExactNumberField, PageForm
 from monetization.interface.htmx import done, refused
 from monetization.kernel.errors import Refusal
 from monetization.tenancy.models import LegalEntity, tenant_today
@@ -32,9 +32,8 @@ class RateForm(PageForm):
     treatment = forms.ChoiceField(choices=TaxRate.Treatment.choices)
     name = forms.CharField(max_length=40, help_text="As the invoice says it: VAT, GST.")
     percent = ExactNumberField(whole=3, places=6, required=False)
-    valid_from = forms.DateField(
+    valid_from = DayField(
         required=False,
-        widget=forms.DateInput(attrs={"type": "date"}),
         help_text="First tax date, past or to come. Empty: since ever.",
     )
 
@@ -42,8 +41,7 @@ class RateForm(PageForm):
 class CustomerRateForm(PageForm):
     """What a customer is charged from a day on."""
 
-    valid_from = forms.DateField(
-        widget=forms.DateInput(attrs={"type": "date"}),
+    valid_from = DayField(
         help_text="First tax date, past or to come.",
     )
     treatment = forms.ChoiceField(choices=TaxRate.Treatment.choices)

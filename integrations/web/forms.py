@@ -7,7 +7,7 @@ from django import forms
 from integrations.models import Push, SignatureRequest
 from integrations.xero.mapping import Accounts
 from monetization.catalog.models import Product
-from monetization.interface.forms import PageForm
+from monetization.interface.forms import DayField, PageForm
 from monetization.kernel.decimals import NotExact, exact_decimal
 
 _PRODUCT = "product:"
@@ -126,9 +126,7 @@ class StripeForm(PageForm):
 
 
 class EarlierForm(PageForm):
-    issued_from = forms.DateField(
-        label="Issued on or after", widget=forms.DateInput(attrs={"type": "date"})
-    )
+    issued_from = DayField(label="Issued on or after")
 
 
 class LogFilterForm(PageForm):

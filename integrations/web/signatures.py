@@ -22,6 +22,7 @@ from monetization.interface.htmx import done, refused
 from monetization.interface.viewsets import file_response
 from monetization.kernel.errors import Refusal
 from monetization.users.permissions import TenantRequest
+from quotes.models import QuoteVersion
 
 PER_PAGE = 50
 LATEST = 4
@@ -94,7 +95,8 @@ def detail(request: TenantRequest, request_id: UUID) -> HttpResponse:
 @member_required("quotes:read")
 def of_version(request: TenantRequest, version_id: UUID) -> HttpResponse:
     """Show on its quote where a version stands at Dropbox Sign."""
-    found = selectors.signature_requests().filter(version_id=version_id).first()
+    version = get_object_or_404(QuoteVersion, id=version_id)
+    found = selectors.signature_requests().filter(version=version).first()
     if found is None:
         return render(request, "integrations/_signature_card.html", {})
     context = {**_shown(request, found), "log": found.log_entries.order_by("-id")[:LATEST]}

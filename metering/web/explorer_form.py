@@ -13,7 +13,7 @@ from metering.selectors import meter_definition
 from metering.selectors.spread import CUSTOMER, DAY, HOUR, SOURCE, TYPE, Asked
 from metering.web.choosing import CustomerNameField
 from metering.web.meter_forms import read_filters
-from monetization.interface.forms import PageForm
+from monetization.interface.forms import DayField, PageForm
 from monetization.kernel.period import start_instant, time_zones
 
 DEFAULT_DAYS = 30
@@ -65,12 +65,8 @@ class ExplorerForm(PageForm):
         label="Time zone",
         widget=forms.TextInput(attrs={"list": "zones", "autocomplete": "off"}),
     )
-    since = forms.DateField(
-        required=False, label="From", widget=forms.DateInput(attrs={"type": "date"})
-    )
-    until = forms.DateField(
-        required=False, label="To", widget=forms.DateInput(attrs={"type": "date"})
-    )
+    since = DayField(required=False, label="From")
+    until = DayField(required=False, label="To")
     show = forms.ChoiceField(
         required=False,
         label="Show",

@@ -21,7 +21,6 @@ from metering.selectors.queues import (
     list_held,
     open_conflicts,
 )
-from metering.services.repairs import MAX_REASON
 from metering.services.settling import ACTIONS, settle_all
 from metering.stores.repairs import RELEASED
 from metering.web.explorer import data_text, named_rows
@@ -95,7 +94,7 @@ def quarantine(request: TenantRequest) -> HttpResponse:
 
 def _settle(request: TenantRequest, held: Held) -> HttpResponse:
     back = request.get_full_path()
-    action, reason = request.POST.get("action", ""), request.POST.get("reason", "")[:MAX_REASON]
+    action, reason = request.POST.get("action", ""), request.POST.get("reason", "")
     if action not in ACTIONS:
         return redirect(back)
     now = timezone.now()
@@ -175,7 +174,7 @@ def _resolve(request: TenantRequest) -> HttpResponse:
         count = services.resolve_conflicts(
             conflict_ids=ids,
             accept=accept,
-            reason=request.POST.get("reason", "")[:MAX_REASON],
+            reason=request.POST.get("reason", ""),
             now=timezone.now(),
         )
     except Refusal as refusal:

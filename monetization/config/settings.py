@@ -77,6 +77,7 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "monetization.users.middleware.TenantMiddleware",
+    "monetization.interface.unstorable.UnstorableText",  # inside: rolls the tenant's back
 ]
 
 ROOT_URLCONF = "monetization.config.urls"

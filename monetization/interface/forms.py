@@ -1,6 +1,7 @@
 """What forms of pages share: exact numbers, currencies, countries, zones, refusals at fields."""
 
 from collections.abc import Mapping
+from datetime import date
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 from babel import Locale
 from django import forms
 
+from monetization.interface.fields import FIRST_DAY, LAST_DAY
 from monetization.kernel.decimals import NotExact, exact_decimal, plain
 from monetization.kernel.money import MoneyError, minor_unit
 from monetization.kernel.period import time_zones
@@ -95,6 +97,21 @@ class ExactNumberField(forms.CharField):
         if number != number.quantize(Decimal(1).scaleb(-self.places)):
             raise forms.ValidationError(f"Must have at most {self.places} decimal places.")
         return number
+
+
+class DayField(forms.DateField):
+    """A date between 1970 and 2199, as in the API: others are typing errors."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs.setdefault("widget", forms.DateInput(attrs={"type": "date"}))
+        messages = {"invalid": "Write a date like 2026-01-31.", **kwargs.pop("error_messages", {})}
+        super().__init__(error_messages=messages, **kwargs)
+
+    def clean(self, value: Any) -> date | None:
+        day: date | None = super().clean(value)
+        if day is not None and not FIRST_DAY <= day <= LAST_DAY:
+            raise forms.ValidationError(f"Must be from {FIRST_DAY} to {LAST_DAY}.")
+        return day
 
 
 class CurrencyField(forms.CharField):

@@ -169,5 +169,6 @@ def add_deputy(request: TenantRequest) -> HttpResponse:
 @member_required("approvals:write")
 def end_deputy(request: TenantRequest, deputy_id: UUID) -> HttpResponse:
     """Take back what one arranged."""
+    get_object_or_404(ApprovalDeputy, id=deputy_id)
     approval_rules.end_deputy(deputy_id=deputy_id, absent_email=decider_of(request).label)
     return done(request, "You answer yourself again.", reverse("quotes:approvals"))

@@ -8,11 +8,10 @@ from django.utils import timezone
 
 from monetization.catalog.models import Price
 from monetization.customers.models import Customer
+from monetization.interface.fields import FIRST_DAY, LAST_DAY
 from monetization.kernel.money import currencies_in_use
 from monetization.tenancy.models import LegalEntity
 from quotes.models import Opportunity, QuoteTemplate, QuoteVersion
-
-FIRST_DAY, LAST_DAY = date(1970, 1, 1), date(2199, 12, 31)
 
 
 class DayInput(forms.DateInput):

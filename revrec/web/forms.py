@@ -7,7 +7,7 @@ from typing import Any
 from django import forms
 from django.http import QueryDict
 
-from monetization.interface.forms import PageForm
+from monetization.interface.forms import DayField, PageForm
 from monetization.ledger.accounts import Account
 from revrec import selectors
 
@@ -90,9 +90,7 @@ class WaterfallForm(RangeForm):
 class PositionsForm(FilterForm):
     currency = forms.ChoiceField(label="Currency", required=False)
     customer = forms.UUIDField(label="Customer", required=False)
-    as_of = forms.DateField(
-        label="As of", required=False, widget=forms.DateInput(attrs={"type": "date"})
-    )
+    as_of = DayField(label="As of", required=False)
 
     def __init__(self, data: QueryDict) -> None:
         super().__init__(data)
@@ -104,9 +102,7 @@ class PositionsForm(FilterForm):
 
 
 class AsOfForm(FilterForm):
-    as_of = forms.DateField(
-        label="As of", required=False, widget=forms.DateInput(attrs={"type": "date"})
-    )
+    as_of = DayField(label="As of", required=False)
 
 
 class JournalForm(FilterForm):

@@ -8,9 +8,9 @@ app_name = "revrec"
 
 
 class MonthConverter:
-    """A month in an address: 2026-10."""
+    """A month in an address: 2026-10. As everywhere, from 1970 to 2199."""
 
-    regex = "[0-9]{4}-(?:0[1-9]|1[0-2])"
+    regex = "(?:19[7-9][0-9]|2[01][0-9]{2})-(?:0[1-9]|1[0-2])"
 
     def to_python(self, value: str) -> date:
         return date.fromisoformat(f"{value}-01")

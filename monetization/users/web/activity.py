@@ -95,7 +95,8 @@ def event_detail(request: TenantRequest, event_id: UUID) -> HttpResponse:
 
 
 @require_POST
-@member_required("events:read", write="jobs:write")
+@member_required("events:read")
+@member_required("jobs:write")
 def replay(request: TenantRequest, delivery_id: UUID) -> HttpResponse:
     """Run a failed reaction again."""
     delivery = get_object_or_404(EventDelivery, id=delivery_id)

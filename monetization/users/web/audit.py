@@ -13,7 +13,7 @@ from django.views.decorators.http import require_safe
 from monetization.audit.models import AuditEntry
 from monetization.interface.access import member_required
 from monetization.interface.exports import csv_response
-from monetization.interface.forms import PageForm
+from monetization.interface.forms import DayField, PageForm
 from monetization.tenancy.models import Tenant
 from monetization.users.permissions import TenantRequest
 from monetization.users.web import words
@@ -30,12 +30,8 @@ class AuditFilterForm(PageForm):
     )
     who = forms.CharField(label="Who", required=False, max_length=200)
     row = forms.UUIDField(required=False, widget=forms.HiddenInput)
-    start = forms.DateField(
-        label="From", required=False, widget=forms.DateInput(attrs={"type": "date"})
-    )
-    end = forms.DateField(
-        label="To", required=False, widget=forms.DateInput(attrs={"type": "date"})
-    )
+    start = DayField(label="From", required=False)
+    end = DayField(label="To", required=False)
 
     def __init__(self, *args: Any, tables: list[str], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -7,7 +7,7 @@ from django import forms
 from django.forms.boundfield import BoundWidget
 from django.utils import timezone
 
-from monetization.interface.forms import CurrencyField, PageForm, TimeZoneField, countries
+from monetization.interface.forms import CurrencyField, DayField, PageForm, TimeZoneField, countries
 from monetization.users.models import Role
 from monetization.users.permissions import SCOPES
 
@@ -62,10 +62,9 @@ class RoleForm(PageForm):
 class KeyForm(PageForm):
     name = forms.CharField(max_length=50, help_text="Which system uses it, e.g. production.")
     scopes = forms.MultipleChoiceField(choices=(), widget=forms.CheckboxSelectMultiple, label="May")
-    expires_on = forms.DateField(
+    expires_on = DayField(
         label="Expires on",
         required=False,
-        widget=forms.DateInput(attrs={"type": "date"}),
         help_text="The last day it works, UTC. Empty: until it is revoked.",
     )
 

@@ -332,7 +332,7 @@ class TestAuditLog:
         assert count("who=farah") == 2
         assert count("who=nobody") == 0
         assert count("what=customers_customer&action=INSERT") == 1
-        assert count("start=2999-01-01") == 0
+        assert count("start=2199-01-01") == 0
         assert count("start=yesterday") == 2
 
     def test_shows_nobody_what_their_role_may_not_read(

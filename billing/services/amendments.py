@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from uuid import UUID
@@ -12,7 +12,7 @@ from django.db import transaction
 from billing.domain.manual_lines import ManualEntry
 from billing.models import BillingPeriod, BillingSchedule, Invoice, InvoiceLine, UnusedTime
 from billing.selectors.schedules import charge_period, period_row
-from billing.services.drafts import add_manual_line
+from billing.services.drafts import add_manual_line, total_draft
 from billing.services.invoicing import OPEN_STATES, advance_schedule, recalculate_invoices
 from billing.services.schedules import activate_schedule, create_schedule
 from billing.services.taxing import tax_fields_of
@@ -136,6 +136,8 @@ def end_schedule(
     )
     opened = advance_schedule(schedule_id=schedule.id, now=now)
     rest = schedule.invoices.filter(id__in=touched, status__in=OPEN_STATES)
+    for invoice in rest.order_by("id"):
+        total_draft(invoice, now)  # lines fell away with their periods
     recalculate_invoices(invoice_ids=[*opened, *rest.values_list("id", flat=True)], now=now)
     return found
 
@@ -267,6 +269,7 @@ def _first_invoice(schedule: BillingSchedule, now: datetime) -> Invoice:
         return first
     periods = schedule.periods.filter(invoice__isnull=True).order_by("bill_on")
     day = periods.values_list("bill_on", flat=True).first() or schedule.start_on
+    spans = list(periods.filter(bill_on=day).values_list("service_start", "service_end"))
     customer = schedule.customer
     invoice: Invoice = Invoice.objects.create(
         schedule=schedule,
@@ -279,10 +282,8 @@ def _first_invoice(schedule: BillingSchedule, now: datetime) -> Invoice:
             else Invoice.Status.IN_PROGRESS
         ),
         currency=schedule.currency,
-        period_start=day,
-        period_end=max(
-            periods.filter(bill_on=day).values_list("service_end", flat=True), default=day
-        ),
+        period_start=min((start for start, _ in spans), default=day),  # in arrears it ends on it
+        period_end=max((end for _, end in spans), default=day + timedelta(days=1)),
         **tax_fields_of(customer, schedule.legal_entity_id),
         payment_terms_days=schedule.payment_terms_days,
         purchase_order=schedule.purchase_order or customer.purchase_order,

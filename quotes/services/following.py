@@ -77,7 +77,9 @@ def draft_amendment(
         amends=form, kind=Quote.Kind.AMENDMENT, versions__status="accepted"
     ).exists():
         raise ContractCannotFollow(f"order_form: {form.number} was amended; amend what followed it")
-    day = _period_end(terms, effective_on) if rule == "at_period_end" else effective_on
+    day = effective_on
+    if rule == "at_period_end" and day >= terms.start_on:
+        day = _period_end(terms, day)
     if day <= terms.start_on or (terms.end_on is not None and day >= terms.end_on):
         raise ContractCannotFollow(
             f"effective_on: must be within the contract, after {terms.start_on}"

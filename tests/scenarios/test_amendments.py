@@ -124,6 +124,23 @@ class TestAmending:
         assert not UnusedTime.objects.exists()
         assert new.invoices(date(2027, 5, 1))["2027-05-01"] == D(3600)
 
+    def test_what_is_given_back_by_one_that_begins_later_waits_for_its_first_bill(
+        self, deal: Deal
+    ) -> None:
+        quote = draft_amendment(order_form_id=deal.form.id, effective_on=date(2027, 4, 21), now=NOW)
+        arrears = phase(line("platform", "3600", timing="in_arrears"))
+        new = applied(
+            services.save_draft(
+                version_id=quote.versions.get().id,
+                payload={"expires_on": "2027-12-31", "phases": [arrears]},
+            )
+        )
+
+        # 10 of 30 days of April: 3,600 x 10/30 = 1,200, less the 1,000 that were paid ahead.
+        first = new.schedule.invoices.get()
+        assert (first.period_start, first.period_end) == (date(2027, 4, 21), date(2027, 5, 1))
+        assert new.invoices(date(2027, 5, 1))["2027-05-01"] == D(200)
+
     def test_applying_again_changes_nothing(self, deal: Deal) -> None:
         new = applied(amended(deal, "3600"))
 
@@ -181,6 +198,8 @@ class TestAmending:
     def test_an_amendment_is_for_a_day_of_the_contract_and_follows_the_last_one(
         self, deal: Deal
     ) -> None:
+        with pytest.raises(ContractCannotFollow, match="after 2027-01-01"):
+            amended(deal, "3600", on=date(2025, 3, 7), change_rule="at_period_end")
         for day in (date(2027, 1, 1), date(2028, 1, 1)):
             with pytest.raises(ContractCannotFollow, match="effective_on"):
                 draft_amendment(order_form_id=deal.form.id, effective_on=day, now=NOW)
@@ -222,6 +241,19 @@ class TestEnding:
         # 15 of 30 days: 1,500, billed when it ends.
         assert found.invoices(APRIL_16)["2027-04-16"] == D(1500)
         assert not Invoice.objects.filter(bill_on__gt=APRIL_16).exists()
+
+    def test_what_is_left_of_an_open_invoice_is_its_total(self) -> None:
+        found = sell(
+            phase(line("platform", "3000"), line("support", "400", timing="in_arrears")),
+            start=date(2027, 1, 1),
+        )
+        assert found.invoices(date(2027, 4, 10))["2027-05-01"] == D(3400)
+
+        end_schedule(schedule_id=found.schedule.id, end=date(2027, 5, 1), now=NOW)
+
+        # Support of April stays on the invoice of 1 May; the platform's May is not owed any more.
+        assert found.schedule.invoices.get(bill_on=date(2027, 5, 1)).subtotal_amount == D(400)
+        assert sum(found.lines(date(2027, 5, 1)).values()) == D(400)
 
 
 class TestFollowing:

@@ -75,9 +75,12 @@ def check(id: str, name: str) -> Callable[[CheckFunction], CheckFunction]:
 
     :param id: the invariant (docs/verify.md) and a number within it: ``I01.2``.
     :param name: the identity as a sentence that is true of sound books.
+    :raises ValueError: if another check has the id.
     """
 
     def register(function: CheckFunction) -> CheckFunction:
+        if id in CHECKS:  # the second would take the first one's place, and that never ran again
+            raise ValueError(f"{id} is the check {CHECKS[id].name!r} already; choose another id")
         CHECKS[id] = Check(id, name, function)
         return function
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 from django.db.models import Prefetch
 from django.utils import timezone
 
 from billing.domain.tax import included_tax, line_tax, without_tax
-from billing.models import CalculationMark, Invoice, InvoiceLine
+from billing.models import CalculationMark, Invoice, InvoiceLine, SeatBalance
 from billing.selectors.claimed import BILLED, PROGRESS
 from billing.services.calculation import Seen, hashed_the_same, preview, surely_current
 from billing.services.invoicing import OPEN_STATES, content_hash
@@ -18,8 +19,11 @@ from monetization.kernel.money import Money
 from monetization.kernel.period import Period
 from monetization.pricing.codec import price_to_data
 from monetization.pricing.estimate import rerate
+from monetization.pricing.estimate.items import discount_data
+from monetization.pricing.prices import PercentOf, Seat
 from monetization.pricing.proration import prorate_factor
-from monetization.pricing.terms import OrderTerms
+from monetization.pricing.terms import ItemTerms, OrderTerms
+from monetization.pricing.timeline import ChargePeriod, minimum_of
 
 CHUNK = 1000
 
@@ -95,7 +99,7 @@ def line_tax_follows(books: Books) -> Found:
     return listed(found, of="lines", compared=count)
 
 
-@check("I03.7", "Where tax is rounded by category, it is each rate on the sum of its lines")
+@check("I03.9", "Where tax is rounded by category, it is each rate on the sum of its lines")
 def category_tax_follows(books: Books) -> Found:
     sums: dict[tuple[Any, Any, str], list[Decimal]] = {}
     names: dict[Any, str] = {}
@@ -183,6 +187,7 @@ def lines_rerate(books: Books) -> Found:
 @check("I16.2", "Every line is priced as signed: model, quantity, part of the period, discounts")
 def lines_priced_as_signed(books: Books) -> Found:
     found, count = [], 0
+    said = set(SeatBalance.objects.values_list("schedule_id", "item_key"))
     for line in _lines(
         "explanation",
         "item_key",
@@ -200,7 +205,7 @@ def lines_priced_as_signed(books: Books) -> Found:
             found.append(f"{_name(line)} has no billing period")
             continue
         stored = line["explanation"]
-        for name, agreed in _agreed(terms, line).items():
+        for name, agreed in _agreed(terms, line, said).items():
             if stored.get(name) != agreed:
                 found.append(f"{_name(line)}: {name} is {stored.get(name)}, signed {agreed}")
     return listed(found, of="lines", compared=count)
@@ -209,8 +214,11 @@ def lines_priced_as_signed(books: Books) -> Found:
 _SPANS = ("service_start", "service_end", "full_start", "full_end")
 
 
-def _agreed(terms: OrderTerms, line: dict[str, Any]) -> dict[str, Any]:
-    """Return what the explanation of a line must say, by the signed terms alone."""
+def _agreed(terms: OrderTerms, line: dict[str, Any], said: set[tuple[Any, str]]) -> dict[str, Any]:
+    """Return what the explanation of a line must say, by the signed terms alone.
+
+    :param said: the contracts, and their lines, whose seats were said since.
+    """
     phase = terms.phase(line["billing_period__phase__key"])
     service_start, service_end, full_start, full_end = (
         line[f"billing_period__{name}"] for name in _SPANS
@@ -222,22 +230,41 @@ def _agreed(terms: OrderTerms, line: dict[str, Any]) -> dict[str, Any]:
         "service": [service.start.isoformat(), service.end.isoformat()],
     }
     if line["kind"] == "minimum":
-        factor = prorate_factor(service, full, "daily")
-        agreed["committed"] = plain(phase.minimum.amount) if phase.minimum else None
+        period = ChargePeriod(
+            phase.key, line["item_key"], "minimum", service, full, service.end, Fraction(1)
+        )
+        minimum, _ = minimum_of(terms, period)
+        factor = prorate_factor(service, full, "daily") if minimum.is_prorated else Fraction(1)
+        agreed["committed"] = plain(minimum.amount)
     else:
         item = phase.item(line["item_key"])
         factor = prorate_factor(service, full, item.proration)
         agreed["model"] = price_to_data(item.model)
         agreed["is_usage"] = item.kind == "usage"
         agreed["discounts"] = [
-            {"percent": plain(discount.percent), "label": discount.label}
+            discount_data(discount)
             for discount in phase.discounts
             if discount.item_keys is None or item.key in discount.item_keys
         ]
-        if item.kind != "usage":
-            agreed["quantity"] = plain(item.quantity)
+        quantity = _agreed_quantity(item, line, said)
+        if quantity is not None:
+            agreed["quantity"] = plain(quantity)
     agreed["factor"] = [factor.numerator, factor.denominator]
     return agreed
+
+
+def _agreed_quantity(
+    item: ItemTerms, line: dict[str, Any], said: set[tuple[Any, str]]
+) -> Decimal | None:
+    """Return the quantity that was signed; None where it is measured or said later."""
+    if item.kind == "usage" or isinstance(item.model, PercentOf):
+        return None
+    if isinstance(item.model, Seat):
+        if item.overage_frequency is not None and line["item_key"] == item.key:
+            return item.model.contracted_minimum
+        if (line["billing_period__schedule_id"], item.key) in said:
+            return None
+    return item.quantity
 
 
 @check("I16.3", "A usage line bills the quantity of its reading; nothing below zero")

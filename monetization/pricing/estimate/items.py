@@ -81,7 +81,7 @@ def price_charge_period(
         "measured": plain(measured),
         "is_usage": item.kind == "usage",
         **span_data(period),
-        "discounts": [_discount_data(discount) for discount in _discounts_of(phase, item.key)],
+        "discounts": [discount_data(discount) for discount in _discounts_of(phase, item.key)],
     }
     _explain_modifiers(explanation, phase, item, period, quantity, context)
     amount, components, exact = compute(explanation, item.model)
@@ -198,7 +198,7 @@ def _included(phase: PhaseTerms, item: ItemTerms, period: ChargePeriod) -> Decim
     return units + own
 
 
-def _discount_data(discount: DiscountTerms) -> dict[str, str]:
+def discount_data(discount: DiscountTerms) -> dict[str, str]:
     if discount.amount is not None:
         return {"amount": plain(discount.amount), "label": discount.label}
     if discount.free_units is not None:

@@ -11,6 +11,7 @@ from billing.services.corrections import credit_invoice, void_invoice
 from billing.services.credits import granting
 from billing.services.invoicing import advance_schedule, issue_invoice, recalculate_invoices
 from billing.services.schedules import activate_schedule, create_schedule
+from billing.services.taxing import set_tax_method
 from metering.domain.events import UsageEvent
 from metering.models import Meter
 from metering.services import create_meter, fold_usage, record_usage_events
@@ -20,7 +21,7 @@ from monetization.jobs.services import JobKind, claim_job, register_job_kind, ru
 from monetization.jobs.services import start_job as start
 from monetization.mail.services import queue_mail
 from monetization.tenancy.context import tenant_context
-from monetization.tenancy.models import Tenant
+from monetization.tenancy.models import LegalEntity, Tenant
 from quotes.services import create_quote, import_order_form, save_draft
 from revrec.services import close_month, recognize_month
 from tests.factories import make_tenant
@@ -55,10 +56,19 @@ def make_books(slug: str = "made") -> Tenant:
         queue_mail(dedupe_key="hello", to="a@example.com", subject="Hi", text="Hi", now=NOW)
         use("nobody", until=date(2026, 1, 4))
         fold_usage()
-        sign_up(make_customer("Gamma").id, months=24, minimum="")  # drafts that no credits pay
+        tax_once_per_rate()
+        gamma = make_customer("Gamma", tax_percent=Decimal(8))
+        sign_up(gamma.id, months=24, minimum="")  # drafts that no credits pay
     with tenant_context(tenant.id, actor="test"):
         recalculate_invoices(invoice_ids=Invoice.objects.values_list("id", flat=True), now=NOW)
     return tenant
+
+
+def tax_once_per_rate() -> None:
+    entity = LegalEntity.objects.get(is_default=True)
+    set_tax_method(
+        legal_entity_id=entity.id, method="per_category", prices_include_tax=False, now=NOW
+    )
 
 
 def give(*customer_ids: UUID) -> None:

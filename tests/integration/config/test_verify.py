@@ -13,6 +13,7 @@ from billing.models import Invoice
 from billing.services.corrections import credit_invoice
 from integrations.models import Push
 from monetization.config.verify import CHECKS, verify_tenant
+from monetization.config.verify.base import check
 from monetization.tenancy.context import tenant_context
 from tests.integration.config.books import APR, FEB, NOW
 
@@ -78,6 +79,11 @@ CORRUPTIONS = {
     "I03.7": one_of("billing_creditnoteline", "amount = amount * 2", "amount > 0"),
     "I03.8": one_of(
         "billing_invoice", "previous_amount = previous_amount + 1", "previous_amount IS NOT NULL"
+    ),
+    "I03.9": one_of(
+        LINE,
+        "tax_amount = tax_amount + 1",
+        "invoice_id IN (SELECT id FROM billing_invoice WHERE tax_method = 'per_category')",
     ),
     "I05.1": one_of(
         "ledger_journalentry", "entry_date = '2026-01-15'", "rule = 'credit_note_issued'"
@@ -200,6 +206,10 @@ class TestSoundBooks:
 
         assert outcome.is_ok
         assert "lines changed since and wait for the next month's run" in outcome.found.notes[-1]
+
+    def test_no_check_takes_the_place_of_another(self) -> None:
+        with pytest.raises(ValueError, match=r"I03\.7 is the check 'Credit notes take back"):
+            check("I03.7", "Another")(CHECKS["I03.1"].run)
 
     def test_every_check_has_a_corruption_that_it_sees(self) -> None:
         assert {*CORRUPTIONS, "I20.5"} == set(CHECKS)

@@ -15,6 +15,7 @@ SCHEDULE = {
     "suspend": ({"active"}, "suspended"),
     "resume": ({"suspended"}, "active"),
     "complete": ({"active", "suspended"}, "completed"),
+    "reopen": ({"completed"}, "active"),  # an invoice was voided; its periods are billed again
     "cancel": ({"draft", "pending", "active", "suspended"}, "cancelled"),
 }
 INVOICE = {

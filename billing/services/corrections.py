@@ -12,7 +12,7 @@ from django.db import transaction
 
 from billing.domain import lifecycle, posting_rules
 from billing.domain.credit_notes import LineCredit, MoreThanInvoiced, credit_line
-from billing.models import CreditNote, CreditNoteLine, Invoice, InvoiceLine
+from billing.models import BillingSchedule, CreditNote, CreditNoteLine, Invoice, InvoiceLine
 from billing.selectors.claimed import issued_period_of
 from billing.services.credit_limits import refuse_alone
 from billing.services.credits.burning import unwind, unwind_all
@@ -55,12 +55,15 @@ OpenLine = tuple[InvoiceLine, Money, Money]  # with net and tax to credit
 
 
 @transaction.atomic
-def void_invoice(*, invoice_id: UUID, reason: str, now: datetime) -> Invoice:
+def void_invoice(
+    *, invoice_id: UUID, reason: str, now: datetime, is_reissued: bool = False
+) -> Invoice:
     """Withdraw an issued invoice nobody has paid; its periods can be billed again.
 
-    The number stays used. The reversing entry is dated in the invoice's month, or in the
-    first open month after it.
+    A contract that was completed is not any more, until they are. The number stays used. The
+    reversing entry is dated in the invoice's month, or in the first open month after it.
 
+    :param is_reissued: the caller puts its periods on another draft.
     :raises InvoiceNotIssued: if it is not issued.
     :raises InvoiceIsSettled: if a payment or credit note touches it.
     :raises TakenOffElsewhere: for a threshold invoice whose period is issued.
@@ -74,7 +77,8 @@ def void_invoice(*, invoice_id: UUID, reason: str, now: datetime) -> Invoice:
     invoice.status = lifecycle.next_state(lifecycle.INVOICE, invoice.status, "void")
     invoice.voided_at, invoice.void_reason, invoice.prepaid_amount = now, reason, Decimal(0)
     invoice.save(update_fields=["status", "voided_at", "void_reason", "prepaid_amount"])
-    invoice.periods.update(invoice=None)
+    if invoice.periods.update(invoice=None) and not is_reissued:
+        _reopen(invoice)
     event = append_event(
         type="invoice.voided",
         subject=f"invoice/{invoice.id}",
@@ -97,6 +101,14 @@ def void_invoice(*, invoice_id: UUID, reason: str, now: datetime) -> Invoice:
         period_of_origin=issued_on if day != issued_on else None,
     )
     return invoice
+
+
+def _reopen(invoice: Invoice) -> None:
+    """Let the clock bill a completed contract again; it completes it again."""
+    schedule = BillingSchedule.objects.select_for_update(of=("self",)).get(id=invoice.schedule_id)
+    if schedule.status == BillingSchedule.Status.COMPLETED:
+        schedule.status = lifecycle.next_state(lifecycle.SCHEDULE, schedule.status, "reopen")
+        schedule.save(update_fields=["status"])
 
 
 def voidable(invoice_id: UUID) -> Invoice:

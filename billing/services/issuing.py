@@ -114,7 +114,8 @@ def issue_invoices(
     }
     rows = [found[each] for each in dict.fromkeys(invoice_ids) if each in found]
     lines: dict[UUID, list[InvoiceLine]] = defaultdict(list)
-    for line in InvoiceLine.objects.filter(invoice__in=rows).order_by("position"):
+    # Drafts that were merged may have lines at one position; the hash needs one order of them.
+    for line in InvoiceLine.objects.filter(invoice__in=rows).order_by("position", "key"):
         lines[line.invoice_id].append(line)
     refused: dict[UUID, Refusal] = {} if ignore_grace else _within_grace(rows, now)
     refused |= unapproved(rows)

@@ -40,7 +40,7 @@ def void_and_reissue(*, invoice_id: UUID, reason: str, now: datetime) -> Invoice
     )
     refuse_reissue(old)
     periods = list(old.periods.values_list("id", flat=True))
-    old = void_invoice(invoice_id=old.id, reason=reason, now=now)
+    old = void_invoice(invoice_id=old.id, reason=reason, now=now, is_reissued=True)
     customer = old.customer
     draft = Invoice.objects.create(
         customer=customer,

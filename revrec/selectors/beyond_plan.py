@@ -44,8 +44,9 @@ def beyond_plan(schedules: Iterable[BillingSchedule], *, before: date) -> Iterat
 
     Signing fixes a quantity and knows no usage. Seats that were added or removed since, a
     percentage of usage and a fixed line that usage left no room under a cap are billed as they
-    turn out. Added seats are distinct services at their own price (ASC 606-10-25-12), earned
-    over the days they were billed for; so is what else differs.
+    turn out; of a price that contains tax the tax is no revenue. Added seats are distinct services
+    at their own price (ASC 606-10-25-12), earned over the days they were billed for; so is what
+    else differs.
 
     What a contract that ended early had billed for days after its end is earned over those days
     unless it is given back: on the contract that follows, or by credits, which give up the
@@ -85,9 +86,12 @@ def beyond_plan(schedules: Iterable[BillingSchedule], *, before: date) -> Iterat
 def _may_differ(schedules: Iterable[BillingSchedule]) -> list[BillingSchedule]:
     following: list[BillingSchedule] = []
     with_seats: dict[UUID, BillingSchedule] = {}
+    schedules = list(schedules)
+    taxed = Invoice.objects.filter(schedule__in=schedules, prices_include_tax=True)
+    inclusive = set(taxed.order_by().values_list("schedule_id", flat=True).distinct())
     for schedule in schedules:
         terms = terms_from_data(schedule.terms)
-        if schedule.ended_on is not None or _looks_at_usage(terms):
+        if schedule.ended_on is not None or schedule.id in inclusive or _looks_at_usage(terms):
             following.append(schedule)
         elif any(isinstance(one.model, Seat) for phase in terms.phases for one in phase.items):
             with_seats[schedule.id] = schedule

@@ -316,7 +316,7 @@ def invoices_unchanged(books: Books) -> Found:
         .prefetch_related(
             Prefetch(
                 "lines",
-                queryset=InvoiceLine.objects.order_by("position").defer("explanation"),
+                queryset=InvoiceLine.objects.order_by("position", "key").defer("explanation"),
             )
         )
         .order_by("id")

@@ -11,7 +11,7 @@ from billing.domain.manual_lines import ManualEntry
 from billing.models import Invoice
 from billing.services import bad_debt, corrections, drafts
 from billing.services.collections import open_amount, record_payment
-from billing.services.invoicing import issue_invoice
+from billing.services.invoicing import advance_schedule, issue_invoice, recalculate_invoices
 from billing.services.reissue import void_and_reissue
 from monetization.config.verify import CHECKS
 from monetization.config.verify.base import Books
@@ -96,6 +96,24 @@ class TestPartialCredits:
             invoice_id=issued.id, reason="all", issued_on=MARCH_3, now=NOW
         )
         assert (note.subtotal_amount, note.tax_amount) == (Decimal(400), Decimal("30.80"))
+        books_agree()
+
+
+class TestVoid:
+    def test_the_last_invoice_of_a_completed_contract_is_billed_again(self, tenant: Any) -> None:
+        schedule = billed(deal(PLATFORM, end=date(2026, 3, 1)), now=NOW)
+        assert schedule.status == "completed"
+        last = schedule.invoices.get(bill_on=date(2026, 2, 1))
+        issue_invoice(invoice_id=last.id, issued_on=MARCH_3, now=NOW)
+
+        corrections.void_invoice(invoice_id=last.id, reason="wrong", now=NOW)
+        again = advance_schedule(schedule_id=schedule.id, now=NOW)
+        recalculate_invoices(invoice_ids=again, now=NOW)
+
+        draft = Invoice.objects.get(id__in=again)
+        assert (draft.bill_on, draft.subtotal_amount) == (date(2026, 2, 1), 500)
+        schedule.refresh_from_db()
+        assert schedule.status == "completed"
         books_agree()
 
 

@@ -11,7 +11,14 @@ from billing.models import DraftChange, Invoice
 from billing.selectors.parts import changes_of
 from billing.services import splitting
 from billing.services.drafts import InvoiceNotOpen, add_manual_line, create_one_off
-from billing.services.invoicing import advance_schedule, issue_invoice, recalculate_invoices
+from billing.services.invoicing import (
+    advance_schedule,
+    content_hash,
+    issue_invoice,
+    recalculate_invoices,
+)
+from monetization.config.verify import CHECKS
+from monetization.config.verify.base import Books
 from monetization.events.models import Event
 from monetization.kernel.period import Frequency
 from monetization.ledger.selectors import trial_balance
@@ -149,3 +156,17 @@ def test_some_lines_go_and_some_stay(draft: Invoice) -> None:
     issue_invoice(invoice_id=draft.id, issued_on=date(2026, 3, 3), now=NOW, ignore_grace=True)
     with pytest.raises(InvoiceNotOpen):
         split(draft, "Platform")
+
+
+def test_merged_drafts_are_issued_and_verified_as_one(draft: Invoice) -> None:
+    february = Invoice.objects.get(bill_on="2026-02-01")
+    # Written later, so its key is the greater one; both are their draft's first line by hand.
+    add_manual_line(invoice_id=february.id, entry=ManualEntry("More", amount=Decimal(5)), now=NOW)
+    merged = splitting.merge_drafts(into_id=february.id, invoice_ids=[draft.id], now=NOW)
+
+    issued = issue_invoice(invoice_id=merged.id, issued_on=MARCH, now=NOW, ignore_grace=True)
+
+    lines = list(issued.lines.order_by("position", "key"))
+    assert content_hash(issued, lines) == issued.content_sha256
+    for id in ("I12.3", "I17.1"):
+        assert CHECKS[id].run(Books()).samples == ()

@@ -13,12 +13,14 @@ from billing.services.drafts import add_manual_line
 from billing.services.invoicing import advance_schedule, issue_invoice, recalculate_invoices
 from billing.services.reissue import void_and_reissue
 from billing.services.seats import record_seats
+from billing.services.taxing import set_tax_method
 from metering.domain.events import UsageEvent
 from metering.services import record_usage_events
 from monetization.kernel.period import Frequency, Period
 from monetization.ledger.selectors import trial_balance
 from monetization.pricing.prices import Flat, PercentOf, PerUnit, Seat
 from monetization.pricing.terms import CapTerms, DiscountTerms, ItemTerms, MinimumTerms, OrderTerms
+from monetization.tenancy.models import LegalEntity
 from revrec import services
 from revrec.selectors import contract_revenue
 from tests.factories_billing import CALLS, PLATFORM, billed, deal, make_calls_meter, make_customer
@@ -206,6 +208,26 @@ class TestWholeLife:
 
         kept = invoiced - note.total_amount
         assert left == {"accounts_receivable": kept, "revenue": -kept}
+
+    def test_tax_inside_the_prices_is_no_revenue(self) -> None:
+        set_tax_method(
+            legal_entity_id=LegalEntity.objects.get(is_default=True).id,
+            method="per_line",
+            prices_include_tax=True,
+            now=SIGNED,
+        )
+        customer = make_customer(tax_name="VAT", tax_percent=D(20))
+        schedule = billed(deal(PLATFORM, end=END), now=AFTER, customer=customer)
+
+        left, invoiced = whole_life(schedule)
+
+        # 500.00 a month with 20 % inside: 416.67 and 83.33, six times.
+        assert invoiced == D(3000)
+        assert left == {
+            "accounts_receivable": D(3000),
+            "revenue": D("-2500.02"),
+            "tax_payable": D("-499.98"),
+        }
 
     def test_added_seats_earn_in_the_days_they_were_billed_for(self) -> None:
         schedule = billed(CONTRACTS["seats in arrears"], now=SIGNED)

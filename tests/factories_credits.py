@@ -22,6 +22,7 @@ from monetization.ledger.selectors import trial_balance
 from monetization.pricing.prices import Flat, PerUnit
 from monetization.pricing.terms import ItemTerms, PricingUnit
 from monetization.pricing.terms.model import CreditsSold
+from revrec.selectors import tie_out
 from tests.factories_billing import CALLS
 
 MARCH = datetime(2026, 3, 3, 12, tzinfo=UTC)
@@ -89,3 +90,6 @@ def assert_sound(tenant: Any) -> None:
         if one.id.startswith(MONEY_CHECKS):
             found = one.run(Books())
             assert not found.differing, (one.id, one.name, found.samples)
+    assert all(tie.holds for tie in tie_out()), (
+        "the revenue pages say that books and documents agree"
+    )

@@ -10,13 +10,14 @@ from uuid import UUID
 from django.db.models import DecimalField, Q, QuerySet, Sum, Value
 from django.db.models.functions import Coalesce
 
-from billing.models import BillingSchedule, CreditNote, Invoice
+from billing.models import BillingSchedule, CreditNote, CreditNoteLine, Invoice, InvoiceLine
 from monetization.customers.models import Customer
 from monetization.ledger.accounts import Account
 from monetization.ledger.models import JournalEntry, Posting
 from revrec.selectors.by_month import name_of_line, product_names
 
 ZERO = Decimal(0)
+_CREDITS = ("credit", "prepaid")  # kinds of lines: credits used before tax, credits sold
 _NOTHING = Value(ZERO, output_field=DecimalField())
 
 
@@ -97,7 +98,7 @@ class TieOut:
     """Two figures that must be the same, and where each comes from."""
 
     currency: str
-    billed: Decimal  # issued invoices less credit notes, without tax, from the documents
+    billed: Decimal  # issued invoices less credit notes, without tax and credits, from documents
     recognized: Decimal
     deferred: Decimal
     unbilled: Decimal
@@ -120,17 +121,26 @@ def tie_out() -> list[TieOut]:
     """Compare the documents with the ledger, per currency: all of both, up to now.
 
     Billed = recognized + deferred - unbilled. The left side adds up documents, the right side
-    postings; nothing is derived from one side for the other.
+    postings; nothing is derived from one side for the other. Lines that sell or use credits are
+    on neither side: what is prepaid is a debt of its own until it is used, and then the line it
+    pays for is billed in full.
     """
+    issued = Invoice.Status.ISSUED
+    documents = Invoice.objects.filter(status=issued).values_list(
+        "currency", Sum("subtotal_amount")
+    )
+    less = (
+        CreditNote.objects.values_list("currency", -Sum("subtotal_amount")),
+        InvoiceLine.objects.filter(kind__in=_CREDITS, invoice__status=issued).values_list(
+            "invoice__currency", -Sum("amount")
+        ),
+        CreditNoteLine.objects.filter(invoice_line__kind__in=_CREDITS).values_list(
+            "credit_note__currency", Sum("amount")
+        ),
+    )
     billed: dict[str, Decimal] = {}
-    for row in (
-        Invoice.objects.filter(status=Invoice.Status.ISSUED)
-        .values("currency")
-        .annotate(total=Sum("subtotal_amount"))
-    ):
-        billed[row["currency"]] = row["total"]
-    for row in CreditNote.objects.values("currency").annotate(total=Sum("subtotal_amount")):
-        billed[row["currency"]] = billed.get(row["currency"], ZERO) - row["total"]
+    for currency, amount in documents.union(*less, all=True):
+        billed[currency] = billed.get(currency, ZERO) + amount
     ledger = {
         row["currency"]: row
         for row in Posting.objects.values("currency").annotate(

@@ -18,6 +18,7 @@ from monetization.customers.models import Customer
 from monetization.interface.access import member_required
 from monetization.interface.forms import DayField, ExactNumberField, PageForm
 from monetization.interface.htmx import done
+from monetization.interface.templatetags.money import money
 from monetization.kernel.errors import Refusal
 from monetization.kernel.money import Money, MoneyError
 from monetization.tenancy.models import tenant_today
@@ -44,13 +45,18 @@ def payment_list(request: HttpRequest) -> HttpResponse:
 class PaymentForm(PageForm):
     """A payment as finance reads it off the bank statement."""
 
-    customer: Any = forms.ModelChoiceField(queryset=None)
-    amount = ExactNumberField(whole=15, places=4, above_zero=True)
+    customer: Any = forms.ModelChoiceField(queryset=None, empty_label="Choose a customer")
+    amount = ExactNumberField(
+        whole=15,
+        places=4,
+        above_zero=True,
+        help_text="In the invoice's currency, or else the customer's.",
+    )
     received_on = DayField()
     method = forms.CharField(max_length=40, initial="bank transfer")
     reference = forms.CharField(max_length=200, help_text="The bank's; once per customer.")
     invoice: Any = forms.ModelChoiceField(
-        queryset=None, required=False, help_text="The oldest open ones, if not named."
+        queryset=None, required=False, empty_label="The oldest open ones"
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -67,7 +73,7 @@ class PaymentForm(PageForm):
             .order_by("number")
         )
         invoice.label_from_instance = lambda row: (
-            f"{row.number} · {row.customer.name} · {open_amount(row):.2f} {row.currency} open"
+            f"{row.number} · {row.customer.name} · {money(open_amount(row), row.currency)} open"
         )
 
     def clean(self) -> dict[str, Any]:
@@ -76,10 +82,11 @@ class PaymentForm(PageForm):
         if customer and invoice and invoice.customer_id != customer.id:
             self.add_error("invoice", f"belongs to {invoice.customer.name}")
         if customer and amount is not None:
+            currency = invoice.currency if invoice else customer.currency
             try:
-                Money(amount, invoice.currency if invoice else customer.currency)
+                Money(amount, currency)
             except MoneyError:
-                self.add_error("amount", f"has more decimals than {customer.currency} has")
+                self.add_error("amount", f"has more decimals than {currency} has")
         return data
 
 

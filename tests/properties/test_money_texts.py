@@ -1,5 +1,6 @@
 """Amounts on pages read as the locale writes them, whatever the currency and the size."""
 
+import re
 from decimal import Decimal
 
 import pytest
@@ -20,7 +21,8 @@ CURRENCIES = ("USD", "EUR", "CHF", "JPY", "KWD", "CLF", "SEK", "INR", "XTS", "AB
 )
 def test_an_amount_reads_as_the_locale_writes_it(amount: Decimal, currency: str) -> None:
     written = format_currency(amount, currency, locale=LOCALE, currency_digits=True)
-    assert money(amount, currency) == written.replace("-", TRUE_MINUS)
+    apart = re.sub("(?<=[A-Z])(?=[0-9])", "\N{NO-BREAK SPACE}", written)  # a code of letters
+    assert money(amount, currency) == apart.replace("-", TRUE_MINUS)
 
 
 @pytest.mark.parametrize(
@@ -29,7 +31,7 @@ def test_an_amount_reads_as_the_locale_writes_it(amount: Decimal, currency: str)
         ("1234567.5", "USD", "$1,234,567.50"),
         ("-0.5", "EUR", "−€0.50"),
         ("1500", "JPY", "¥1,500"),
-        ("-12.3456", "KWD", "−KWD12.346"),
+        ("-12.3456", "KWD", "−KWD\N{NO-BREAK SPACE}12.346"),
         ("-0", "USD", "$0.00"),
         ("0.125", "USD", "$0.12"),
     ],

@@ -1,5 +1,6 @@
 """Amounts, quantities and dates as people read them."""
 
+import re
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
@@ -28,8 +29,7 @@ def money(amount: Any, currency: str = "") -> str:
         amount, currency = amount.amount, amount.currency
     value = Decimal(amount)
     if not value.is_finite() or value.adjusted() > _LARGEST:
-        text = format_currency(value, currency, locale=LOCALE, currency_digits=True)
-        return text.replace("-", TRUE_MINUS)
+        return _apart(format_currency(value, currency, locale=LOCALE, currency_digits=True))
     places, above, below = _around(currency)
     before, after = below if value < 0 else above
     return f"{before}{abs(value):,.{places}f}{after}"
@@ -47,12 +47,20 @@ def _around(currency: str) -> tuple[int, tuple[str, str], tuple[str, str]]:
     places, sides = 0, []
     for sample in (Decimal(1), Decimal(-1)):
         text = format_currency(sample, currency, locale=LOCALE, currency_digits=True)
-        before, _, after = text.replace("-", TRUE_MINUS).partition("1")
+        before, _, after = _apart(text).partition("1")
         if after.startswith("."):
             figure = len(after) - len(after[1:].lstrip("0"))
             places, after = figure - 1, after[figure:]
         sides.append((before, after))
     return places, sides[0], sides[1]
+
+
+def _apart(text: str) -> str:
+    """Set a code of letters apart from its figure, as the locale does: CHF 12.50, but $12.50."""
+    return _CODE_MEETS_FIGURE.sub("\N{NO-BREAK SPACE}", text).replace("-", TRUE_MINUS)
+
+
+_CODE_MEETS_FIGURE = re.compile(r"(?<=[A-Za-z])(?=[0-9])")
 
 
 @register.filter
@@ -70,7 +78,7 @@ def unit_price(amount: Any, currency: str = "") -> str:
         currency_digits=False,
         format=f"¤#,##0.{'0' * places}" if places else "¤#,##0",
     )
-    return text.replace("-", TRUE_MINUS)
+    return _apart(text)
 
 
 @register.filter

@@ -81,6 +81,8 @@ def checks_of(month: date, *, is_over: bool) -> list[Check]:
             "No earlier month with entries is open."
             if earlier is None
             else f"Close {earlier:%B %Y} first.",
+            link=reverse("revrec:month", args=[earlier]) if earlier else "",
+            link_label="To its checks",
         )
     )
     drafts = selectors.drafts_of_month(month)
@@ -93,6 +95,8 @@ def checks_of(month: date, *, is_over: bool) -> list[Check]:
             "No draft waits."
             if not drafts
             else f"{waiting} draft{'s' if waiting > 1 else ''} over {amounts} not issued yet.",
+            link=f"{reverse('billing:invoice-list')}?month={month:%Y-%m}&status=draft",
+            link_label="Show them",
         )
     )
     checks.append(_recognized(month, is_over=is_over))
@@ -104,6 +108,8 @@ def checks_of(month: date, *, is_over: bool) -> list[Check]:
             "Debits equal credits in every currency."
             if not off
             else f"Off by {', '.join(money(amount) for amount in off)}.",
+            link=reverse("revrec:trial-balance"),
+            link_label="Trial balance",
         )
     )
     ties = [one for one in selectors.tie_out() if not one.holds]
@@ -117,6 +123,8 @@ def checks_of(month: date, *, is_over: bool) -> list[Check]:
                 f"{one.currency} differs by {money(one.difference, one.currency)}" for one in ties
             ),
             blocks=False,
+            link=reverse("revrec:deferred"),
+            link_label="Where they differ",
         )
     )
     return checks

@@ -146,6 +146,12 @@ def _close_step(today: date, zone: str) -> Step:
     month = month_to_close(today)
     closed = AccountingPeriod.objects.filter(status=AccountingPeriod.Status.CLOSED)
     is_closed = closed.filter(month=month).exists()
+    if not is_closed and not JournalEntry.objects.exists():
+        return Step(
+            f"Recognize and close {month:%B %Y}",
+            "No books yet: they begin with the first activated contract",
+            "revrec:months",
+        )
     before = closed.exclude(closed_at=None).order_by("-month").first()
     return Step(
         f"Recognize and close {month:%B %Y}",

@@ -61,6 +61,13 @@ def test_each_blocker_is_counted(seller: Any) -> None:
     }
 
 
+def test_a_new_company_has_no_month_to_close(tenant: Any) -> None:
+    last = steps(TODAY, "UTC")[-1]
+
+    assert last.is_done
+    assert last.detail == "No books yet: they begin with the first activated contract"
+
+
 def test_it_says_who_issued_last_and_how_many(seller: Any) -> None:
     with tenant_context(seller.id, actor="fay@example.com"):
         drafts = Invoice.objects.filter(status="draft").values_list("id", flat=True)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.utils import timezone
+from django.utils.html import escape
 
 from billing.services.invoicing import issue_invoice
 from monetization.kernel.period import Frequency
@@ -220,6 +221,10 @@ class TestMonthClose:
         assert says["Earlier months are closed"] == "Close January 2026 first."
         assert "1 draft over $500.00" in says["Every invoice of the month is issued"]
         assert not response.context["can_close"]
+        links = {check.label: check.link for check in response.context["checks"]}
+        for label in ("Earlier months are closed", "Every invoice of the month is issued"):
+            assert f'href="{escape(links[label])}"' in response.content.decode()
+            assert signed_in("finance").get(links[label]).status_code == 200
 
     def test_says_what_is_earned_and_not_posted(
         self, seller: Any, signed_in: Callable[[str], Client]

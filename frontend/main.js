@@ -103,9 +103,11 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
 });
 
-// On a phone the navigation is one line that scrolls: begin where one is.
-const here = document.querySelector(".rail .items [aria-current]");
-if (here && here.parentElement.scrollWidth > here.parentElement.clientWidth) here.parentElement.scrollLeft = here.offsetLeft - 24;
+// On a phone the navigation and a page's tabs are lines that scroll: begin where one is.
+document.querySelectorAll(".rail .items [aria-current], .tabs [aria-current]").forEach((here) => {
+  const line = here.parentElement;
+  if (line.scrollWidth > line.clientWidth) line.scrollLeft += here.getBoundingClientRect().left - line.getBoundingClientRect().left - 24;
+});
 
 // What scrolls and holds nothing that takes the focus takes it itself, so that a keyboard can scroll it.
 function reachable() {

@@ -42,6 +42,7 @@ from monetization.events.models import Event
 from monetization.interface.access import member_required
 from monetization.interface.exports import csv_response
 from monetization.interface.htmx import done, page_or_partial, refused
+from monetization.interface.templatetags.money import money, quantity, unit_price
 from monetization.kernel.errors import Refusal
 from monetization.kernel.money import Money
 from monetization.ledger.models import Posting
@@ -72,6 +73,7 @@ def invoice_detail(request: HttpRequest, invoice_id: UUID) -> HttpResponse:
             "invoice": invoice,
             "is_open": invoice.status in OPEN_STATES,
             "lines": [line for line in lines if line.amount or line.kind != "minimum"],
+            "is_wide": _is_wide(lines, invoice),
             "tax_rows": tax_rows(invoice, lines, {"tax": "Tax", "vat": "VAT"}),
             "has_usage": invoice.lines.filter(reading__isnull=False).exists(),
             "compared": compared,
@@ -103,6 +105,26 @@ def invoice_detail(request: HttpRequest, invoice_id: UUID) -> HttpResponse:
             "today": tenant_today(),
         },
     )
+
+
+def _is_wide(lines: list[InvoiceLine], invoice: Invoice) -> bool:
+    """Say whether the figures are too long to stand in columns of their own beside the words."""
+    texts = [
+        (quantity(one.quantity), unit_price(one.unit_price, invoice.currency), one.amount)
+        for one in lines
+    ]
+    columns = (
+        max((len(count) for count, _, _ in texts), default=0),
+        max((len(price) for _, price, _ in texts), default=0),
+        max(
+            len(money(amount, invoice.currency))
+            for amount in (*(one for _, _, one in texts), invoice.total_amount)
+        ),
+    )
+    return sum(columns) > _LETTERS_IN_COLUMNS
+
+
+_LETTERS_IN_COLUMNS = 34  # of quantity, price and amount together, on a page of 1,280 points
 
 
 def _do_recalculate(invoice: Invoice, request: HttpRequest) -> str:

@@ -18,7 +18,7 @@ class NavItem:
     label: str
     url: str
     icon: str  # a template of components/icons
-    prefix: str  # current when the path starts with it
+    prefixes: tuple[str, ...]  # current when the path starts with one of them
 
 
 _NAV = (
@@ -36,6 +36,23 @@ _NAV = (
     ("Integrations", "integrations:index", "plug"),
     ("Settings", "settings:index", "settings"),
 )
+# Pages that stand elsewhere by address, and where people look for them.
+_ALSO = {
+    "customers:list": ("/billing/customers/", "/alerts/customers/"),
+    "quotes:list": ("/crm/opportunities/",),
+    "metering:usage": ("/billing/late-usage/", "/billing/usage-events/"),
+    "billing:invoice-list": (
+        "/billing/credit-notes/",
+        "/billing/assertions/",
+        "/billing/reminders/",
+    ),
+    "settings:index": (
+        "/billing/settings/",
+        "/events/",
+        "/outbox/",
+        "/webhooks/",
+    ),
+}
 
 
 @lru_cache(maxsize=1)
@@ -46,7 +63,7 @@ def _navigation() -> tuple[NavItem, ...]:
             url = reverse(name)
         except NoReverseMatch:
             continue
-        items.append(NavItem(label, url, icon, url))
+        items.append(NavItem(label, url, icon, (url, *_ALSO.get(name, ()))))
     return tuple(items)
 
 
@@ -64,7 +81,7 @@ def shell(request: HttpRequest) -> dict[str, Any]:
             (
                 item,
                 request.path == item.url
-                or (item.url != "/" and request.path.startswith(item.prefix)),
+                or (item.url != "/" and request.path.startswith(item.prefixes)),
             )
             for item in _navigation()
         ]

@@ -9,7 +9,9 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from billing.domain.manual_lines import ManualEntry
 from billing.models import Invoice, Payment
+from billing.services.drafts import create_one_off
 from billing.services.invoicing import issue_invoice
 from billing.web import grid
 from metering.domain.events import UsageEvent
@@ -228,6 +230,9 @@ def test_an_invoice_is_issued_explained_and_voided_from_its_page(
     ).content.decode()
     assert "the same to the cent" in explained
     assert "acme-1" in explained
+    event = re.search(r'href="(/usage/events/[^"]+)"', explained)
+    assert event, "an event leads to its story"
+    assert "acme-1" in finance.get(event[1]).content.decode()
     finance.post(act, {"action": "void", "reason": ""}, follow=True)
     invoice.refresh_from_db()
     assert invoice.status == "issued"
@@ -293,3 +298,37 @@ def test_exported_names_never_run_as_formulas(finance: Client, tenant: Any) -> N
     answer = finance.get(reverse("billing:invoice-export", args=["csv"]), {"sort": "-bill_on"})
     text = b"".join(answer.streaming_content).decode()  # type: ignore[attr-defined]
     assert "'=SUM(A1)" in text
+
+
+@pytest.mark.parametrize(
+    ("view", "where"),
+    [
+        ("late-usage", "Usage"),
+        ("reminders", "Invoices"),
+        ("credit-note-list", "Invoices"),
+        ("tax-settings", "Settings"),
+    ],
+)
+def test_the_navigation_says_where_a_page_is_looked_for(
+    finance: Client, books: dict[str, Any], view: str, where: str
+) -> None:
+    shown = finance.get(reverse(f"billing:{view}"))
+
+    assert [item.label for item, is_current in shown.context["nav"] if is_current] == [where]
+
+
+def test_what_is_open_is_named_with_the_currency_s_own_decimals(
+    finance: Client, tenant: Any
+) -> None:
+    invoice = create_one_off(
+        customer_id=make_customer("Yamato", currency="JPY").id,
+        bill_on=date(2026, 3, 1),
+        entries=[ManualEntry("Help", amount=Decimal(1500))],
+        now=NOW,
+    )
+    issue_invoice(invoice_id=invoice.id, issued_on=date(2026, 3, 1), now=NOW)
+
+    shown = finance.get(reverse("billing:payment-create")).content.decode()
+
+    assert "Yamato · ¥1,500 open" in shown
+    assert "1500.00 JPY" not in shown

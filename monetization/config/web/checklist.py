@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from django.db.models import Q
 
-from billing.models import CreditRequest, Invoice
+from billing.models import BillingSchedule, CreditRequest, Invoice
 from integrations.models import OnlinePayment, Push
 from integrations.stripe.disputes import TO_ANSWER
 from metering.selectors import unmatched_aliases
@@ -146,7 +146,7 @@ def _close_step(today: date, zone: str) -> Step:
     month = month_to_close(today)
     closed = AccountingPeriod.objects.filter(status=AccountingPeriod.Status.CLOSED)
     is_closed = closed.filter(month=month).exists()
-    if not is_closed and not JournalEntry.objects.exists():
+    if not BillingSchedule.objects.exists() and not JournalEntry.objects.exists():
         return Step(
             f"Recognize and close {month:%B %Y}",
             "No books yet: they begin with the first activated contract",

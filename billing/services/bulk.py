@@ -45,7 +45,7 @@ def start_bulk(*, action: str, invoice_ids: Iterable[UUID], issued_on: date | No
     items = []
     customers = {}
     for id, customer, number, bill_on, customer_id in found:
-        items.append((str(id), f"{customer[:160]}, {number or f'{bill_on:%d %b %Y}'}"))
+        items.append((str(id), f"{customer[:160]}, {number or f'{bill_on:%-d %b %Y}'}"))
         customers[str(id)] = str(customer_id)  # whose credits and contracts they share
     count = len(items) + len(current)
     noun = "invoice" if count == 1 else "invoices"

@@ -85,7 +85,7 @@ def _tell_mentioned(
     invoice: Invoice, comment: InvoiceComment, before: set[str], now: datetime
 ) -> None:
     """Mail those a remark names, once each; who was named before its correction knows already."""
-    what = invoice.number or f"the draft of {invoice.bill_on:%d %b %Y}"
+    what = invoice.number or f"the draft of {invoice.bill_on:%-d %b %Y}"
     for address in sorted(mentioned_in(comment.text) - before - {comment.author}):
         queue_mail(
             dedupe_key=f"invoice-comment/{comment.id}/{address}",

@@ -257,7 +257,7 @@ def _waiting(request_id: UUID) -> CreditRequest:
     )
     if request.status != Status.WAITING:
         shown = request.get_status_display().lower()
-        raise CreditDecided(f"it is {shown} since {request.decided_at:%d %b %Y}")
+        raise CreditDecided(f"it is {shown} since {request.decided_at:%-d %b %Y}")
     return request
 
 

@@ -255,7 +255,7 @@ def _unissuable(invoice: Invoice, lines: Sequence[InvoiceLine], issued_on: date)
         )
         return ServiceNotOver(
             f"issued_on: an invoice without a contract bills what was delivered, and this one "
-            f"runs to {invoice.period_end - timedelta(days=1):%d %b %Y}; {way}"
+            f"runs to {invoice.period_end - timedelta(days=1):%-d %b %Y}; {way}"
         )
     return None
 
@@ -284,7 +284,7 @@ def _within_grace(rows: Sequence[Invoice], now: datetime) -> dict[UUID, Refusal]
         over = ends[row.id] + timedelta(hours=row.schedule.grace_hours)
         if now < over:
             refused[row.id] = GracePeriodRunning(
-                f"late usage is awaited until {over:%d %b %Y %H:%M} UTC; issue then, or ignore it"
+                f"late usage is awaited until {over:%-d %b %Y %H:%M} UTC; issue then, or ignore it"
             )
     return refused
 

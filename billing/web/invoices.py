@@ -277,7 +277,7 @@ def explain_line(request: HttpRequest, invoice_id: UUID, line_id: UUID) -> HttpR
             "zone": zone,
             "chart": {
                 "type": "bar",
-                "labels": [f"{day:%d %b}" for day, _ in days],
+                "labels": [f"{day:%-d %b}" for day, _ in days],
                 "series": [{"name": reading.meter.unit, "values": [str(q) for _, q in days]}],
             },
             "events": (events := events_in_reading(reading, limit=EVENTS_PER_PAGE)),

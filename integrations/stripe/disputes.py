@@ -78,7 +78,7 @@ def disputes_of(invoice: Invoice) -> list[str]:
         words = row.dispute_status.replace("_", " ")
         until = ""
         if row.dispute_answer_by:
-            until = f", answer it at Stripe by {row.dispute_answer_by:%d %b %Y}"
+            until = f", answer it at Stripe by {row.dispute_answer_by:%-d %b %Y}"
         reason = f" ({row.dispute_reason.replace('_', ' ')})" if row.dispute_reason else ""
         found.append(f"The payment {row.external_id} is disputed{reason}: {words}{until}")
     return found

@@ -201,7 +201,7 @@ def _find_billing(text: str) -> list[Found]:
         Found(
             "Invoice",
             f"{i.number or 'Draft'} · {i.customer.name}",
-            f"{i.bill_on:%d %b %Y}",
+            f"{i.bill_on:%-d %b %Y}",
             _page("billing:invoice-detail", i.id),
         )
         for i in invoices.order_by("-bill_on")[:FOUND_PER_KIND]

@@ -72,7 +72,7 @@ def test_a_large_credit_waits_and_another_person_issues_it(tenant: Any, issued: 
     assert done.credit_note is not None
     assert done.credit_note.total_amount == issued.credited_amount == Decimal("538.50")
     assert [row for row in trial_balance() if row.balance] == []
-    with pytest.raises(credit_requests.CreditDecided, match="approved since 03 Mar 2026"):
+    with pytest.raises(credit_requests.CreditDecided, match="approved since 3 Mar 2026"):
         as_(tenant, BOB, lambda: approve(asked))
 
 

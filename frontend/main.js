@@ -109,6 +109,15 @@ document.querySelectorAll(".rail .items [aria-current], .tabs [aria-current]").f
   if (line.scrollWidth > line.clientWidth) line.scrollLeft += here.getBoundingClientRect().left - line.getBoundingClientRect().left - 24;
 });
 
+// Paper is white: what is printed from the dark is printed as in the light.
+let shown = null;
+function printed(theme) {
+  document.documentElement.dataset.bsTheme = theme;
+  document.dispatchEvent(new CustomEvent("themechange"));
+}
+window.addEventListener("beforeprint", () => { shown = document.documentElement.dataset.bsTheme; printed("light"); });
+window.addEventListener("afterprint", () => { if (shown) printed(shown); });
+
 // What scrolls and holds nothing that takes the focus takes it itself, so that a keyboard can scroll it.
 function reachable() {
   document.querySelectorAll(".scroll, .bills").forEach((place) => {

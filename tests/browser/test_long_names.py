@@ -1,4 +1,4 @@
-"""Names of eighty letters without a blank: they wrap, and amounts stay in sight."""
+"""What is long, wide or printed: names wrap, amounts stay in sight, paper is white."""
 
 from collections.abc import Callable
 from datetime import date
@@ -83,3 +83,19 @@ def test_on_a_phone_the_current_tab_is_in_sight(
         tab = page.locator(".tabs [aria-current]").bounding_box()
         assert tab["x"] >= 0, address
         assert tab["x"] + tab["width"] <= PHONE["width"], address
+
+
+def test_what_is_printed_from_the_dark_is_dark_on_white(
+    make_tenant: Callable[..., Any], sign_in: Callable[[Any], Any]
+) -> None:
+    page = sign_in(make_member(make_tenant("Northwind Software"), "finance"))
+    page.emulate_media(color_scheme="dark")
+    page.goto("/revenue/months/")
+    ink = "getComputedStyle(document.querySelector('.subtitle')).color"
+    on_screen = page.evaluate(ink)
+    page.evaluate(f"addEventListener('beforeprint', () => {{ window.printed = {ink}; }})")
+
+    page.pdf()
+
+    assert page.evaluate("window.printed") == "rgb(93, 107, 130)"
+    assert page.evaluate(ink) == on_screen != "rgb(93, 107, 130)"

@@ -139,6 +139,19 @@ _WRITTEN = "SELECT n.invoice_id FROM new_rows n"
 _REPLACED = "SELECT o.invoice_id FROM old_rows o"
 
 
+# A contract that ends early loses its periods past the end; what was void before lets go of them.
+_ONLY_LET_GO = """
+                IF NOT EXISTS (
+                    SELECT FROM old_rows o FULL JOIN new_rows n ON n.id = o.id
+                      JOIN billing_invoice i ON i.id IN (o.invoice_id, n.invoice_id)
+                       AND i.status IN ('issued', 'void')
+                     WHERE i.status = 'issued' OR n.billing_period_id IS NOT NULL
+                        OR to_jsonb(n) - 'billing_period_id'
+                           IS DISTINCT FROM to_jsonb(o) - 'billing_period_id') THEN
+                    RETURN NULL;
+                END IF;"""
+
+
 def _lines_frozen() -> list[pgtrigger.Trigger]:
     """Refuse every change of lines of issued invoices, with one look per statement."""
     return [
@@ -151,18 +164,21 @@ def _lines_frozen() -> list[pgtrigger.Trigger]:
             func=f"""
             IF EXISTS (SELECT FROM billing_invoice i
                         WHERE i.id IN ({found})
-                          AND i.status IN ('issued', 'void')) THEN
+                          AND i.status IN ('issued', 'void')) THEN{unless}
                 RAISE EXCEPTION 'the lines of an issued invoice never change';
             END IF;
             RETURN NULL;
             """,
         )
-        for name, operation, old, new, found in (
-            ("insert", pgtrigger.Insert, None, "new_rows", _WRITTEN),
-            ("update", pgtrigger.Update, "old_rows", "new_rows", f"{_WRITTEN} UNION {_REPLACED}"),
-            ("delete", pgtrigger.Delete, "old_rows", None, _REPLACED),
+        for name, operation, old, new, found, unless in (
+            ("insert", pgtrigger.Insert, None, "new_rows", _WRITTEN, ""),
+            (
+                "update", pgtrigger.Update, "old_rows", "new_rows",
+                f"{_WRITTEN} UNION {_REPLACED}", _ONLY_LET_GO,
+            ),
+            ("delete", pgtrigger.Delete, "old_rows", None, _REPLACED, ""),
         )
-    ]
+    ]  # fmt: skip
 
 
 class Invoice(TenantModel):

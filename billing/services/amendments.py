@@ -10,16 +10,17 @@ from uuid import UUID
 from django.db import transaction
 
 from billing.domain.manual_lines import ManualEntry
-from billing.models import BillingPeriod, BillingSchedule, Invoice, InvoiceLine, UnusedTime
+from billing.models import BillingSchedule, Invoice, InvoiceLine, UnusedTime
 from billing.selectors.schedules import charge_period, period_row
 from billing.services.drafts import add_manual_line, total_draft
+from billing.services.ending import cut_periods, drop_periods
 from billing.services.invoicing import OPEN_STATES, advance_schedule, recalculate_invoices
 from billing.services.schedules import activate_schedule, create_schedule
 from billing.services.taxing import tax_fields_of
 from monetization.events.services import append_event
 from monetization.kernel.errors import Refusal
 from monetization.kernel.money import Money
-from monetization.kernel.period import Period, add_months, local_day, start_instant
+from monetization.kernel.period import Period, add_months, local_day
 from monetization.pricing.estimate import price_periods
 from monetization.pricing.terms import OrderTerms, terms_from_data, terms_until
 from monetization.pricing.timeline import ChargePeriod, charge_periods
@@ -117,11 +118,11 @@ def end_schedule(
     """
     schedule = BillingSchedule.objects.select_for_update(of=("self",)).get(id=schedule_id)
     found = unused_time(schedule, check_end(schedule, end))
-    touched = _drop_periods(schedule, end)
+    touched = drop_periods(schedule, end)
     schedule.ended_on = schedule.end_on = end
     schedule.ended_by = ended_by
     schedule.save(update_fields=["ended_on", "end_on", "ended_by"])
-    _cut_periods(schedule, end)
+    cut_periods(schedule, end)
     _tidy(schedule, touched)
     append_event(
         type="schedule.ended",
@@ -140,48 +141,6 @@ def end_schedule(
         total_draft(invoice, now)  # lines fell away with their periods
     recalculate_invoices(invoice_ids=[*opened, *rest.values_list("id", flat=True)], now=now)
     return found
-
-
-def _drop_periods(schedule: BillingSchedule, end: date) -> list[UUID]:
-    """Delete the periods past the end that nobody was billed for; return their invoices."""
-    over = BillingPeriod.objects.filter(schedule=schedule, service_end__gt=end).exclude(
-        invoice__status=Invoice.Status.ISSUED
-    )
-    touched = [pk for pk in over.values_list("invoice_id", flat=True).distinct() if pk]
-    InvoiceLine.objects.filter(
-        billing_period__in=over, invoice__status__in=OPEN_STATES, is_manual=False
-    ).delete()
-    InvoiceLine.objects.filter(billing_period__in=over, invoice__status=Invoice.Status.VOID).update(
-        billing_period=None
-    )
-    over.delete()
-    return touched
-
-
-def _cut_periods(schedule: BillingSchedule, end: date) -> None:
-    """Write the last periods as they are cut by the end; issued ones stay as they were billed."""
-    phases = {phase.key: phase for phase in schedule.phases.all()}
-    BillingPeriod.objects.bulk_create(
-        (
-            BillingPeriod(
-                schedule=schedule,
-                phase=phases[period.phase_key],
-                kind=period.kind,
-                item_key=period.item_key,
-                service_start=period.service.start,
-                service_end=period.service.end,
-                full_start=period.full.start,
-                full_end=period.full.end,
-                starts_at=start_instant(period.service.start, schedule.time_zone),
-                ends_at=start_instant(period.service.end, schedule.time_zone),
-                bill_on=period.bill_on,
-            )
-            for period in charge_periods(terms_until(terms_from_data(schedule.terms), end))
-        ),
-        ignore_conflicts=True,
-    )
-    schedule.periods_until = end
-    schedule.save(update_fields=["periods_until"])
 
 
 def _tidy(schedule: BillingSchedule, touched: Sequence[UUID]) -> None:

@@ -12,12 +12,20 @@ from django.db import transaction
 
 from billing.domain import lifecycle, posting_rules
 from billing.domain.credit_notes import LineCredit, MoreThanInvoiced, credit_line
-from billing.models import BillingSchedule, CreditNote, CreditNoteLine, Invoice, InvoiceLine
+from billing.models import (
+    BillingSchedule,
+    CreditNote,
+    CreditNoteLine,
+    Invoice,
+    InvoiceLine,
+    UnusedTime,
+)
 from billing.selectors.claimed import issued_period_of
 from billing.services.credit_limits import refuse_alone
 from billing.services.credits.burning import unwind, unwind_all
 from billing.services.credits.planning import CREDIT, PREPAID
 from billing.services.credits.selling import credit_sold, withdraw_sold
+from billing.services.ending import cut_periods, drop_periods
 from billing.services.invoicing import document_of, line_amounts, locked_positions, payment_status
 from billing.services.numbering import next_number
 from monetization.events.services import append_event
@@ -41,6 +49,10 @@ class TakenOffElsewhere(Refusal):
 
 class InvoiceIsSupplemented(Refusal):
     """Another invoice charges more for this one and refers to it."""
+
+
+class UnusedTimeGivenBack(Refusal):
+    """Days it bills were taken off another invoice when its contract was amended."""
 
 
 class LineNotOnInvoice(Refusal):
@@ -68,6 +80,7 @@ def void_invoice(
     :raises InvoiceIsSettled: if a payment or credit note touches it.
     :raises TakenOffElsewhere: for a threshold invoice whose period is issued.
     :raises InvoiceIsSupplemented: if another invoice charges more for it.
+    :raises UnusedTimeGivenBack: if an amendment took days of it off another invoice.
     :raises SecondPersonNeeded: above what one person may withdraw unasked.
     """
     invoice = voidable(invoice_id)
@@ -77,8 +90,8 @@ def void_invoice(
     invoice.status = lifecycle.next_state(lifecycle.INVOICE, invoice.status, "void")
     invoice.voided_at, invoice.void_reason, invoice.prepaid_amount = now, reason, Decimal(0)
     invoice.save(update_fields=["status", "voided_at", "void_reason", "prepaid_amount"])
-    if invoice.periods.update(invoice=None) and not is_reissued:
-        _reopen(invoice)
+    if invoice.periods.update(invoice=None):
+        _bill_again(invoice, is_reissued=is_reissued)
     event = append_event(
         type="invoice.voided",
         subject=f"invoice/{invoice.id}",
@@ -103,10 +116,13 @@ def void_invoice(
     return invoice
 
 
-def _reopen(invoice: Invoice) -> None:
-    """Let the clock bill a completed contract again; it completes it again."""
+def _bill_again(invoice: Invoice, *, is_reissued: bool) -> None:
+    """Let the clock bill a completed contract again, up to its end; it completes it again."""
     schedule = BillingSchedule.objects.select_for_update(of=("self",)).get(id=invoice.schedule_id)
-    if schedule.status == BillingSchedule.Status.COMPLETED:
+    if schedule.ended_on is not None:  # what was issued had stayed whole
+        drop_periods(schedule, schedule.ended_on)
+        cut_periods(schedule, schedule.ended_on)
+    if schedule.status == BillingSchedule.Status.COMPLETED and not is_reissued:
         schedule.status = lifecycle.next_state(lifecycle.SCHEDULE, schedule.status, "reopen")
         schedule.save(update_fields=["status"])
 
@@ -118,6 +134,7 @@ def voidable(invoice_id: UUID) -> Invoice:
     :raises InvoiceIsSettled: if a payment or credit note touches it.
     :raises TakenOffElsewhere: for a threshold invoice whose period is issued.
     :raises InvoiceIsSupplemented: if another invoice charges more for it.
+    :raises UnusedTimeGivenBack: if an amendment took days of it off another invoice.
     """
     invoice = _locked(invoice_id)
     if invoice.status != Invoice.Status.ISSUED:
@@ -131,6 +148,11 @@ def voidable(invoice_id: UUID) -> Invoice:
             f"{invoice.number} was taken off {whole.number}; void that first, or credit this one"
         )
     _refuse_supplemented(invoice)
+    if UnusedTime.objects.filter(invoice_line__invoice=invoice).exists():
+        raise UnusedTimeGivenBack(
+            f"{invoice.number} bills days that were given back when its contract was amended;"
+            " credit what is left of it instead"
+        )
     return invoice
 
 

@@ -39,7 +39,8 @@ def void_and_reissue(*, invoice_id: UUID, reason: str, now: datetime) -> Invoice
         .get(id=invoice_id)
     )
     refuse_reissue(old)
-    periods = list(old.periods.values_list("id", flat=True))
+    periods = set(old.periods.values_list("id", flat=True))
+    known = _periods_of(old)
     old = void_invoice(invoice_id=old.id, reason=reason, now=now, is_reissued=True)
     customer = old.customer
     draft = Invoice.objects.create(
@@ -60,6 +61,7 @@ def void_and_reissue(*, invoice_id: UUID, reason: str, now: datetime) -> Invoice
         replaces=old,
         calculated_at=now,
     )
+    periods |= _periods_of(old) - known  # a contract that ended early: cut by its end
     BillingPeriod.objects.filter(id__in=periods).update(invoice=draft)
     copy_manual_lines(old, draft, now)
     append_event(
@@ -79,6 +81,12 @@ def void_and_reissue(*, invoice_id: UUID, reason: str, now: datetime) -> Invoice
     draft.save(update_fields=TOTALS)
     check([draft], now=now)
     return draft
+
+
+def _periods_of(invoice: Invoice) -> set[UUID]:
+    """Return all periods of an invoice's contract; a one-off has none."""
+    found = BillingPeriod.objects.filter(schedule_id=invoice.schedule_id)
+    return set(found.values_list("id", flat=True))
 
 
 def refuse_reissue(invoice: Invoice) -> None:

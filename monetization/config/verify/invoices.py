@@ -192,6 +192,7 @@ def lines_priced_as_signed(books: Books) -> Found:
         "explanation",
         "item_key",
         "kind",
+        "invoice__status",
         "billing_period__schedule_id",
         "billing_period__phase__key",
         *(f"billing_period__{name}" for name in _SPANS),
@@ -199,6 +200,8 @@ def lines_priced_as_signed(books: Books) -> Found:
     ):
         if line["kind"] in (PROGRESS, BILLED):
             continue  # parts of lines that are priced as signed
+        if line["billing_period__schedule_id"] is None and line["invoice__status"] == "void":
+            continue  # its contract ended early: the period is cut, or gone
         count += 1
         terms = books.terms.get(line["billing_period__schedule_id"])
         if terms is None:

@@ -218,8 +218,17 @@ def finished_contracts_earned(books: Books) -> Found:
          WHERE s.status = 'completed' AND s.end_on <= %s AND s.id <> ALL (%s)
            AND NOT EXISTS (SELECT FROM billing_invoice i WHERE i.schedule_id = s.id
                               AND i.status IN ('in_progress', 'draft') AND i.subtotal_amount <> 0)
+           -- It ended early and did not give back days it had billed: they are earned as they pass.
+           AND NOT EXISTS (SELECT FROM billing_invoiceline v JOIN billing_invoice i
+                               ON i.id = v.invoice_id
+                            WHERE i.schedule_id = s.id AND i.status = 'issued'
+                              AND v.service_end > %s)
         """,
-        parameters=[month_end(last.month), [id for id in _moved_since(last.event_id) if id]],
+        parameters=[
+            month_end(last.month),
+            [id for id in _moved_since(last.event_id) if id],
+            month_end(last.month),
+        ],
         of="finished contract lines",
         sides=("recognized", "billed"),
     )

@@ -160,6 +160,7 @@ def test_the_trail_says_of_every_column_what_its_row_said_before_and_after(
         " WHERE status = 'issued') WHERE key LIKE 'calls%' AND invoice_id = (SELECT i.id"
         " FROM billing_invoice i WHERE i.status = 'draft' AND i.bill_on = '2026-03-01')",
         "DELETE FROM billing_invoiceline",
+        "UPDATE billing_invoiceline SET billing_period_id = NULL",
         "INSERT INTO billing_invoiceline SELECT (jsonb_populate_record(l, jsonb_build_object("
         "'id', gen_random_uuid(), 'key', 'new'))).* FROM billing_invoiceline l"
         " WHERE l.key LIKE 'calls%'",

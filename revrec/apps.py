@@ -12,3 +12,4 @@ class RevrecConfig(AppConfig):
         register_event_type("revenue.recognized", "Revenue recognized", required=("month",))
         subscribe("schedule.activated", "revrec.plan_revenue", handlers.on_schedule_activated)
         subscribe("schedule.ended", "revrec.replan", handlers.on_schedule_ended)
+        subscribe("schedule.cancelled", "revrec.replan", handlers.on_schedule_ended)

@@ -12,5 +12,5 @@ def on_schedule_activated(event: Event) -> None:
 
 
 def on_schedule_ended(event: Event) -> None:
-    """Plan anew what a contract earns that ended before its term."""
+    """Plan anew what a contract earns that ended before its term, or was cancelled."""
     services.replan_ended(schedule_id=UUID(event.data["schedule_id"]))

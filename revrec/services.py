@@ -27,8 +27,6 @@ from revrec.domain.obligations import Obligation, plan_obligations
 from revrec.domain.posting_rules import LineToRecognize, revenue_recognized
 from revrec.models import PerformanceObligation, RevenueSlice
 
-EARNING = ("active", "suspended", "completed", "cancelled", "pending")
-
 
 class MonthNotOver(Refusal):
     """A month is recognized and closed when it is over."""
@@ -44,8 +42,13 @@ class BooksOutOfBalance(Refusal):
 
 @joined
 def plan_revenue(*, schedule_id: UUID) -> list[PerformanceObligation]:
-    """Write a contract's obligations and slices; running it again writes only what is new."""
+    """Write a contract's obligations and slices; running it again writes only what is new.
+
+    A contract that was cancelled owes nothing any more, so nothing is planned.
+    """
     schedule = BillingSchedule.objects.select_for_update(of=("self",)).get(id=schedule_id)
+    if schedule.status == BillingSchedule.Status.CANCELLED:
+        return []
     terms, until = selectors.terms_to_plan(schedule)
     return _write_obligations(schedule, plan_obligations(terms, until=until))
 
@@ -53,6 +56,8 @@ def plan_revenue(*, schedule_id: UUID) -> list[PerformanceObligation]:
 @transaction.atomic
 def replan_ended(*, schedule_id: UUID) -> list[PerformanceObligation]:
     """Plan a contract that ended early over the days it ran; postings are caught up next month.
+
+    One that was cancelled has no plan any more: it earns what is issued.
 
     What was issued for days after its end is earned by those days and taken back by the same
     on the contract that follows: see ``billing.UnusedTime``.
@@ -166,7 +171,10 @@ def _plan_missing(schedules: Sequence[BillingSchedule], end: date) -> None:
         )
     )
     for schedule in schedules:
-        if schedule.id not in planned or schedule.end_on is None:
+        if schedule.status == BillingSchedule.Status.CANCELLED:
+            if schedule.id in planned:  # cancelled when its plan still went on
+                replan_ended(schedule_id=schedule.id)
+        elif schedule.id not in planned or schedule.end_on is None:
             plan_revenue(schedule_id=schedule.id)
 
 

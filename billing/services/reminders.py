@@ -31,10 +31,9 @@ class NobodyToRemind(Refusal):
 
 
 def reminder_plan() -> ReminderPlan:
-    """Return the company's plan; the first time, the usual days, switched off."""
-    plan, _ = ReminderPlan.objects.get_or_create(defaults={"days": list(DEFAULT_DAYS)})
-    found: ReminderPlan = plan
-    return found
+    """Return the company's plan; until it has one, the usual days, switched off, and not stored."""
+    found: ReminderPlan | None = ReminderPlan.objects.first()
+    return found or ReminderPlan(days=list(DEFAULT_DAYS))
 
 
 @transaction.atomic
@@ -44,11 +43,11 @@ def set_reminder_plan(*, is_enabled: bool, days: Sequence[int]) -> ReminderPlan:
     :param days: from the due date, negative before it.
     :raises StepsInvalid: for days that make no sense.
     """
-    steps = read_steps(days)
-    plan = ReminderPlan.objects.select_for_update(of=("self",)).get(id=reminder_plan().id)
-    plan.is_enabled, plan.days = is_enabled, list(steps)
-    plan.save(update_fields=["is_enabled", "days"])
-    return plan
+    plan, _ = ReminderPlan.objects.update_or_create(
+        defaults={"is_enabled": is_enabled, "days": list(read_steps(days))}
+    )
+    found: ReminderPlan = plan
+    return found
 
 
 @transaction.atomic

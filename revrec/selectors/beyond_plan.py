@@ -7,6 +7,8 @@ from datetime import date, timedelta
 from decimal import Decimal
 from uuid import UUID
 
+from django.db.models import Q
+
 from billing.models import BillingSchedule, Invoice, InvoiceLine, SeatBalance, UnusedTime
 from billing.selectors.claimed import credited_of
 from monetization.kernel.money import Money
@@ -14,6 +16,12 @@ from monetization.pricing.estimate import PricedLine
 from monetization.pricing.prices import PercentOf, Seat
 from monetization.pricing.terms import OrderTerms, terms_from_data, terms_until
 from revrec.domain.obligations import planned_lines
+
+# What was drafted of a contract that was cancelled is not owed until somebody issues it.
+NEVER_ISSUED = Q(
+    invoice__schedule__status=BillingSchedule.Status.CANCELLED,
+    invoice__status__in=[Invoice.Status.IN_PROGRESS, Invoice.Status.DRAFT],
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +58,8 @@ def beyond_plan(schedules: Iterable[BillingSchedule], *, before: date) -> Iterat
 
     What a contract that ended early had billed for days after its end is earned over those days
     unless it is given back: on the contract that follows, or by credits, which give up the
-    unused part of a line first.
+    unused part of a line first. A contract that was cancelled has no plan any more: it earns what
+    is issued.
 
     :param before: lines whose service starts earlier.
     """
@@ -67,6 +76,7 @@ def beyond_plan(schedules: Iterable[BillingSchedule], *, before: date) -> Iterat
             service_start__lt=before,
         )
         .exclude(invoice__status=Invoice.Status.VOID)
+        .exclude(NEVER_ISSUED)
         .select_related("billing_period__phase")
         .order_by("service_start", "item_key")
     ):
@@ -79,7 +89,8 @@ def beyond_plan(schedules: Iterable[BillingSchedule], *, before: date) -> Iterat
     )
     for schedule_id, lines in billed.items():
         schedule, terms, until = told[schedule_id]
-        planned = planned_lines(terms, until=until)
+        is_planned = schedule.status != BillingSchedule.Status.CANCELLED
+        planned = planned_lines(terms, until=until) if is_planned else []
         yield from _differences(schedule, planned, lines, given_back, credited)
 
 
@@ -91,7 +102,8 @@ def _may_differ(schedules: Iterable[BillingSchedule]) -> list[BillingSchedule]:
     inclusive = set(taxed.order_by().values_list("schedule_id", flat=True).distinct())
     for schedule in schedules:
         terms = terms_from_data(schedule.terms)
-        if schedule.ended_on is not None or schedule.id in inclusive or _looks_at_usage(terms):
+        is_cut = schedule.ended_on is not None or schedule.status == schedule.Status.CANCELLED
+        if is_cut or schedule.id in inclusive or _looks_at_usage(terms):
             following.append(schedule)
         elif any(isinstance(one.model, Seat) for phase in terms.phases for one in phase.items):
             with_seats[schedule.id] = schedule

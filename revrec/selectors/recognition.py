@@ -16,7 +16,7 @@ from monetization.kernel.period import Period
 from monetization.ledger.accounts import Account
 from monetization.ledger.models import Posting
 from revrec.models import RevenueSlice
-from revrec.selectors.beyond_plan import BeyondPlan, beyond_plan
+from revrec.selectors.beyond_plan import NEVER_ISSUED, BeyondPlan, beyond_plan
 
 LineKey = tuple[UUID, str]
 
@@ -31,7 +31,8 @@ def should_be_recognized(schedules: Iterable[BillingSchedule], month: date) -> d
 
     Fixed lines: their planned slices and what was billed beyond them, less what was credited
     of those days. Usage and top-ups to a minimum: the lines that bill them, draft or issued, as
-    far as their days are over. Manual lines: once issued, by day.
+    far as their days are over. Manual lines: once issued, by day. Of cancelled contracts only
+    what is issued.
     """
     by_id = {schedule.id: schedule for schedule in schedules}
     end = month_end(month)
@@ -90,6 +91,7 @@ def _usage_lines(by_id: dict[UUID, BillingSchedule], end: date) -> list[InvoiceL
     return list(
         InvoiceLine.objects.filter(billing_period__schedule__in=list(by_id))
         .exclude(invoice__status=Invoice.Status.VOID)
+        .exclude(NEVER_ISSUED)
         .filter(Q(kind="minimum", service_end__lte=end) | Q(reading__isnull=False))
         .filter(service_start__lt=end)
         .select_related("billing_period", "reading")

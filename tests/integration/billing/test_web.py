@@ -10,7 +10,7 @@ from django.test import Client
 from django.urls import reverse
 
 from billing.domain.manual_lines import ManualEntry
-from billing.models import Invoice, Payment
+from billing.models import Invoice, Payment, ReminderPlan
 from billing.services.drafts import create_one_off
 from billing.services.invoicing import issue_invoice
 from billing.web import grid
@@ -315,6 +315,21 @@ def test_the_navigation_says_where_a_page_is_looked_for(
     shown = finance.get(reverse(f"billing:{view}"))
 
     assert [item.label for item, is_current in shown.context["nav"] if is_current] == [where]
+
+
+def test_only_who_sets_reminders_makes_a_plan_of_them(
+    finance: Client, books: dict[str, Any]
+) -> None:
+    here = reverse("billing:reminders")
+    assert finance.get(here).context["plan"].days == [-3, 1, 7, 14, 30]
+    assert not ReminderPlan.objects.exists()
+
+    for days in ("1, 10", "2, 20"):
+        assert finance.post(here, {"is_enabled": "on", "days": days}).status_code == 302
+    plan = ReminderPlan.objects.get()
+    assert (plan.is_enabled, plan.days) == (True, [2, 20])
+    assert finance.post(here, {"days": "x"}).status_code == 422
+    assert ReminderPlan.objects.get().days == [2, 20]
 
 
 def test_what_is_open_is_named_with_the_currency_s_own_decimals(

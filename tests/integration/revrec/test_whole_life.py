@@ -12,17 +12,20 @@ from billing.services.corrections import credit_lines
 from billing.services.drafts import add_manual_line
 from billing.services.invoicing import advance_schedule, issue_invoice, recalculate_invoices
 from billing.services.reissue import void_and_reissue
+from billing.services.schedules import change_status
 from billing.services.seats import record_seats
 from billing.services.taxing import set_tax_method
 from metering.domain.events import UsageEvent
 from metering.services import record_usage_events
+from monetization.config.verify import CHECKS
+from monetization.config.verify.base import Books
 from monetization.kernel.period import Frequency, Period
 from monetization.ledger.selectors import trial_balance
 from monetization.pricing.prices import Flat, PercentOf, PerUnit, Seat
 from monetization.pricing.terms import CapTerms, DiscountTerms, ItemTerms, MinimumTerms, OrderTerms
 from monetization.tenancy.models import LegalEntity
 from revrec import services
-from revrec.selectors import contract_revenue
+from revrec.selectors import contract_revenue, recognized
 from tests.factories_billing import CALLS, PLATFORM, billed, deal, make_calls_meter, make_customer
 
 D = Decimal
@@ -252,3 +255,35 @@ class TestWholeLife:
         assert line.recognized == D("1254.04")
         # 60 and four months of 120 were billed since: 540 more than was signed.
         assert (line.price, line.since_signing) == (D(2700), D(540))
+
+
+def test_a_cancelled_contract_earns_what_is_issued_and_no_more(tenant: Any) -> None:
+    """500.00 a month in advance: two are issued, the third is drafted, the rest never billed."""
+    schedule = billed(deal(PLATFORM, end=END), now=at(date(2026, 3, 2)))
+    january, february, march = schedule.invoices.filter(status="draft").order_by("bill_on")
+    for invoice in (january, february):
+        issue_invoice(invoice_id=invoice.id, issued_on=AFTER.date(), now=AFTER, ignore_grace=True)
+    services.plan_revenue(schedule_id=schedule.id)
+    for month in months(date(2026, 5, 1)):
+        services.recognize_month(month=month, now=AFTER)
+    assert recognized_by([schedule]) == D("1988.95")  # by the plan: 3,000 x 120/181 days
+
+    change_status(schedule_id=schedule.id, action="cancel", now=AFTER)
+    for month in months():
+        services.recognize_month(month=month, now=AFTER)
+
+    assert recognized_by([schedule]) == D(1000)
+    assert not schedule.obligations.exists()
+    left = {row.account.value: row.balance for row in trial_balance() if row.balance}
+    assert left == {"accounts_receivable": D(1000), "revenue": D(-1000)}
+
+    issue_invoice(invoice_id=march.id, issued_on=AFTER.date(), now=AFTER, ignore_grace=True)
+    services.recognize_month(month=date(2026, 6, 1), now=AFTER)
+    assert recognized_by([schedule]) == D(1500)
+    found = CHECKS["I05.5"].run(Books())
+    assert not found.differing, found.samples
+
+
+def recognized_by(schedules: list[Any]) -> Decimal:
+    found = recognized([one.id for one in schedules]).values()
+    return sum((amount.amount for amount in found), start=D(0))

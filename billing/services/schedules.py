@@ -100,11 +100,15 @@ def change_status(*, schedule_id: UUID, action: str, now: datetime) -> BillingSc
 
 
 def extend_periods(schedule: BillingSchedule, *, today: date) -> None:
-    """Write the period rows that do not exist yet, once; existing rows are never touched."""
+    """Write the periods of the time ahead, before there is too little of it left."""
     until = schedule.end_on or max(today, schedule.start_on) + HORIZON
     if schedule.periods_until is not None and schedule.periods_until >= until - HORIZON / 2:
         return
-    terms = terms_from_data(schedule.terms)
+    write_periods(schedule, terms_from_data(schedule.terms), until=until)
+
+
+def write_periods(schedule: BillingSchedule, terms: OrderTerms, *, until: date) -> None:
+    """Write the period rows that do not exist yet, once; existing rows are never touched."""
     phases = {phase.key: phase for phase in schedule.phases.all()}
     BillingPeriod.objects.bulk_create(
         (

@@ -22,10 +22,6 @@ from monetization.kernel.money import ZERO
 HUNDRED = Decimal(100)
 
 
-def _day(**options: Any) -> DayField:
-    return DayField(**options)
-
-
 class TermsForm(PageForm):
     """What all credits say: in which units, what they pay, when their turn comes."""
 
@@ -88,8 +84,8 @@ class CreditForm(TermsForm):
         label="Sold for",
         help_text="Without tax, for all of them; a draft invoice sells them. Empty: given.",
     )
-    effective_on = _day(required=False, label="From")
-    expires_on = _day(
+    effective_on = DayField(required=False, label="From")
+    expires_on = DayField(
         required=False, label="Until", help_text="The day itself is not included. Empty: never."
     )
 
@@ -112,8 +108,8 @@ class PlanForm(RuleForm):
     fixed = ("every", "starts_on")
 
     every = forms.ChoiceField(choices=CreditPlan.Every.choices, initial="monthly", label="Every")
-    starts_on = _day(label="First grant")
-    ends_on = _day(required=False, label="Last day, not included", help_text="Empty: no end.")
+    starts_on = DayField(label="First grant")
+    ends_on = DayField(required=False, label="Last day, not included", help_text="Empty: no end.")
     resets = forms.BooleanField(
         required=False, initial=True, label="What is left ends when the next grant begins"
     )

@@ -32,10 +32,6 @@ class SignedNumberField(ExactNumberField):
         return None if number is None else -number
 
 
-def _day(**kwargs: Any) -> DayField:
-    return DayField(**kwargs)
-
-
 class LineForm(PageForm):
     """A manual line: an amount, or a quantity at a price."""
 
@@ -46,8 +42,10 @@ class LineForm(PageForm):
     quantity = SignedNumberField(whole=12, places=6, required=False)
     unit_price = SignedNumberField(whole=12, places=6, required=False, label="Unit price")
     product = forms.ChoiceField(required=False)
-    service_start = _day(required=False, label="Service from")
-    service_last = _day(required=False, label="to", help_text="The invoice's days, if not given.")
+    service_start = DayField(required=False, label="Service from")
+    service_last = DayField(
+        required=False, label="to", help_text="The invoice's days, if not given."
+    )
     note = forms.CharField(max_length=300, required=False, help_text="Printed under the line.")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -98,7 +96,7 @@ class OneOffForm(LineForm):
     """An invoice without a contract, begun with its first line; more are added on its page."""
 
     customer: Any = forms.ModelChoiceField(queryset=None)
-    bill_on = _day(label="Bill on")
+    bill_on = DayField(label="Bill on")
     currency = CurrencyField(required=False, help_text="The customer's, if not given.")
     purchase_order = forms.CharField(max_length=60, required=False, label="Purchase order")
     memo = forms.CharField(
@@ -116,7 +114,7 @@ class OneOffForm(LineForm):
 class SupplementaryForm(LineForm):
     """An invoice that charges more for an issued one, begun with its first line."""
 
-    bill_on = _day(label="Bill on")
+    bill_on = DayField(label="Bill on")
     memo = forms.CharField(
         max_length=2000, required=False, widget=forms.Textarea(attrs={"rows": 3}),
         help_text="Printed under the total; the customer reads here why it is charged.",

@@ -102,15 +102,19 @@ class ExactNumberField(forms.CharField):
 class DayField(forms.DateField):
     """A date between 1970 and 2199, as in the API: others are typing errors."""
 
+    default_error_messages = {
+        "invalid": "Write a date like 2026-01-31.",
+        "beyond": f"Must be from {FIRST_DAY} to {LAST_DAY}.",
+    }
+
     def __init__(self, **kwargs: Any) -> None:
         kwargs.setdefault("widget", forms.DateInput(attrs={"type": "date"}))
-        messages = {"invalid": "Write a date like 2026-01-31.", **kwargs.pop("error_messages", {})}
-        super().__init__(error_messages=messages, **kwargs)
+        super().__init__(**kwargs)
 
     def clean(self, value: Any) -> date | None:
         day: date | None = super().clean(value)
         if day is not None and not FIRST_DAY <= day <= LAST_DAY:
-            raise forms.ValidationError(f"Must be from {FIRST_DAY} to {LAST_DAY}.")
+            raise forms.ValidationError(self.error_messages["beyond"])
         return day
 
 

@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from monetization.catalog.models import Price
 from monetization.customers.models import Customer
+from monetization.interface import forms as interface_forms
 from monetization.interface.fields import FIRST_DAY, LAST_DAY
 from monetization.kernel.money import currencies_in_use
 from monetization.tenancy.models import LegalEntity
@@ -21,21 +22,17 @@ class DayInput(forms.DateInput):
         super().__init__(attrs={"class": "form-control", **attrs}, format="%Y-%m-%d")
 
 
-class DayField(forms.DateField):
+class DayField(interface_forms.DayField):
     """A date a contract can have."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        messages = {
-            "invalid": "must be a date like 2026-01-31",
-            "required": "is needed",
-        }
-        super().__init__(widget=DayInput(), error_messages=messages, **kwargs)
+    default_error_messages = {
+        "invalid": "must be a date like 2026-01-31",
+        "required": "is needed",
+        "beyond": f"must be from {FIRST_DAY} to {LAST_DAY}",
+    }
 
-    def clean(self, value: Any) -> date | None:
-        day: date | None = super().clean(value)
-        if day is not None and not FIRST_DAY <= day <= LAST_DAY:
-            raise forms.ValidationError(f"must be from {FIRST_DAY} to {LAST_DAY}")
-        return day
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(widget=DayInput(), **kwargs)
 
 
 def text_input(**attrs: str) -> forms.TextInput:

@@ -6,6 +6,7 @@ sent to it are the fields of its forms and the names its module reads from a req
 
 import inspect
 import re
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -149,7 +150,7 @@ def bend(data: dict[str, Any], place: int, odd: str) -> Iterator[dict[str, Any]]
 
 
 def names_read(view: Any) -> list[str]:
-    source = inspect.getsource(inspect.getmodule(inspect.unwrap(view)))  # type: ignore[arg-type]
+    source = inspect.getsource(sys.modules[inspect.unwrap(view).__module__])
     return sorted({one or other for one, other in READ.findall(source)})
 
 

@@ -71,9 +71,9 @@ class AlertRule(TenantModel):
 class Alert(TenantModel):
     """A rule's figure of a customer has crossed its limit, once in a period."""
 
-    rule = TenantForeignKey(AlertRule, related_name="alerts")
+    rule = TenantForeignKey(AlertRule, related_name="alerts", db_index=False)
     revision = models.PositiveIntegerField()  # of the rule
-    customer = TenantForeignKey(Customer, related_name="+")
+    customer = TenantForeignKey(Customer, related_name="+", db_index=False)
     schedule = TenantForeignKey(BillingSchedule, null=True, blank=True, related_name="+")
     period_key = models.CharField(max_length=200)  # what the period is of
     period_start = models.DateField()

@@ -21,7 +21,9 @@ class CrmImport(TenantModel):
     content = models.BinaryField()
     header = models.JSONField(default=list)
     mapping = models.JSONField(default=dict)  # field -> column of the file
-    job = TenantForeignKey(Job, null=True, blank=True, related_name="+")  # null: not started
+    job = TenantForeignKey(
+        Job, null=True, blank=True, related_name="+", db_index=False
+    )  # null: not started
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -34,7 +36,9 @@ class CrmImport(TenantModel):
 class CrmReject(TenantModel):
     """A row of a file that was not taken in, and why."""
 
-    crm_import = TenantForeignKey(CrmImport, on_delete=models.CASCADE, related_name="rejects")
+    crm_import = TenantForeignKey(
+        CrmImport, on_delete=models.CASCADE, related_name="rejects", db_index=False
+    )
     line = models.PositiveIntegerField()  # of the file; the header is 1
     field = models.CharField(max_length=60, blank=True)
     reason = models.TextField()

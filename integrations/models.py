@@ -152,7 +152,7 @@ class SignatureRequest(TenantModel):
         GONE = "gone", "No longer there"
 
     provider = models.CharField(max_length=20, choices=Provider, default=Provider.DROPBOX_SIGN)
-    version = TenantForeignKey(QuoteVersion, related_name="+")
+    version = TenantForeignKey(QuoteVersion, related_name="+", db_index=False)
     label = models.CharField(max_length=200)  # the quote's number, version and title
     is_embedded = models.BooleanField(default=False)
     is_test = models.BooleanField(default=False)  # not legally binding
@@ -213,7 +213,10 @@ class SignatureLogEntry(TenantModel):
         PROBLEM = "problem", "Problem"
 
     request = TenantForeignKey(
-        SignatureRequest, on_delete=models.CASCADE, related_name="log_entries"
+        SignatureRequest,
+        on_delete=models.CASCADE,
+        related_name="log_entries",
+        db_index=False,
     )
     kind = models.CharField(max_length=8, choices=Kind)
     text = models.CharField(max_length=500)
@@ -274,7 +277,9 @@ class OnlinePayment(TenantModel):
     kind = models.CharField(max_length=8, choices=Kind)
     external_id = models.CharField(max_length=80)
     state = models.CharField(max_length=30, default="new")  # in the service's words
-    invoice = TenantForeignKey(Invoice, null=True, blank=True, related_name="online_payments")
+    invoice = TenantForeignKey(
+        Invoice, null=True, blank=True, related_name="online_payments", db_index=False
+    )
     payment = TenantForeignKey(Payment, null=True, blank=True, related_name="online_payments")
     currency = models.CharField(max_length=3, blank=True)
     amount = models.DecimalField(max_digits=19, decimal_places=4, null=True, blank=True)

@@ -27,10 +27,12 @@ class Meter(TenantModel):
         WEIGHTED_SUM = "weighted_sum", "Level weighted by time"
         PRORATED_SUM = "prorated_sum", "Level weighted by days"
 
-    key = models.SlugField(max_length=60)  # how prices and the API name it
+    key = models.SlugField(max_length=60, db_index=False)  # how prices and the API name it
     name = models.CharField(max_length=120)
     unit = models.CharField(max_length=40, default="units")  # plural, as people read it
-    event_type = models.SlugField(max_length=100)  # type of the usage events that count
+    event_type = models.SlugField(
+        max_length=100, db_index=False
+    )  # type of the usage events that count
     aggregation = models.CharField(max_length=12, choices=Aggregation)
     value_property = models.CharField(max_length=100, blank=True)  # not for count
     expression = models.CharField(max_length=500, blank=True)  # the value, instead of a property
@@ -71,7 +73,7 @@ class MeterVersion(TenantModel):
         REPLACED = "replaced", "Replaced"
         CANCELLED = "cancelled", "Cancelled"
 
-    meter = TenantForeignKey(Meter, related_name="versions")
+    meter = TenantForeignKey(Meter, related_name="versions", db_index=False)
     number = models.PositiveIntegerField()
     status = models.CharField(max_length=10, choices=Status)
     event_type = models.SlugField(max_length=100)
@@ -112,7 +114,7 @@ class UsageReading(TenantModel):
 
     meter = TenantForeignKey(Meter, related_name="+")
     meter_version = models.PositiveIntegerField(default=1)  # whose definition it was taken by
-    customer = TenantForeignKey(Customer, related_name="+")
+    customer = TenantForeignKey(Customer, related_name="+", db_index=False)
     window_start = models.DateTimeField()
     window_end = models.DateTimeField()  # exclusive
     time_zone = models.CharField(max_length=60, default="UTC")  # whose days a level counts

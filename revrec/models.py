@@ -11,7 +11,7 @@ from monetization.tenancy.models import TenantForeignKey, TenantModel
 class PerformanceObligation(TenantModel):
     """A promise of a contract: its price, and the days over which it is satisfied."""
 
-    schedule = TenantForeignKey(BillingSchedule, related_name="obligations")
+    schedule = TenantForeignKey(BillingSchedule, related_name="obligations", db_index=False)
     item_key = models.CharField(max_length=100)
     run = models.PositiveSmallIntegerField()
     product_code = models.CharField(max_length=60)
@@ -41,7 +41,10 @@ class RevenueSlice(TenantModel):
     """What an obligation plans to earn in one month."""
 
     obligation = TenantForeignKey(
-        PerformanceObligation, on_delete=models.CASCADE, related_name="slices"
+        PerformanceObligation,
+        on_delete=models.CASCADE,
+        related_name="slices",
+        db_index=False,
     )
     month = models.DateField()
     amount = models.DecimalField(max_digits=19, decimal_places=4)

@@ -211,7 +211,6 @@ class CreditGrant(CreditTerms):
             ),
         ]
         indexes = [
-            models.Index(fields=["tenant", "customer"], name="credit_grant_by_customer"),
             models.Index(
                 fields=["tenant", "expires_at"],
                 condition=Q(ended_at__isnull=True),
@@ -242,12 +241,14 @@ class CreditTransaction(TenantModel):
         COVERING = "covering", "Covered overdraft"
         COVERED = "covered", "Overdraft covered"
 
-    grant = TenantForeignKey(CreditGrant, related_name="transactions")
+    grant = TenantForeignKey(CreditGrant, related_name="transactions", db_index=False)
     kind = models.CharField(max_length=11, choices=Kind)
     units = models.DecimalField(**UNITS)  # into the grant positive, out of it negative
     value = models.DecimalField(**MONEY, default=ZERO)  # what it paid of a document; back: negative
     released = models.DecimalField(**MONEY, default=ZERO)  # contract liability released; built: < 0
-    invoice = TenantForeignKey(Invoice, null=True, blank=True, related_name="credit_transactions")
+    invoice = TenantForeignKey(
+        Invoice, null=True, blank=True, related_name="credit_transactions", db_index=False
+    )
     line_key = models.CharField(max_length=160, blank=True)
     credit_note = TenantForeignKey(
         CreditNote, null=True, blank=True, related_name="credit_transactions"
@@ -311,8 +312,10 @@ class CreditTransaction(TenantModel):
 class InvoiceCredit(TenantModel):
     """Which grant pays what of an invoice: planned while it is open, what it burned once issued."""
 
-    invoice = TenantForeignKey(Invoice, on_delete=models.CASCADE, related_name="credits_used")
-    grant = TenantForeignKey(CreditGrant, related_name="planned_on")
+    invoice = TenantForeignKey(
+        Invoice, on_delete=models.CASCADE, related_name="credits_used", db_index=False
+    )
+    grant = TenantForeignKey(CreditGrant, related_name="planned_on", db_index=False)
     line_key = models.CharField(max_length=160)  # the line that is paid
     position = models.PositiveIntegerField()  # order of burning
     reduces_base = models.BooleanField()
@@ -387,7 +390,9 @@ class CreditTopUp(CreditTerms):
 class CreditSale(CreditTerms):
     """Credits a line of a one-off invoice sells: granted when it is issued, once."""
 
-    invoice = TenantForeignKey(Invoice, on_delete=models.CASCADE, related_name="credit_sales")
+    invoice = TenantForeignKey(
+        Invoice, on_delete=models.CASCADE, related_name="credit_sales", db_index=False
+    )
     line_key = models.CharField(max_length=160)
     top_up = TenantForeignKey(CreditTopUp, null=True, blank=True, related_name="sales")
     amount = models.DecimalField(**UNITS)

@@ -31,7 +31,9 @@ class AssertionRule(TenantModel):
 class AssertionFailure(TenantModel):
     """A draft fails a rule. A waiver covers what was found then; another finding needs another."""
 
-    invoice = TenantForeignKey(Invoice, on_delete=models.CASCADE, related_name="failures")
+    invoice = TenantForeignKey(
+        Invoice, on_delete=models.CASCADE, related_name="failures", db_index=False
+    )
     kind = models.CharField(max_length=30)
     detail = models.CharField(max_length=500)  # what was found, in words
     found_at = models.DateTimeField()
@@ -63,7 +65,7 @@ class CalculationMark(TenantModel):
     ``billing_inputchange``, nor in the usage of its months. Transactions are Postgres' numbers.
     """
 
-    invoice = TenantForeignKey(Invoice, on_delete=models.CASCADE, related_name="+")
+    invoice = TenantForeignKey(Invoice, on_delete=models.CASCADE, related_name="+", db_index=False)
     mark = models.CharField(max_length=32)  # "": it has none; once touched, it is computed
     company = models.CharField(max_length=32, default="", db_default="")  # of what all depend on
     seen = models.TextField(default="1:1:", db_default="1:1:")  # the snapshot it was read after
@@ -91,7 +93,9 @@ class InvoiceComparison(TenantModel):
     Written when the draft is tested, so that a view can be sorted by it.
     """
 
-    invoice = TenantForeignKey(Invoice, on_delete=models.CASCADE, related_name="comparisons")
+    invoice = TenantForeignKey(
+        Invoice, on_delete=models.CASCADE, related_name="comparisons", db_index=False
+    )
     unexplained_amount = models.DecimalField(max_digits=19, decimal_places=4)  # never negative
 
     class Meta:
@@ -110,7 +114,9 @@ class InvoiceComparison(TenantModel):
 class InvoiceApproval(TenantModel):
     """A person looked at a draft as it is. Gone as soon as the draft changes."""
 
-    invoice = TenantForeignKey(Invoice, on_delete=models.CASCADE, related_name="approvals")
+    invoice = TenantForeignKey(
+        Invoice, on_delete=models.CASCADE, related_name="approvals", db_index=False
+    )
     total_amount = models.DecimalField(max_digits=19, decimal_places=4)  # what was looked at
     approved_by = models.CharField(max_length=200)
     approved_at = models.DateTimeField()
@@ -128,7 +134,9 @@ class InvoiceApproval(TenantModel):
 class InvoiceComment(TenantModel):
     """A remark for colleagues. Never edited: a correction replaces the one before it."""
 
-    invoice = TenantForeignKey(Invoice, on_delete=models.CASCADE, related_name="comments")
+    invoice = TenantForeignKey(
+        Invoice, on_delete=models.CASCADE, related_name="comments", db_index=False
+    )
     author = models.CharField(max_length=200)
     text = models.TextField()
     at = models.DateTimeField()
@@ -152,7 +160,9 @@ class InvoiceComment(TenantModel):
 class CustomerBilling(TenantModel):
     """How one customer is billed where it differs from the rest."""
 
-    customer = TenantForeignKey(Customer, on_delete=models.CASCADE, related_name="billing_habits")
+    customer = TenantForeignKey(
+        Customer, on_delete=models.CASCADE, related_name="billing_habits", db_index=False
+    )
     requires_purchase_order = models.BooleanField(default=False)
     reminder_days = models.JSONField(null=True, blank=True)  # null: the company's; []: never
 
@@ -183,7 +193,9 @@ class ReminderPlan(TenantModel):
 class Reminder(TenantModel):
     """A reminder that was sent; each step of a plan at most once per invoice."""
 
-    invoice = TenantForeignKey(Invoice, on_delete=models.CASCADE, related_name="reminders")
+    invoice = TenantForeignKey(
+        Invoice, on_delete=models.CASCADE, related_name="reminders", db_index=False
+    )
     days = models.SmallIntegerField()  # the step: days from the due date
     mail = TenantForeignKey(OutgoingMail, related_name="+")
     at = models.DateTimeField()

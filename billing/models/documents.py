@@ -19,7 +19,7 @@ class DocumentSequence(TenantModel):
         CREDIT_NOTE = "credit_note", "Credit notes"
         SCHEDULE = "schedule", "Schedules"
 
-    legal_entity = TenantForeignKey(LegalEntity, related_name="+")
+    legal_entity = TenantForeignKey(LegalEntity, related_name="+", db_index=False)
     series = models.CharField(max_length=12, choices=Series)
     next_number = models.PositiveIntegerField(default=1)
     prefix = models.CharField(max_length=20, blank=True)  # empty: the entity's code and the kind
@@ -41,7 +41,7 @@ class CreditNote(TenantModel):
 
     invoice = TenantForeignKey(Invoice, related_name="credit_notes")
     customer = TenantForeignKey(Customer, related_name="credit_notes")
-    legal_entity = TenantForeignKey(LegalEntity, related_name="+")
+    legal_entity = TenantForeignKey(LegalEntity, related_name="+", db_index=False)
     number = models.CharField(max_length=40)
     reason = models.CharField(max_length=300)
     currency = models.CharField(max_length=3)
@@ -72,7 +72,9 @@ class CreditNote(TenantModel):
 class CreditNoteLine(TenantModel):
     """What of which invoice line is credited; positive amounts."""
 
-    credit_note = TenantForeignKey(CreditNote, on_delete=models.CASCADE, related_name="lines")
+    credit_note = TenantForeignKey(
+        CreditNote, on_delete=models.CASCADE, related_name="lines", db_index=False
+    )
     invoice_line = TenantForeignKey(InvoiceLine, related_name="credits")
     position = models.PositiveIntegerField()
     description = models.CharField(max_length=300)
@@ -99,7 +101,7 @@ class CreditNoteLine(TenantModel):
 class Payment(TenantModel):
     """Money received from a customer."""
 
-    customer = TenantForeignKey(Customer, related_name="payments")
+    customer = TenantForeignKey(Customer, related_name="payments", db_index=False)
     currency = models.CharField(max_length=3)
     amount = models.DecimalField(max_digits=19, decimal_places=4)
     received_on = models.DateField()
@@ -123,7 +125,9 @@ class Payment(TenantModel):
 class PaymentAllocation(TenantModel):
     """Which invoice a payment settles, and by how much."""
 
-    payment = TenantForeignKey(Payment, on_delete=models.CASCADE, related_name="allocations")
+    payment = TenantForeignKey(
+        Payment, on_delete=models.CASCADE, related_name="allocations", db_index=False
+    )
     invoice = TenantForeignKey(Invoice, related_name="allocations")
     amount = models.DecimalField(max_digits=19, decimal_places=4)
 
@@ -142,7 +146,9 @@ class PaymentAllocation(TenantModel):
 class PaymentRefund(TenantModel):
     """Money of a payment that went back to the customer."""
 
-    payment = TenantForeignKey(Payment, on_delete=models.CASCADE, related_name="refunds")
+    payment = TenantForeignKey(
+        Payment, on_delete=models.CASCADE, related_name="refunds", db_index=False
+    )
     amount = models.DecimalField(max_digits=19, decimal_places=4)
     refunded_on = models.DateField()
     reference = models.CharField(max_length=200)  # the bank's or provider's; once per payment

@@ -16,7 +16,9 @@ class UsageEstimate(TenantModel):
         PREVIOUS = "previous", "As in the period before"
         AVERAGE = "average", "Average of the three periods before"
 
-    schedule = TenantForeignKey(BillingSchedule, on_delete=models.CASCADE, related_name="estimates")
+    schedule = TenantForeignKey(
+        BillingSchedule, on_delete=models.CASCADE, related_name="estimates", db_index=False
+    )
     item_key = models.CharField(max_length=100)  # of the terms' usage line
     basis = models.CharField(max_length=8, choices=Basis)
     quantity = models.DecimalField(max_digits=60, decimal_places=12, null=True)  # a full period's

@@ -200,8 +200,8 @@ class Invoice(TenantModel):
         PAID = "paid", "Paid"
         UNCOLLECTIBLE = "uncollectible", "Uncollectible"
 
-    customer = TenantForeignKey(Customer, related_name="invoices")
-    legal_entity = TenantForeignKey(LegalEntity, related_name="+")
+    customer = TenantForeignKey(Customer, related_name="invoices", db_index=False)
+    legal_entity = TenantForeignKey(LegalEntity, related_name="+", db_index=False)  # a few have all
     schedule = TenantForeignKey(BillingSchedule, null=True, blank=True, related_name="invoices")
     # Its place among the contract's threshold invoices; null: it bills whole periods.
     threshold_number = models.PositiveIntegerField(null=True, blank=True)
@@ -239,16 +239,20 @@ class Invoice(TenantModel):
     calculated_at = models.DateTimeField(null=True, blank=True)
     issued_on = models.DateField(null=True, blank=True)
     due_on = models.DateField(null=True, blank=True)
-    document = TenantForeignKey(Document, null=True, blank=True, related_name="+")
+    document = TenantForeignKey(Document, null=True, blank=True, related_name="+", db_index=False)
     content_sha256 = models.CharField(max_length=64, blank=True)  # of the frozen content
     sent_at = models.DateTimeField(null=True, blank=True)
     viewed_at = models.DateTimeField(null=True, blank=True)
     voided_at = models.DateTimeField(null=True, blank=True)
     void_reason = models.CharField(max_length=300, blank=True)
     write_off_reason = models.CharField(max_length=300, blank=True)
-    replaces = TenantForeignKey("self", null=True, blank=True, related_name="replacements")
+    replaces = TenantForeignKey(
+        "self", null=True, blank=True, related_name="replacements", db_index=False
+    )
     # An issued invoice this one charges more for; that one stays as it is.
-    supplements = TenantForeignKey("self", null=True, blank=True, related_name="supplementary")
+    supplements = TenantForeignKey(
+        "self", null=True, blank=True, related_name="supplementary", db_index=False
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -308,6 +312,15 @@ class Invoice(TenantModel):
                 condition=Q(failing_assertions__gt=0),
                 name="invoice_failing",
             ),
+            # Most have none of these, and every recalculation writes all indexes of its rows.
+            *(
+                models.Index(
+                    fields=[name],
+                    condition=Q((f"{name}__isnull", False)),
+                    name=f"invoice_by_{name}",
+                )
+                for name in ("document", "replaces", "supplements")
+            ),
         ]
         triggers = [
             _invoice_frozen(),
@@ -326,7 +339,9 @@ class BillingPeriod(TenantModel):
         ITEM = "item", "Line"
         MINIMUM = "minimum", "Minimum"
 
-    schedule = TenantForeignKey(BillingSchedule, on_delete=models.CASCADE, related_name="periods")
+    schedule = TenantForeignKey(
+        BillingSchedule, on_delete=models.CASCADE, related_name="periods", db_index=False
+    )
     phase = TenantForeignKey(Phase, on_delete=models.CASCADE, related_name="periods")
     kind = models.CharField(max_length=7, choices=Kind, default=Kind.ITEM)
     item_key = models.CharField(max_length=100)
@@ -338,7 +353,12 @@ class BillingPeriod(TenantModel):
     ends_at = models.DateTimeField()
     bill_on = models.DateField()
     invoice = TenantForeignKey(
-        Invoice, on_delete=models.SET_NULL, null=True, blank=True, related_name="periods"
+        Invoice,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="periods",
+        db_index=False,
     )
 
     class Meta:
@@ -363,7 +383,9 @@ class BillingPeriod(TenantModel):
 class InvoiceLine(TenantModel):
     """One rounded amount of an invoice, with everything needed to compute it again."""
 
-    invoice = TenantForeignKey(Invoice, on_delete=models.CASCADE, related_name="lines")
+    invoice = TenantForeignKey(
+        Invoice, on_delete=models.CASCADE, related_name="lines", db_index=False
+    )
     key = models.CharField(max_length=160)  # stable across recalculations: item:service_start
     position = models.PositiveIntegerField()
     # item, minimum, manual; credit and prepaid where credits pay or are sold; on a threshold
@@ -386,9 +408,16 @@ class InvoiceLine(TenantModel):
     )
     explanation = models.JSONField(default=dict)  # steps of monetization.pricing; re-rates
     price_version_id = models.UUIDField(null=True)
-    reading = TenantForeignKey(UsageReading, null=True, blank=True, related_name="lines")
+    reading = TenantForeignKey(
+        UsageReading, null=True, blank=True, related_name="lines", db_index=False
+    )
     billing_period = TenantForeignKey(
-        BillingPeriod, on_delete=models.SET_NULL, null=True, blank=True, related_name="lines"
+        BillingPeriod,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="lines",
+        db_index=False,
     )
     is_manual = models.BooleanField(default=False)  # written by a person; recalculation leaves it
     edited_by = models.CharField(max_length=200, blank=True)
@@ -406,6 +435,14 @@ class InvoiceLine(TenantModel):
                 condition=is_number("amount", "exact_amount", "tax_amount"),
             ),
         ]
+        indexes = [
+            models.Index(
+                fields=[name],
+                condition=Q((f"{name}__isnull", False)),
+                name=f"invoice_line_by_{name}",
+            )
+            for name in ("reading", "billing_period")
+        ]
         triggers = _lines_frozen()
 
     def __str__(self) -> str:
@@ -415,7 +452,9 @@ class InvoiceLine(TenantModel):
 class Recalculation(TenantModel):
     """What a recalculation changed on an in-progress or draft invoice, and why. Append-only."""
 
-    invoice = TenantForeignKey(Invoice, on_delete=models.CASCADE, related_name="recalculations")
+    invoice = TenantForeignKey(
+        Invoice, on_delete=models.CASCADE, related_name="recalculations", db_index=False
+    )
     at = models.DateTimeField()
     actor = models.CharField(max_length=200)
     total_before = models.DecimalField(max_digits=19, decimal_places=4)

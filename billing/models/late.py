@@ -20,7 +20,7 @@ class LateUsageDecision(TenantModel):
         CREDIT_NOTE = "credit_note", "Credited"
         LEFT = "left", "Left as it is"
 
-    invoice = TenantForeignKey(Invoice, related_name="late_usage")
+    invoice = TenantForeignKey(Invoice, related_name="late_usage", db_index=False)
     line_key = models.CharField(max_length=160)  # of the issued line, or of one it should have
     action = models.CharField(max_length=12, choices=Action)
     amount = models.DecimalField(max_digits=19, decimal_places=4)  # net, what is owed more

@@ -25,7 +25,9 @@ class DocumentRecipient(TenantModel):
         EXPORT = "G", "G, export outside the EU"
         OUT_OF_SCOPE = "O", "O, outside the scope of tax"
 
-    customer = TenantForeignKey(Customer, on_delete=models.CASCADE, related_name="+")
+    customer = TenantForeignKey(
+        Customer, on_delete=models.CASCADE, related_name="+", db_index=False
+    )
     language = models.CharField(max_length=2, choices=LANGUAGES, blank=True)
     street = models.CharField(max_length=200, blank=True)
     postal_code = models.CharField(max_length=20, blank=True)
@@ -49,7 +51,9 @@ class DocumentRecipient(TenantModel):
 class MailText(TenantModel):
     """A legal entity's own words for one kind of mail, with merge fields."""
 
-    legal_entity = TenantForeignKey(LegalEntity, on_delete=models.CASCADE, related_name="+")
+    legal_entity = TenantForeignKey(
+        LegalEntity, on_delete=models.CASCADE, related_name="+", db_index=False
+    )
     kind = models.CharField(max_length=20)  # a key of billing.domain.mail_texts.KINDS
     subject = models.CharField(max_length=200)
     body = models.TextField()
@@ -74,8 +78,10 @@ class DocumentFile(TenantModel):
         CII = "cii", "Electronic invoice (CII)"
         USAGE = "usage", "Usage by day"
 
-    invoice = TenantForeignKey(Invoice, null=True, blank=True, related_name="files")
-    credit_note = TenantForeignKey(CreditNote, null=True, blank=True, related_name="files")
+    invoice = TenantForeignKey(Invoice, null=True, blank=True, related_name="files", db_index=False)
+    credit_note = TenantForeignKey(
+        CreditNote, null=True, blank=True, related_name="files", db_index=False
+    )
     kind = models.CharField(max_length=5, choices=Kind)
     document = TenantForeignKey(Document, related_name="+")
 

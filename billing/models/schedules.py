@@ -21,7 +21,7 @@ class BillingSchedule(TenantModel):
         CANCELLED = "cancelled", "Cancelled"
 
     number = models.CharField(max_length=20)
-    customer = TenantForeignKey(Customer, related_name="schedules")
+    customer = TenantForeignKey(Customer, related_name="schedules", db_index=False)
     legal_entity = TenantForeignKey(LegalEntity, related_name="+")
     order_form = TenantForeignKey(OrderForm, null=True, blank=True, related_name="schedules")
     title = models.CharField(max_length=200)
@@ -68,7 +68,9 @@ class BillingSchedule(TenantModel):
 class Phase(TenantModel):
     """A stretch of a schedule with the same prices."""
 
-    schedule = TenantForeignKey(BillingSchedule, on_delete=models.CASCADE, related_name="phases")
+    schedule = TenantForeignKey(
+        BillingSchedule, on_delete=models.CASCADE, related_name="phases", db_index=False
+    )
     position = models.PositiveSmallIntegerField()
     key = models.CharField(max_length=40)  # of the terms' phase
     name = models.CharField(max_length=80)
@@ -89,7 +91,9 @@ class UnusedTime(TenantModel):
     """What of an issued line was for days after its contract ended; given back elsewhere."""
 
     schedule = TenantForeignKey(BillingSchedule, related_name="unused_time")
-    invoice_line = TenantForeignKey("billing.InvoiceLine", related_name="unused_time")
+    invoice_line = TenantForeignKey(
+        "billing.InvoiceLine", related_name="unused_time", db_index=False
+    )
     item_key = models.CharField(max_length=100)
     service_start = models.DateField()
     service_end = models.DateField()  # exclusive

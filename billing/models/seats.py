@@ -12,7 +12,10 @@ class SeatBalance(TenantModel):
     """The number of seats of a contract line from a day on; the last word on a day counts."""
 
     schedule = TenantForeignKey(
-        BillingSchedule, on_delete=models.CASCADE, related_name="seat_balances"
+        BillingSchedule,
+        on_delete=models.CASCADE,
+        related_name="seat_balances",
+        db_index=False,
     )
     item_key = models.CharField(max_length=100)  # of the terms' seat line
     effective_on = models.DateField()  # the day itself has the new number

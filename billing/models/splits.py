@@ -18,10 +18,20 @@ class DraftChange(TenantModel):
     kind = models.CharField(max_length=5, choices=Kind)
     # Who keeps the lines when it is undone, and who got them. A draft that was merged is gone.
     origin = TenantForeignKey(
-        Invoice, on_delete=models.SET_NULL, null=True, blank=True, related_name="given_away"
+        Invoice,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="given_away",
+        db_index=False,
     )
     target = TenantForeignKey(
-        Invoice, on_delete=models.SET_NULL, null=True, blank=True, related_name="received"
+        Invoice,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="received",
+        db_index=False,
     )
     origin_fields = models.JSONField(default=dict)  # of a merged draft, to draft it again
     periods = models.JSONField(default=list)  # ids

@@ -19,7 +19,7 @@ class TaxRate(TenantModel):
         REVERSE_CHARGE = "reverse_charge", "Reverse charge"
         EXEMPT = "exempt", "Exempt"
 
-    legal_entity = TenantForeignKey(LegalEntity, related_name="tax_rates")
+    legal_entity = TenantForeignKey(LegalEntity, related_name="tax_rates", db_index=False)
     country = models.CharField(max_length=2, blank=True)  # ISO 3166-1; empty: every other one
     category = models.SlugField(max_length=20)  # of products
     treatment = models.CharField(max_length=14, choices=Treatment, default=Treatment.TAXABLE)
@@ -51,7 +51,9 @@ class CustomerTaxRate(TenantModel):
     Before the first of them, what the customer's profile says.
     """
 
-    customer = TenantForeignKey(Customer, on_delete=models.CASCADE, related_name="own_tax_rates")
+    customer = TenantForeignKey(
+        Customer, on_delete=models.CASCADE, related_name="own_tax_rates", db_index=False
+    )
     valid_from = models.DateField()  # first tax date
     treatment = models.CharField(
         max_length=14, choices=TaxRate.Treatment, default=TaxRate.Treatment.TAXABLE
@@ -86,7 +88,7 @@ class TaxSetting(TenantModel):
         EARLIER = "earlier", "The billing date, or the end of the service if that is earlier"
         SERVICE_END = "service_end", "The last day of the service"
 
-    legal_entity = TenantForeignKey(LegalEntity, related_name="tax_settings")
+    legal_entity = TenantForeignKey(LegalEntity, related_name="tax_settings", db_index=False)
     method = models.CharField(max_length=12, choices=Method, default=Method.PER_LINE)
     prices_include_tax = models.BooleanField(default=False)
     tax_point = models.CharField(  # which day's rate a line has

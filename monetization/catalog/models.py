@@ -23,7 +23,7 @@ class Product(TenantModel):
         USAGE = "usage", "As used"
         POINT_IN_TIME = "point_in_time", "At a point in time"
 
-    code = models.SlugField(max_length=60)
+    code = models.SlugField(max_length=60, db_index=False)
     name = models.CharField(max_length=120)
     description = models.TextField(blank=True)
     kind = models.CharField(max_length=5, choices=Kind)
@@ -71,7 +71,7 @@ class Price(TenantModel):
         IN_ARREARS = "in_arrears", "In arrears"
 
     product = TenantForeignKey(Product, related_name="prices")
-    code = models.SlugField(max_length=80)
+    code = models.SlugField(max_length=80, db_index=False)
     name = models.CharField(max_length=120)
     currency = models.CharField(max_length=3)
     frequency = models.CharField(max_length=11, choices=Frequency)
@@ -96,7 +96,7 @@ class PriceVersion(TenantModel):
         DRAFT = "draft", "Draft"
         PUBLISHED = "published", "Published"
 
-    price = TenantForeignKey(Price, related_name="versions")
+    price = TenantForeignKey(Price, related_name="versions", db_index=False)
     number = models.PositiveIntegerField()
     status = models.CharField(max_length=9, choices=Status, default=Status.DRAFT)
     model = models.JSONField()  # monetization.pricing.codec

@@ -112,7 +112,9 @@ class CustomerAlias(TenantModel):
 class BillingContact(TenantModel):
     """Somebody at the customer who receives documents."""
 
-    customer = TenantForeignKey(Customer, on_delete=models.CASCADE, related_name="contacts")
+    customer = TenantForeignKey(
+        Customer, on_delete=models.CASCADE, related_name="contacts", db_index=False
+    )
     name = models.CharField(max_length=200)
     email = models.EmailField()
     is_primary = models.BooleanField(default=False)
@@ -137,10 +139,14 @@ class BillingContact(TenantModel):
 class CustomerReference(ExternalReference):
     """A customer as another system's account."""
 
-    object = TenantForeignKey(Customer, on_delete=models.CASCADE, related_name="references")
+    object = TenantForeignKey(
+        Customer, on_delete=models.CASCADE, related_name="references", db_index=False
+    )
 
 
 class ContactReference(ExternalReference):
     """A billing contact as another system's contact."""
 
-    object = TenantForeignKey(BillingContact, on_delete=models.CASCADE, related_name="references")
+    object = TenantForeignKey(
+        BillingContact, on_delete=models.CASCADE, related_name="references", db_index=False
+    )

@@ -44,7 +44,9 @@ class DocumentTemplate(TenantModel):
         UBL = "ubl", "UBL 2.1, Peppol BIS Billing 3.0, beside the PDF"
         FACTUR_X = "factur_x", "Factur-X (ZUGFeRD), inside the PDF"
 
-    legal_entity = TenantForeignKey(LegalEntity, on_delete=models.CASCADE, related_name="+")
+    legal_entity = TenantForeignKey(
+        LegalEntity, on_delete=models.CASCADE, related_name="+", db_index=False
+    )
     logo = TenantForeignKey(Document, null=True, blank=True, related_name="+")
     accent_color = models.CharField(
         max_length=7, default=ACCENT, validators=[RegexValidator(r"\A#[0-9a-fA-F]{6}\Z")]

@@ -55,7 +55,7 @@ class Event(TenantModel):
 class EventDelivery(TenantModel):
     """One event for one handler: delivered once in effect, late or replayed if need be."""
 
-    event = TenantForeignKey(Event, related_name="deliveries")
+    event = TenantForeignKey(Event, related_name="deliveries", db_index=False)
     handler = models.CharField(max_length=100)
     delivered_at = models.DateTimeField(null=True, blank=True)
     attempts = models.PositiveIntegerField(default=0)

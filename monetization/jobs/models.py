@@ -72,7 +72,7 @@ class JobItem(TenantModel):
         SKIPPED = "skipped", "Nothing to do"
         FAILED = "failed", "Failed"
 
-    job = TenantForeignKey(Job, on_delete=models.CASCADE, related_name="items")
+    job = TenantForeignKey(Job, on_delete=models.CASCADE, related_name="items", db_index=False)
     lane = models.PositiveSmallIntegerField(default=0, db_default=0)
     position = models.PositiveIntegerField()
     key = models.CharField(max_length=200)  # what it is about, e.g. an invoice id

@@ -37,7 +37,7 @@ class AccountingPeriod(TenantModel):
 class JournalEntry(TenantModel):
     """A balanced set of postings caused by one event. Append-only."""
 
-    event = TenantForeignKey(Event, related_name="journal_entries")
+    event = TenantForeignKey(Event, related_name="journal_entries", db_index=False)
     rule = models.CharField(max_length=60)  # the posting rule; once per event
     entry_date = models.DateField()
     legal_entity = TenantForeignKey(LegalEntity, related_name="+")
@@ -65,7 +65,7 @@ class JournalEntry(TenantModel):
 class Posting(TenantModel):
     """One side of an entry: debits positive, credits negative. Append-only."""
 
-    entry = TenantForeignKey(JournalEntry, related_name="postings")
+    entry = TenantForeignKey(JournalEntry, related_name="postings", db_index=False)
     account = models.CharField(max_length=40)
     amount = models.DecimalField(max_digits=19, decimal_places=4)
     currency = models.CharField(max_length=3)

@@ -57,7 +57,9 @@ class OutgoingMail(TenantModel):
 class MailAttachment(TenantModel):
     """A further file of a mail, after ``attachment``."""
 
-    mail = TenantForeignKey(OutgoingMail, on_delete=models.CASCADE, related_name="more_attachments")
+    mail = TenantForeignKey(
+        OutgoingMail, on_delete=models.CASCADE, related_name="more_attachments", db_index=False
+    )
     document = TenantForeignKey(Document, related_name="+")
     position = models.PositiveSmallIntegerField()
 

@@ -41,7 +41,7 @@ class WebhookEndpoint(TenantModel):
 class EndpointHealth(TenantModel):
     """How an endpoint does; apart from it, because this is no change anybody made."""
 
-    endpoint = TenantForeignKey(WebhookEndpoint, related_name="health")
+    endpoint = TenantForeignKey(WebhookEndpoint, related_name="health", db_index=False)
     failures = models.PositiveIntegerField(default=0)  # in a row
     quiet_until = models.DateTimeField(null=True, blank=True)  # left alone until then
 
@@ -66,7 +66,7 @@ class WebhookDelivery(TenantModel):
         DELIVERED = "delivered", "Delivered"
         FAILED = "failed", "Failed"
 
-    endpoint = TenantForeignKey(WebhookEndpoint, related_name="deliveries")
+    endpoint = TenantForeignKey(WebhookEndpoint, related_name="deliveries", db_index=False)
     event = TenantForeignKey(Event, related_name="+")
     status = models.CharField(max_length=9, choices=Status, default=Status.PENDING)
     attempts = models.PositiveIntegerField(default=0)  # since a person last asked
@@ -99,7 +99,10 @@ class WebhookAttempt(TenantModel):
     """One request that was made, and what was answered. Kept for the log."""
 
     delivery = TenantForeignKey(
-        WebhookDelivery, on_delete=models.CASCADE, related_name="attempts_made"
+        WebhookDelivery,
+        on_delete=models.CASCADE,
+        related_name="attempts_made",
+        db_index=False,
     )
     number = models.PositiveIntegerField()  # the claim it was made under
     attempted_at = models.DateTimeField()

@@ -12,7 +12,9 @@ from quotes.models.quotes import Quote
 class QuoteComment(TenantModel):
     """A remark on a quote: for colleagues, or shared with the customer, or asked by them."""
 
-    quote = TenantForeignKey(Quote, on_delete=models.CASCADE, related_name="comments")
+    quote = TenantForeignKey(
+        Quote, on_delete=models.CASCADE, related_name="comments", db_index=False
+    )
     version_number = models.PositiveIntegerField()
     author = models.CharField(max_length=200)
     text = models.TextField()

@@ -57,10 +57,14 @@ class Opportunity(TenantModel):
 class OpportunityReference(ExternalReference):
     """An opportunity as another system's."""
 
-    object = TenantForeignKey(Opportunity, on_delete=models.CASCADE, related_name="references")
+    object = TenantForeignKey(
+        Opportunity, on_delete=models.CASCADE, related_name="references", db_index=False
+    )
 
 
 class QuoteReference(ExternalReference):
     """A quote as another system's."""
 
-    object = TenantForeignKey("quotes.Quote", on_delete=models.CASCADE, related_name="references")
+    object = TenantForeignKey(
+        "quotes.Quote", on_delete=models.CASCADE, related_name="references", db_index=False
+    )

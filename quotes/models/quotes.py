@@ -35,7 +35,7 @@ class Quote(TenantModel):
     kind = models.CharField(max_length=9, choices=Kind, default=Kind.NEW)
     # The signed order form it amends or renews.
     amends = TenantForeignKey("quotes.OrderForm", null=True, blank=True, related_name="+")
-    customer = TenantForeignKey(Customer, related_name="quotes")
+    customer = TenantForeignKey(Customer, related_name="quotes", db_index=False)
     title = models.CharField(max_length=200)
     owner_label = models.CharField(max_length=200)  # who made it
     external_id = models.CharField(max_length=200, blank=True)  # the CRM's opportunity, as text
@@ -70,7 +70,9 @@ class QuoteVersion(TenantModel):
         EXPIRED = "expired", "Expired"
         SUPERSEDED = "superseded", "Superseded"
 
-    quote = TenantForeignKey(Quote, on_delete=models.CASCADE, related_name="versions")
+    quote = TenantForeignKey(
+        Quote, on_delete=models.CASCADE, related_name="versions", db_index=False
+    )
     number = models.PositiveIntegerField()
     status = models.CharField(max_length=16, choices=Status, default=Status.DRAFT)
     legal_entity = TenantForeignKey(LegalEntity, related_name="+")  # who sells
@@ -157,7 +159,9 @@ class QuotePhase(TenantModel):
         TRIAL = "trial", "Trial"
         RAMP = "ramp", "Ramp"
 
-    version = TenantForeignKey(QuoteVersion, on_delete=models.CASCADE, related_name="phases")
+    version = TenantForeignKey(
+        QuoteVersion, on_delete=models.CASCADE, related_name="phases", db_index=False
+    )
     position = models.PositiveSmallIntegerField()
     name = models.CharField(max_length=80)
     kind = models.CharField(max_length=8, choices=Kind, default=Kind.STANDARD)
@@ -190,7 +194,9 @@ class QuoteLine(TenantModel):
         OWN = "own", "Own"
         KEPT = "kept", "As agreed before"  # an amendment or renewal carries it on
 
-    phase = TenantForeignKey(QuotePhase, on_delete=models.CASCADE, related_name="lines")
+    phase = TenantForeignKey(
+        QuotePhase, on_delete=models.CASCADE, related_name="lines", db_index=False
+    )
     position = models.PositiveSmallIntegerField()
     item_key = models.CharField(max_length=100)
     product = TenantForeignKey(Product, related_name="+")

@@ -18,7 +18,7 @@ class ContractRenewal(TenantModel):
         RENEWED = "renewed", "Renewed"
         ENDED = "ended", "Not renewed"
 
-    order_form = TenantForeignKey(OrderForm, related_name="+")
+    order_form = TenantForeignKey(OrderForm, related_name="+", db_index=False)
     ends_on = models.DateField()  # exclusive: the first day of the next term
     decide_by = models.DateField()  # the last day on which either side can end it
     months = models.PositiveSmallIntegerField()
@@ -53,7 +53,9 @@ class RenewalNotice(TenantModel):
         FIRST = "first", "First notice"
         LAST = "last", "Last notice"
 
-    renewal = TenantForeignKey(ContractRenewal, on_delete=models.CASCADE, related_name="notices")
+    renewal = TenantForeignKey(
+        ContractRenewal, on_delete=models.CASCADE, related_name="notices", db_index=False
+    )
     kind = models.CharField(max_length=5, choices=Kind)
     sent_to = models.EmailField()
     token_sha256 = models.CharField(max_length=64)

@@ -26,7 +26,9 @@ class Signer(TenantModel):
         SIGNED = "signed", "Signed"
         DECLINED = "declined", "Declined"
 
-    version = TenantForeignKey(QuoteVersion, on_delete=models.CASCADE, related_name="signers")
+    version = TenantForeignKey(
+        QuoteVersion, on_delete=models.CASCADE, related_name="signers", db_index=False
+    )
     position = models.PositiveSmallIntegerField()
     side = models.CharField(max_length=8, choices=Side, default=Side.CUSTOMER)
     name = models.CharField(max_length=200)
@@ -79,7 +81,7 @@ class OrderForm(TenantModel):
     """The signed document and its frozen terms, with the evidence of the signature. Immutable."""
 
     number = models.CharField(max_length=20)  # the quote's number and version
-    version = TenantForeignKey(QuoteVersion, related_name="order_forms")
+    version = TenantForeignKey(QuoteVersion, related_name="order_forms", db_index=False)
     customer = TenantForeignKey(Customer, related_name="order_forms")
     legal_entity = TenantForeignKey(LegalEntity, related_name="+")
     terms = models.JSONField()
@@ -122,7 +124,7 @@ class SignatureEvidence(TenantModel):
 
     sequence = models.PositiveIntegerField()  # from 1, without gaps, per tenant
     kind = models.CharField(max_length=8, choices=Kind, default=Kind.SIGNED)
-    version = TenantForeignKey(QuoteVersion, related_name="evidence")
+    version = TenantForeignKey(QuoteVersion, related_name="evidence", db_index=False)
     position = models.PositiveSmallIntegerField()  # of the signer in the order of signing
     side = models.CharField(max_length=8, choices=Signer.Side)
     name = models.CharField(max_length=200)

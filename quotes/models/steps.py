@@ -9,7 +9,9 @@ from quotes.models.quotes import QuoteVersion
 class DraftStep(TenantModel):
     """A state a draft had. The version says at which of its steps it stands."""
 
-    version = TenantForeignKey(QuoteVersion, on_delete=models.CASCADE, related_name="steps")
+    version = TenantForeignKey(
+        QuoteVersion, on_delete=models.CASCADE, related_name="steps", db_index=False
+    )
     number = models.PositiveIntegerField()
     payload = models.JSONField()  # as the builder saves a draft
     what = models.CharField(max_length=200, blank=True)  # that led to it; empty: the first

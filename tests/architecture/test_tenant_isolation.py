@@ -47,6 +47,35 @@ JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = k.conkey[2]
 WHERE k.contype = 'f' AND array_length(k.conkey, 1) = 2
 """
 
+# Rows of a tenant are always found with it: an index on a column alone is never better than one
+# on the tenant and the column, and every row that is written pays for both.
+COVERED_INDEXES = """
+WITH known AS (
+  SELECT i.indexrelid, i.indrelid, i.indisunique, i.indpred,
+         ARRAY(SELECT a.attname::text FROM unnest(i.indkey::int[]) WITH ORDINALITY k(number, place)
+                 LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number
+                ORDER BY k.place) AS columns
+    FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid
+   WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' AND c.relrowsecurity),
+     bare AS (SELECT *, array_remove(columns, 'tenant_id') AS rest FROM known)
+SELECT a.indrelid::regclass::text, a.indexrelid::regclass::text, b.indexrelid::regclass::text
+  FROM bare a
+  JOIN bare b ON b.indrelid = a.indrelid AND b.indexrelid <> a.indexrelid
+   AND b.columns[1] = 'tenant_id' AND b.indpred IS NULL
+   AND b.rest[:cardinality(a.rest)] = a.rest
+ WHERE NOT a.indisunique AND a.indpred IS NULL AND array_position(a.columns, NULL) IS NULL
+   AND (cardinality(b.rest) > cardinality(a.rest) OR b.indexrelid > a.indexrelid
+        OR a.columns[1] <> 'tenant_id')
+ ORDER BY 1, 2
+"""
+
+
+@pytest.mark.django_db
+def test_no_index_is_the_beginning_of_another() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(COVERED_INDEXES)
+        assert cursor.fetchall() == []
+
 
 @pytest.mark.django_db
 def test_every_table_is_isolated_or_declared_global() -> None:

@@ -1,0 +1,26 @@
+"""Indexes on a column alone go where one on the tenant and the column begins the same way."""
+
+import django.db.models.deletion
+from django.db import migrations
+
+import monetization.tenancy.models
+
+
+class Migration(migrations.Migration):
+    dependencies = [
+        ("mail", "0003_attachments"),
+    ]
+
+    operations = [
+        migrations.AlterField(
+            model_name="mailattachment",
+            name="mail",
+            field=monetization.tenancy.models.TenantForeignKey(
+                db_constraint=False,
+                db_index=False,
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="more_attachments",
+                to="mail.outgoingmail",
+            ),
+        ),
+    ]

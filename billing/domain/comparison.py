@@ -89,13 +89,18 @@ class Difference:
 
 
 def differences(
-    before: Sequence[ComparedLine], after: Sequence[ComparedLine], currency: str = ""
+    before: Sequence[ComparedLine],
+    after: Sequence[ComparedLine],
+    currency: str = "",
+    *,
+    taxes: tuple[Decimal, Decimal] | None = None,
 ) -> tuple[Difference, ...]:
     """Compare two invoices by contract line, largest change first; equal lines drop out.
 
     The changes add up to the difference of the totals: tax is a line of its own.
 
     :param currency: of both; needed to split a change that has several causes.
+    :param taxes: of all lines before and after, where those of equal contract lines are left out.
     """
     keys = dict.fromkeys([line.item_key for line in (*after, *before)])
     found = []
@@ -108,8 +113,9 @@ def differences(
             parts = _parts(old, new, now - was, currency)
             cause = max(parts, key=lambda part: abs(part[1]))[0]
             found.append(Difference(key, shown.description, was, now, cause, parts))
-    taxed_before = sum((line.tax for line in before), start=Decimal(0))
-    taxed_after = sum((line.tax for line in after), start=Decimal(0))
+    taxed_before, taxed_after = taxes or (
+        sum((line.tax for line in lines), start=Decimal(0)) for lines in (before, after)
+    )
     if taxed_before != taxed_after:
         parts = (("tax", taxed_after - taxed_before),)
         found.append(Difference("", "Tax", taxed_before, taxed_after, "tax", parts))
@@ -201,6 +207,11 @@ def _same_rhythm(old: ComparedLine, new: ComparedLine) -> bool:
 
 _UNITS = ("quantity", "measured", "parts", "balances")
 _SPAN = ("factor", "service", "full")
+# What steps stand for, and what comes of them.
+_DECIDED = frozenset(
+    (*_UNITS, *_SPAN, "before", "included", "model", "conversion", "pricing_unit", "discounts",
+     "caps", "steps", "exact", "amount")
+)  # fmt: skip
 
 
 def _steps(old: ComparedLine, new: ComparedLine, currency: str) -> tuple[tuple[str, Decimal], ...]:
@@ -223,16 +234,19 @@ def _steps(old: ComparedLine, new: ComparedLine, currency: str) -> tuple[tuple[s
         (("discounts",), agreed or "discount"),
         (("caps",), agreed or "minimum"),
     )
+    differing = {name for name in {*was, *now} if was.get(name) != now.get(name)}
+    steps = [(names, cause) for names, cause in inputs if not differing.isdisjoint(names)]
+    if has_balances or "factor" not in differing:
+        # Either went with the units, or other days of the same part of a period price nothing.
+        steps = [step for step in steps if step[0] is not _SPAN]
     moved: dict[str, Decimal] = {}
     mixed, amount = dict(was), old.amount
-    for names, cause in inputs:
-        if all(mixed.get(name) == now.get(name) for name in names):
-            continue
+    for number, (names, cause) in enumerate(steps, start=1):
         mixed = {name: value for name, value in mixed.items() if name not in names}
         mixed |= {name: now[name] for name in names if name in now}
-        if names is _SPAN and not has_balances and was.get("factor") == now.get("factor"):
-            continue  # other days of the same part of a period: nothing is priced by them
-        after = _priced(mixed, currency)
+        # Where all that decides an amount is among the steps, the last of them gives the new one.
+        is_known = number == len(steps) and differing <= _DECIDED
+        after = new.amount if is_known else _priced(mixed, currency)
         if after is None:
             break
         step = after - amount

@@ -85,7 +85,8 @@ def _found(
     before, after = lines.get(previous_id, ()), lines.get(row.id, ())
     moved = _sums(before).items() ^ _sums(after).items()
     keys = {key for key, _ in moved}
-    return differences(_compared(before, keys), _compared(after, keys), row.currency)
+    taxes = sum((line.tax for line in before), ZERO), sum((line.tax for line in after), ZERO)
+    return differences(_compared(before, keys), _compared(after, keys), row.currency, taxes=taxes)
 
 
 def _sums(lines: Sequence["_StoredLine"]) -> dict[str, Decimal]:
@@ -143,21 +144,22 @@ def _stored_lines(invoice_ids: Sequence[UUID]) -> dict[UUID, list[_StoredLine]]:
 
 
 def _compared(lines: Sequence[_StoredLine], moved: Set[str]) -> list[ComparedLine]:
-    """Return lines as they are compared; why is only read of those that moved."""
+    """Return the lines of those contract lines that moved, as they are compared."""
     return [
         ComparedLine(
-            key := _key(line),
+            key,
             line.description,
             line.service_start,
             line.service_end,
             line.quantity,
             line.amount,
             line.tax,
-            orjson.loads(line.explanation) if key in moved else None,
+            orjson.loads(line.explanation),
             _phase_of(line.key, line.item_key),
             line.is_manual,
         )
         for line in sorted(lines, key=_by_service)
+        if (key := _key(line)) in moved
     ]
 
 

@@ -4,10 +4,12 @@ from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
+from unittest.mock import patch
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from billing.domain import comparison
 from billing.domain.comparison import (
     ComparedLine,
     by_cause,
@@ -215,3 +217,6 @@ def test_causes_always_add_up_to_the_change(
     new = priced(after, model=now, discounts=then, phase="p2" if ramp else "p1", **less)
     found = differences([old], [new], "USD")
     assert sum(by_cause(found).values()) == new.amount - old.amount
+    # What the last step comes to is known; pricing it again must tell the same.
+    with patch.object(comparison, "_DECIDED", frozenset()):
+        assert differences([old], [new], "USD") == found

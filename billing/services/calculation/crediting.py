@@ -1,6 +1,6 @@
 """What credits pay of the invoices being computed."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
@@ -39,7 +39,7 @@ class TaxedLine(NamedTuple):
     percent: Decimal
 
 
-_Taxed = Sequence[tuple[Work, Sequence[TaxedLine]]]
+_Taxed = Sequence[tuple[Work, Iterable[TaxedLine]]]
 _Stored = frozenset[tuple[str, str, bool, Decimal, Decimal]]
 
 
@@ -149,7 +149,7 @@ def _as_stored(uses: Sequence[Use]) -> _Stored:
     )
 
 
-def _bill(work: Work, lines: Sequence[TaxedLine], manual: Sequence[InvoiceLine]) -> Bill:
+def _bill(work: Work, lines: Iterable[TaxedLine], manual: Sequence[InvoiceLine]) -> Bill:
     claimed: dict[str, Money] = {}
     for one in work.claimed:
         if one.claimed.stands:

@@ -31,7 +31,7 @@ from billing.services.taxing import LineRate, Rates
 from metering.models import UsageReading
 from monetization.kernel.decimals import plain
 from monetization.kernel.ids import uuid7
-from monetization.kernel.money import Money, total
+from monetization.kernel.money import ZERO, Money, total
 from monetization.pricing.estimate import PricedLine, price_periods, taken_off
 from monetization.tenancy.bulk import bulk_cursor
 
@@ -230,17 +230,15 @@ def _priced(work: Work, memory: EarlierLines) -> tuple[PricedLine, ...]:
     return tuple(_as_estimated(work, line) for line in priced)
 
 
-def _payable(work: Work, fresh: Mapping[str, FreshLine]) -> list[TaxedLine]:
-    """Return what credits look at: the lines of periods, each with its tax."""
+def _payable(work: Work, fresh: Mapping[str, FreshLine]) -> Iterator[TaxedLine]:
+    """Yield what credits look at, if there are any: the lines of periods, each with its tax."""
     currency = work.invoice.currency
-    return [
-        TaxedLine(
-            one.priced, one.period, Money(one.net, currency), Money(one.tax, currency),
-            one.rate.percent,
-        )
-        for one in fresh.values()
-        if one.period is not None
-    ]  # fmt: skip
+    for one in fresh.values():
+        if one.period is not None:
+            yield TaxedLine(
+                one.priced, one.period, Money(one.net, currency), Money(one.tax, currency),
+                one.rate.percent,
+            )  # fmt: skip
 
 
 def _with_credits(
@@ -294,9 +292,9 @@ def _outcome(
     )
     stale = {line.key: line.id for line in existing if line.key in differing}
     subtotal, taxes_by_hand = sums(manual, invoice.currency)
-    amounts = [Money(line.net, invoice.currency) for line in fresh.values()]
-    taxes = [Money(line.tax, invoice.currency) for line in fresh.values()]
-    whole = subtotal + taxes_by_hand + total((*amounts, *taxes), invoice.currency)
+    subtotal += Money(sum((line.net for line in fresh.values()), ZERO), invoice.currency)
+    tax = taxes_by_hand + Money(sum((line.tax for line in fresh.values()), ZERO), invoice.currency)
+    whole = subtotal + tax
     uses = at_most(plans.of(invoice), whole)
     new_uses = plans.differ(invoice, uses)
     if new_uses and invoice.prepaid_amount != settled(uses):
@@ -309,8 +307,8 @@ def _outcome(
         stale,
         _newer_readings(work, existing, fresh, differing),
         changes,
-        (subtotal + total(amounts, invoice.currency)).amount,
-        (taxes_by_hand + total(taxes, invoice.currency)).amount,
+        subtotal.amount,
+        tax.amount,
         uses,
         new_uses,
     )

@@ -108,6 +108,10 @@ SELECT m.id, m.next_start FROM ({_MARKS}) m
   JOIN billing_calculationmark k ON k.invoice_id = m.id AND k.mark = m.mark
    AND k.kept_at IS NOT NULL
 """  # noqa: S608
+_MARKED = """
+SELECT invoice_id FROM billing_calculationmark
+ WHERE invoice_id = ANY(%b) AND mark <> '' AND kept_at IS NOT NULL
+"""
 # What was asked and found the same is known from then on.
 _STILL = f"""
 UPDATE billing_calculationmark k
@@ -168,7 +172,11 @@ def hashed_the_same(
 ) -> dict[UUID, datetime | None]:
     """Return the invoices that would compute to the same, and when their next period begins."""
     with bulk_cursor() as cursor:
-        cursor.execute(_SAME, [known.company, list(invoice_ids), now])
+        cursor.execute(_MARKED, [list(invoice_ids)])
+        marked = [row[0] for row in cursor]
+        if not marked:  # as of new drafts: nothing is hashed for them
+            return {}
+        cursor.execute(_SAME, [known.company, marked, now])
         same = dict(cursor.fetchall())
     for invoice_id in _with_newer_usage(list(same)):
         del same[invoice_id]

@@ -38,7 +38,7 @@ def claimed_of_schedules(schedule_ids: Iterable[UUID]) -> dict[UUID, list[Claime
         return found
     rows = (
         InvoiceLine.objects.filter(
-            kind=PROGRESS, invoice__schedule__in=ids, invoice__threshold_number__isnull=False
+            kind=PROGRESS, invoice__schedule__id__any=ids, invoice__threshold_number__isnull=False
         )
         .select_related("invoice")
         .order_by("invoice__threshold_number", "position")

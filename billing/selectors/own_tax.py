@@ -29,7 +29,7 @@ class OwnTaxes:
     @classmethod
     def load(cls, customer_ids: Iterable[UUID]) -> "OwnTaxes":
         """Read those of some customers with one statement, however many there are."""
-        rows = CustomerTaxRate.objects.filter(customer__in=set(customer_ids))
+        rows = CustomerTaxRate.objects.filter(customer__id__any=set(customer_ids))
         found: dict[UUID, list[OwnTax]] = defaultdict(list)
         for customer_id, *tax in rows.order_by("-valid_from").values_list(
             "customer_id", "valid_from", "treatment", "name", "percent"

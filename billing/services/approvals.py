@@ -62,7 +62,7 @@ def approve_invoices(*, invoice_ids: Iterable[UUID], now: datetime) -> int:
 
 def withdraw_approvals(invoice_ids: Sequence[UUID]) -> None:
     """Take approvals back: what was looked at is not what is there any more."""
-    InvoiceApproval.objects.filter(invoice__in=list(invoice_ids)).delete()
+    InvoiceApproval.objects.filter(invoice__id__any=invoice_ids).delete()
 
 
 def unapproved(rows: Sequence[Invoice]) -> dict[UUID, Refusal]:

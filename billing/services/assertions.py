@@ -129,7 +129,7 @@ def check(invoices: Sequence[Invoice], *, now: datetime) -> None:
     test = tester(rules)
     found = {row.id: test(facts[row.id]) for row in drafts}
     stored: dict[UUID, dict[str, AssertionFailure]] = defaultdict(dict)
-    for failure in AssertionFailure.objects.filter(invoice__in=[row.id for row in invoices]):
+    for failure in AssertionFailure.objects.filter(invoice__id__any=[row.id for row in invoices]):
         stored[failure.invoice_id][failure.kind] = failure
     _write(invoices, found, stored, now)
     _keep_comparisons({row.id: tested[row.id].unexplained for row in drafts})

@@ -38,7 +38,7 @@ def start_bulk(*, action: str, invoice_ids: Iterable[UUID], issued_on: date | No
     chosen = with_open_parts(invoice_ids) if action == "preview" else list(invoice_ids)
     current = surely_current(chosen, now=timezone.now()) if action in COMPUTING else set()
     found = (
-        Invoice.objects.filter(id__in=set(chosen) - current)
+        Invoice.objects.filter(id__any=set(chosen) - current)
         .order_by("customer__name", "bill_on", "id")
         .values_list("id", "customer__name", "number", "bill_on", "customer_id")
     )

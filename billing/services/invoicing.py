@@ -195,7 +195,7 @@ def _open(ids: Sequence[UUID]) -> QuerySet[Invoice]:
     """Return those of the invoices that are computed, in one order for every transaction."""
     # A threshold invoice says what had accrued when it was made; it stays as it is.
     found: QuerySet[Invoice] = Invoice.objects.filter(
-        id__in=ids, status__in=OPEN_STATES, threshold_number__isnull=True
+        id__any=ids, status__in=OPEN_STATES, threshold_number__isnull=True
     )
     # Terms are long; many contracts have the same ones, and those are read once.
     return found.select_related("schedule", "customer").defer("schedule__terms").order_by("id")

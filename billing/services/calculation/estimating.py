@@ -29,7 +29,7 @@ def assume(works: Sequence[Work], now: datetime) -> None:
     schedules = {work.invoice.schedule_id for work in works if work.invoice.schedule_id}
     rules = {
         (rule.schedule_id, rule.item_key): rule
-        for rule in UsageEstimate.objects.filter(schedule__in=schedules)
+        for rule in UsageEstimate.objects.filter(schedule__id__any=schedules)
     }
     kept = _billed([w.invoice.id for w in works if w.invoice.status == Invoice.Status.ISSUED])
     if not rules and not kept:

@@ -186,7 +186,9 @@ def outcomes_of(works: Sequence[Work]) -> list[Outcome]:
     ids = [work.invoice.id for work in works]
     existing = _existing(ids)
     manual: dict[UUID, list[InvoiceLine]] = defaultdict(list)
-    for line in InvoiceLine.objects.filter(invoice__in=ids, is_manual=True).order_by("position"):
+    for line in InvoiceLine.objects.filter(invoice__id__any=ids, is_manual=True).order_by(
+        "position"
+    ):
         manual[line.invoice_id].append(line)
     memory = EarlierLines((work.invoice, work.terms) for work in works)
     rates = Rates.load({work.invoice.customer_id for work in works})

@@ -85,7 +85,7 @@ Plans = dict[UUID, tuple[Use, ...]]
 
 def customers_with_credits(customer_ids: Iterable[UUID]) -> set[UUID]:
     """Return those of some customers who were ever granted credits."""
-    rows = CreditGrant.objects.filter(customer__in=set(customer_ids)).order_by()
+    rows = CreditGrant.objects.filter(customer__id__any=set(customer_ids)).order_by()
     return set(rows.values_list("customer_id", flat=True).distinct())
 
 

@@ -242,3 +242,13 @@ def test_what_is_written_by_position_names_every_column() -> None:
     lines = {field.attname for field in InvoiceLine._meta.concrete_fields}
     assert {*LINE_NAMES, "tenant_id"} == lines
     assert [field.attname for field in UsageReading._meta.concrete_fields] == list(READING_NAMES)
+
+
+@pytest.mark.django_db
+def test_rows_are_found_by_many_ids_at_once(drafts: list[Invoice]) -> None:
+    one, other = drafts[0].id, uuid7()
+    assert {row.id for row in Invoice.objects.filter(id__any=[one, other])} == {one}
+    assert not Invoice.objects.filter(id__any=[]).exists()
+    by_invoice = InvoiceLine.objects.filter(invoice__id__any={one})
+    assert "JOIN" not in str(by_invoice.query)
+    assert by_invoice.count() == InvoiceLine.objects.filter(invoice=one).count()

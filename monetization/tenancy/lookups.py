@@ -1,0 +1,22 @@
+"""``id__any=ids``: ``= ANY(array)``, for hundreds of ids at a time.
+
+``id__in`` is a parameter for each; binding and parsing them takes longer than finding the rows.
+"""
+
+from typing import Any
+
+from django.db.models import Lookup, UUIDField
+
+
+class AnyOf(Lookup):
+    """Rows whose UUID is one of a list; of none, no row. ``invoice__id__any`` joins nothing."""
+
+    lookup_name = "any"
+    prepare_rhs = False
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[Any, ...]]:
+        column, bound = self.process_lhs(compiler, connection)
+        return f"{column} = ANY(%s::uuid[])", (*bound, list(self.rhs))
+
+
+UUIDField.register_lookup(AnyOf)

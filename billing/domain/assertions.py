@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from monetization.kernel.decimals import NotExact, exact_decimal, plain
 from monetization.kernel.errors import Refusal
@@ -22,8 +22,7 @@ class ParameterInvalid(Refusal):
     """A rule cannot work with this parameter; the message names it."""
 
 
-@dataclass(frozen=True, slots=True)
-class LineFacts:
+class LineFacts(NamedTuple):
     """What of an invoice line the rules look at."""
 
     item_key: str

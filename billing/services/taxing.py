@@ -81,6 +81,8 @@ class Rates:
 
         :param service_end: of the line, exclusive; with the billing date it says the tax day.
         """
+        if not self.by_place and not self.own.by_customer:  # no day decides anything
+            return LineRate(percent_for(invoice.tax_treatment, invoice.tax_percent))
         point = self.points.get(invoice.legal_entity_id, TaxSetting.Point.EARLIER)
         day = tax_day(invoice.bill_on, service_end, point)
         treatment, own = self._own(invoice, day)

@@ -5,16 +5,19 @@
 
 from typing import Any
 
+from django.core.exceptions import EmptyResultSet
 from django.db.models import Lookup, UUIDField
 
 
 class AnyOf(Lookup):
-    """Rows whose UUID is one of a list; of none, no row. ``invoice__id__any`` joins nothing."""
+    """Rows whose UUID is one of a list; of an empty one, no row and no statement. ``invoice__id__any`` joins nothing."""
 
     lookup_name = "any"
     prepare_rhs = False
 
     def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[Any, ...]]:
+        if not self.rhs:
+            raise EmptyResultSet  # nothing is asked
         column, bound = self.process_lhs(compiler, connection)
         return f"{column} = ANY(%s::uuid[])", (*bound, list(self.rhs))
 

@@ -21,9 +21,8 @@ class CrmImport(TenantModel):
     content = models.BinaryField()
     header = models.JSONField(default=list)
     mapping = models.JSONField(default=dict)  # field -> column of the file
-    job = TenantForeignKey(
-        Job, null=True, blank=True, related_name="+", db_index=False
-    )  # null: not started
+    # Null: not started.
+    job = TenantForeignKey(Job, null=True, blank=True, related_name="+", db_index=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -30,9 +30,8 @@ class Meter(TenantModel):
     key = models.SlugField(max_length=60, db_index=False)  # how prices and the API name it
     name = models.CharField(max_length=120)
     unit = models.CharField(max_length=40, default="units")  # plural, as people read it
-    event_type = models.SlugField(
-        max_length=100, db_index=False
-    )  # type of the usage events that count
+    # The type of the usage events that count.
+    event_type = models.SlugField(max_length=100, db_index=False)
     aggregation = models.CharField(max_length=12, choices=Aggregation)
     value_property = models.CharField(max_length=100, blank=True)  # not for count
     expression = models.CharField(max_length=500, blank=True)  # the value, instead of a property

@@ -10,7 +10,10 @@ from django.db.models import Lookup, UUIDField
 
 
 class AnyOf(Lookup):
-    """Rows whose UUID is one of a list; of an empty one, no row and no statement. ``invoice__id__any`` joins nothing."""
+    """Rows whose UUID is one of a list; of an empty one, no row and no statement.
+
+    ``invoice__id__any`` joins nothing: the column of the reference is looked at.
+    """
 
     lookup_name = "any"
     prepare_rhs = False

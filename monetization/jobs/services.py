@@ -111,7 +111,7 @@ def start_job(
     if not wanted and not up_to_date:
         raise NothingSelected("select at least one item")
     known = job_kind(kind)
-    lanes = min(known.lanes, -(-len(wanted) // known.batch_size)) if groups else 1
+    lanes = _lanes_for(known, len(wanted)) if groups else 1
     job, is_new = _find_or_create(
         dedupe_key,
         kind=known.name,
@@ -121,7 +121,7 @@ def start_job(
         total=len(wanted) + up_to_date,
         done=up_to_date,
         up_to_date=up_to_date,
-        lanes=max(lanes, 1),
+        lanes=lanes,
     )
     if not is_new:
         return job
@@ -143,6 +143,17 @@ def start_job(
     )  # fmt: skip
     _ring_on_commit(job.id)
     return job
+
+
+def _lanes_for(kind: JobKind, items: int) -> int:
+    """Return how many lanes items are worth: an even number, as two work at a job at once.
+
+    A batch costs something whatever is in it, so that few items stay in one.
+    """
+    if items <= kind.batch_size // 4:
+        return 1
+    batches = max(2, -(-items // kind.batch_size))
+    return min(kind.lanes, batches + batches % 2)
 
 
 def _lanes_of(keys: Sequence[str], lanes: int, groups: Mapping[str, str]) -> list[int]:

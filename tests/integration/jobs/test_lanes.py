@@ -4,8 +4,9 @@ import os
 import random
 import signal
 import time
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from threading import Barrier, Thread
 from typing import Any
@@ -130,12 +131,34 @@ def test_without_groups_everything_is_done_in_one_order(tenant: Any, seen: Seen)
     assert set(JobItem.objects.values_list("lane", flat=True)) == {0}
 
 
-def test_a_short_job_has_no_lanes_to_pay_for(tenant: Any, seen: Seen) -> None:
+@pytest.mark.parametrize(
+    ("items", "lanes"), [(1, 1), (2, 1), (3, 2), (8, 2), (16, 2), (17, 4), (90, 4)]
+)
+def test_a_job_has_lanes_for_two_workers_once_they_are_worth_it(
+    tenant: Any, seen: Seen, items: int, lanes: int
+) -> None:
+    keys = [f"E{number:02d}" for number in range(items)]
+    register_job_kind(replace(services.job_kind(KIND), batch_size=8))
     job = services.start_job(
         kind=KIND,
         title="Open",
-        items=[("E01", ""), ("E02", "")],
-        groups={"E01": "a", "E02": "b"},
+        items=[(key, "") for key in keys],
+        groups={key: key for key in keys},
+    )
+    assert job.lanes == lanes
+    sizes = Counter(JobItem.objects.filter(job=job).values_list("lane", flat=True))
+    assert sorted(sizes) == list(range(lanes))
+    assert max(sizes.values()) - min(sizes.values()) <= 1
+
+
+def test_a_kind_without_lanes_has_one(tenant: Any, seen: Seen) -> None:
+    register_job_kind(replace(services.job_kind(KIND), lanes=1))
+    keys = [f"E{number:02d}" for number in range(60)]
+    job = services.start_job(
+        kind=KIND,
+        title="Open",
+        items=[(key, "") for key in keys],
+        groups={key: key for key in keys},
     )
     assert job.lanes == 1
 

@@ -56,7 +56,8 @@ def _relations(state: ProjectState) -> dict[str, tuple[list[str], list[str]]]:
 
     return {
         name(model): (
-            [name(f.related_model) for f in model._meta.local_fields if f.is_relation],
+            # In any order: Django puts a changed field last once it keeps relations.
+            sorted(name(f.related_model) for f in model._meta.local_fields if f.is_relation),
             sorted(
                 f"{name(found.related_model)}.{found.field.name}"
                 for found in model._meta.get_fields(include_hidden=True)

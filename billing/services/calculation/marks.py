@@ -102,12 +102,11 @@ SELECT u.id, current_tenant_id(), m.id, CASE WHEN u.is_told THEN m.mark ELSE '' 
         excluded.kept_change, excluded.kept_at, excluded.next_start, excluded.usage_from,
         excluded.usage_until, excluded.is_summed)
 """  # noqa: S608
-# A mark of a release before these does not say what its readings measure: it is computed once.
 _SAME = f"""
 SELECT m.id, m.next_start FROM ({_MARKS}) m
   JOIN billing_calculationmark k ON k.invoice_id = m.id AND k.mark = m.mark
-   AND k.kept_at IS NOT NULL
 """  # noqa: S608
+# A mark of a release before these does not say what its readings measure: it is computed once.
 _MARKED = """
 SELECT invoice_id FROM billing_calculationmark
  WHERE invoice_id = ANY(%b) AND mark <> '' AND kept_at IS NOT NULL

@@ -44,6 +44,7 @@ def ingest(options: dict[str, Any]) -> Iterator[dict[str, Any]]:
     with company_of_the_run() as company, scratch_schema(schema):
         if options["rows"]:
             _fill(schema, company, options["rows"], options["ids"])
+            _settle(schema)
         with web_server(options["workers"], DEBUG="0") as server:
             for size in sizes:
                 for share in shares:
@@ -169,6 +170,14 @@ def _clean(tenant_id: UUID) -> None:
         connection.execute("SELECT set_config('app.tenant_id', %s, true)", [str(tenant_id)])
         for table in USAGE_TABLES:
             connection.execute(f"DELETE FROM metering_{table} WHERE tenant_id = %s", [tenant_id])
+
+
+def _settle(schema: str) -> None:
+    """Do now what Postgres would do of the filling beside the first measurements."""
+    with psycopg.connect(settings.DATABASE_OWNER_URL, autocommit=True) as connection:
+        for place in ("public", schema):
+            for table in ("usagekey", "usageevent"):
+                connection.execute(f"VACUUM (ANALYZE) {place}.metering_{table}")
 
 
 def _fill(schema: str, company: Company, rows: int, ids: str) -> None:

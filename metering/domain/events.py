@@ -1,7 +1,7 @@
 """A usage event, its canonical payload, and what was decided about it. Pure."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -60,27 +60,29 @@ class Verdict(NamedTuple):
 
 
 _SHORT = 256
-_EMPTY = sha256()  # copying it costs less than making another
 # An id that is a UUID of version 7 begins with the time it was made at.
 _timed = re.compile("[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-7").match
 
 
-def _digest(content: bytes) -> bytes:
-    hashed = _EMPTY.copy()
-    hashed.update(content)
-    return hashed.digest()
-
-
-def identity_bytes(source: str, id: str) -> bytes:
-    """Return the 128 bits that identify an event within its tenant for ever.
+def identities(sources: Sequence[str], ids: Sequence[str]) -> list[bytes]:
+    """Return of each event the 128 bits that identify it within its tenant for ever.
 
     A hash of both; behind the 48 bits of its time for a UUID of version 7, so that new
     identities sit together in the index.
     """
-    hashed = _digest(f"{len(source)}:{source}{id}".encode())
-    if _timed(id):
-        return bytes.fromhex(id[:8] + id[9:13]) + hashed[:10]
-    return hashed[:16]
+    hashes = [
+        sha256(f"{len(source)}:{source}{id}".encode()).digest()
+        for source, id in zip(sources, ids, strict=True)
+    ]
+    return [
+        bytes.fromhex(id[:8] + id[9:13]) + hashed[:10] if _timed(id) else hashed[:16]
+        for id, hashed in zip(ids, hashes, strict=True)
+    ]
+
+
+def identity_bytes(source: str, id: str) -> bytes:
+    """Return the identity of one event."""
+    return identities([source], [id])[0]
 
 
 def identity_hash(source: str, id: str) -> UUID:
@@ -95,21 +97,31 @@ def data_json(data: Mapping[str, Value]) -> bytes:
     return written if len(written) <= _SHORT else memoryview(written).tobytes()
 
 
-def payload_bytes(event: UsageEvent, data: bytes) -> bytes:
-    """Return SHA-256 of what the event says.
+def payloads(events: Sequence[UsageEvent], data: Sequence[bytes]) -> list[bytes]:
+    """Return of each event SHA-256 of what it says.
 
-    :param data: of ``data_json(event.data)``.
+    :param data: of each, ``data_json(event.data)``.
     """
-    time = event.time if event.time.tzinfo is UTC else event.time.astimezone(UTC)
-    said: tuple[object, ...] = (event.type, event.subject, time, orjson.Fragment(data))
-    if event.corrects is not None:
-        said += (tuple(event.corrects),)
-    return _digest(orjson.dumps(said))
+    dumps, fragment = orjson.dumps, orjson.Fragment
+    return [
+        sha256(
+            dumps((type, subject, time, fragment(written)))
+            if corrects is None and time.tzinfo is UTC
+            else dumps(_said(event, written))
+        ).digest()
+        for event, written in zip(events, data, strict=True)
+        for _, _, type, subject, time, _, corrects in (event,)
+    ]
+
+
+def _said(event: UsageEvent, data: bytes) -> tuple[object, ...]:
+    said = (event.type, event.subject, event.time.astimezone(UTC), orjson.Fragment(data))
+    return said if event.corrects is None else (*said, tuple(event.corrects))
 
 
 def payload_hash(event: UsageEvent) -> bytes:
     """Return SHA-256 of what the event says; equal content hashes alike, however written."""
-    return payload_bytes(event, data_json(event.data))
+    return payloads([event], [data_json(event.data)])[0]
 
 
 def jsonable(value: Value) -> str | bool | None:

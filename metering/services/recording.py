@@ -14,10 +14,10 @@ from metering.domain.events import (
     UsageEvent,
     Verdict,
     data_json,
-    identity_bytes,
-    payload_bytes,
+    identities,
+    payloads,
 )
-from metering.stores import arrays, corrections, deltas
+from metering.stores import arrays, claims, corrections, deltas
 from metering.stores import postgres as store
 from metering.stores.postgres import EventColumns, Setting
 from monetization.kernel.ids import uuid7_block
@@ -66,8 +66,8 @@ class _Batch:
         self.verdicts: list[Verdict | None] = [None] * len(events)
         sources, names, _, _, _, data, _ = zip(*events, strict=True)
         self.data = list(map(data_json, data))
-        self.keys = list(map(identity_bytes, sources, names))
-        self.payloads = list(map(payload_bytes, events, self.data))
+        self.keys = identities(sources, names)
+        self.payloads = payloads(events, self.data)
         self.ids = uuid7_block(len(events))
         self.new: list[int] = []  # in the order of the events
         self.repeats: list[int] = []
@@ -84,7 +84,7 @@ class _Batch:
                     self.repeats.append(index)
         # One order for every batch, so that two batches never wait for each other in a circle.
         order = sorted(first.values(), key=self.keys.__getitem__)
-        claimed, self.known = store.claim_identities(
+        claimed, self.known = claims.claim_identities(
             [self.keys[i] for i in order],
             [self.payloads[i] for i in order],
             [self.ids[i] for i in order],

@@ -15,8 +15,9 @@ import orjson
 from metering.domain.counting import MeterDefinition
 from metering.domain.events import VOIDS, Correction, UsageEvent, identity_bytes
 from metering.stores import arrays
+from metering.stores.claims import known_identities
 from metering.stores.deltas import Counting, write_deltas
-from metering.stores.postgres import bulk_cursor, known_identities
+from metering.stores.postgres import bulk_cursor
 
 ALREADY = "the event it names is already corrected; correct the event that did"
 COUNTS_NOT = "the event it names never counts: it was discarded or only voids another"

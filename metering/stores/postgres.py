@@ -121,59 +121,6 @@ def span_of_type(event_type: str) -> tuple[datetime, datetime] | None:
         return (row[0], row[1]) if row and row[0] else None
 
 
-_CLAIM = (
-    "INSERT INTO metering_usagekey (tenant_id, key_hash, payload_hash, event_id)"
-    " SELECT current_tenant_id(), * FROM unnest(%b::uuid[], %b::bytea[], %b::uuid[])"
-    f" WHERE (SELECT pg_advisory_xact_lock_shared({USAGE_LOCK})::text) IS NOT NULL"
-    " ON CONFLICT DO NOTHING RETURNING uuid_send(key_hash)"
-)
-
-
-def claim_identities(
-    keys: Sequence[bytes],
-    payloads: Sequence[bytes],
-    ids: Sequence[bytes],
-    *,
-    lock_wait: str | None = None,
-) -> tuple[set[bytes], dict[bytes, tuple[bytes, bytes]]]:
-    """Claim keys, sorted, with payload hash and event id; the unique key decides who was first.
-
-    :param lock_wait: how long this transaction waits for any lock, "10s"; None: as long as set.
-    :returns: the keys claimed now, and for the others what is known under them; an empty
-        payload hash is a reservation by a correction.
-    """
-    with bulk_cursor() as cursor:
-        if lock_wait is not None:  # before: a statement locks its tables before it does anything
-            cursor.execute("SELECT set_config('lock_timeout', %b, true)", [lock_wait], prepare=True)
-        cursor.execute(
-            _CLAIM,
-            [arrays.uuids(keys), arrays.blobs(payloads), arrays.uuids(ids)],
-            binary=True,
-            prepare=True,
-        )
-        if cursor.rowcount == len(keys):
-            return set(keys), {}
-        claimed = {row[0] for row in cursor.fetchall()}
-    return claimed, known_identities([key for key in keys if key not in claimed])
-
-
-def known_identities(keys: Sequence[bytes]) -> dict[bytes, tuple[bytes, bytes]]:
-    """Return payload hash and event id of those keys that are known."""
-    with bulk_cursor() as cursor:
-        # The limit makes Postgres look up key by key. Without it, it reads all keys of a company
-        # it has no statistics about yet: it takes them for few.
-        cursor.execute(
-            "SELECT uuid_send(u.key), k.payload_hash, uuid_send(k.event_id)"
-            " FROM unnest(%b::uuid[]) AS u(key) CROSS JOIN LATERAL ("
-            " SELECT payload_hash, event_id FROM metering_usagekey"
-            " WHERE tenant_id = current_tenant_id() AND key_hash = u.key LIMIT 1) k",
-            [arrays.uuids(keys)],
-            binary=True,
-            prepare=True,
-        )
-        return {row[0]: (row[1], row[2]) for row in cursor.fetchall()}
-
-
 # Every definition that new events are counted by, those being built included.
 _METERS = (
     "SELECT id, event_type, aggregation, value_property, filters, rollup_id, expression"
@@ -233,21 +180,25 @@ def _loaded(value: Any) -> Any:
     return orjson.loads(value) if isinstance(value, (str, bytes)) else value
 
 
+# Whose rows they are is asked once, not of every row; arrays in a select list are read as they
+# are written, those in FROM are copied first. Each was a tenth of the statement.
 _EVENTS = (
     "INSERT INTO metering_usageevent (tenant_id, id, source, source_event_id, type,"
     " subject, customer_id, occurred_at, data, quarantine)"
-    " SELECT current_tenant_id(), u.id, u.source, u.sid, u.type, u.subject, u.customer,"
+    " SELECT (SELECT current_tenant_id()), u.id, u.source, u.sid, u.type, u.subject, u.customer,"
     " u.at, u.data::jsonb, u.quarantine"
-    " FROM unnest(%b::uuid[], %b::text[], %b::text[], %b::text[], %b::text[], %b::uuid[],"
-    " %b::timestamptz[], %b::text[], %b::text[])"
-    " AS u(id, source, sid, type, subject, customer, at, data, quarantine)"
+    " FROM (SELECT unnest(%b::uuid[]) AS id, unnest(%b::text[]) AS source,"
+    " unnest(%b::text[]) AS sid, unnest(%b::text[]) AS type, unnest(%b::text[]) AS subject,"
+    " unnest(%b::uuid[]) AS customer, unnest(%b::timestamptz[]) AS at,"
+    " unnest(%b::text[]) AS data, unnest(%b::text[]) AS quarantine) u"
 )
 _DELTAS = (
     "INSERT INTO metering_usagedelta"
     " (tenant_id, meter_id, customer_id, hour, quantity, events)"
-    " SELECT current_tenant_id(), u.meter, u.customer, u.hour, u.quantity::numeric, u.events"
-    " FROM unnest(%b::uuid[], %b::uuid[], %b::timestamptz[], %b::text[], %b::bigint[])"
-    " AS u(meter, customer, hour, quantity, events)"
+    " SELECT (SELECT current_tenant_id()), u.meter, u.customer, u.hour, u.quantity::numeric,"
+    " u.events FROM (SELECT unnest(%b::uuid[]) AS meter, unnest(%b::uuid[]) AS customer,"
+    " unnest(%b::timestamptz[]) AS hour, unnest(%b::text[]) AS quantity,"
+    " unnest(%b::bigint[]) AS events) u"
 )
 
 

@@ -14,6 +14,7 @@ from integrations.web.payment_page import page as payment_page
 from monetization.interface.problems import problem_response
 
 _API = (
+    "metering",  # first: what machines call most is found at once
     "monetization.users",
     "monetization.customers",
     "monetization.catalog",
@@ -22,7 +23,6 @@ _API = (
     "monetization.mail",
     "monetization.webhooks",
     "monetization.ledger",
-    "metering",
     "quotes",
     "billing",
     "alerts",

@@ -32,7 +32,7 @@ def should_be_recognized(schedules: Iterable[BillingSchedule], month: date) -> d
     Fixed lines: their planned slices and what was billed beyond them, less what was credited
     of those days. Usage and top-ups to a minimum: the lines that bill them, draft or issued, as
     far as their days are over. Manual lines: once issued, by day. Of cancelled contracts only
-    what is issued.
+    what is issued, by threshold invoices too.
     """
     by_id = {schedule.id: schedule for schedule in schedules}
     end = month_end(month)
@@ -61,6 +61,10 @@ def should_be_recognized(schedules: Iterable[BillingSchedule], month: date) -> d
     for line in _usage_lines(by_id, end):
         schedule = by_id[line.billing_period.schedule_id]
         amount = Money(line.amount, schedule.currency)
+        add(schedule.id, line.item_key, _part_before(line, schedule, amount, end))
+    for line, kept in _progress_alone(by_id, end):
+        schedule = by_id[line.invoice.schedule_id]
+        amount = Money(kept, schedule.currency)
         add(schedule.id, line.item_key, _part_before(line, schedule, amount, end))
     for line in _manual_lines(by_id, end):
         schedule = by_id[line.invoice.schedule_id]
@@ -96,6 +100,37 @@ def _usage_lines(by_id: dict[UUID, BillingSchedule], end: date) -> list[InvoiceL
         .filter(service_start__lt=end)
         .select_related("billing_period", "reading")
     )
+
+
+def _progress_alone(
+    by_id: dict[UUID, BillingSchedule], end: date
+) -> Iterator[tuple[InvoiceLine, Decimal]]:
+    """Yield what threshold invoices of cancelled contracts billed, less what was credited of it.
+
+    As long as no issued invoice bills the whole period: that one's lines contain it.
+    """
+    cancelled = [
+        schedule
+        for schedule in by_id.values()
+        if schedule.status == BillingSchedule.Status.CANCELLED
+    ]
+    issued = InvoiceLine.objects.filter(invoice__status=Invoice.Status.ISSUED)
+    whole = set(
+        issued.filter(invoice__schedule__in=cancelled, kind=BILLED).values_list(
+            "invoice__schedule", "key"
+        )
+    )
+    lines = [
+        line
+        for line in issued.filter(
+            kind=PROGRESS, invoice__schedule__in=cancelled, service_start__lt=end
+        ).select_related("invoice", "reading")
+        if (line.invoice.schedule_id, billed_key(line.key, line.invoice.threshold_number or 0))
+        not in whole
+    ]
+    credited = credited_of([line.id for line in lines])
+    for line in lines:
+        yield line, line.amount - credited.get(line.id, Decimal(0))
 
 
 def _manual_lines(by_id: dict[UUID, BillingSchedule], end: date) -> list[InvoiceLine]:

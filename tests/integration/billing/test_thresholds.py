@@ -25,6 +25,7 @@ from billing.services.invoicing import (
 )
 from billing.services.late_usage import late_invoices
 from billing.services.reissue import NotReissued, void_and_reissue
+from billing.services.schedules import change_status
 from billing.services.thresholds import (
     ThresholdInvalid,
     bill_threshold,
@@ -41,7 +42,8 @@ from monetization.ledger.selectors import trial_balance
 from monetization.pricing.estimate import rerate
 from monetization.pricing.prices import Graduated, PerUnit, Tier, Volume
 from monetization.pricing.terms import CapTerms, MinimumTerms
-from revrec.selectors.recognition import should_be_recognized
+from revrec.selectors.recognition import recognized, should_be_recognized
+from revrec.services import recognize_month
 from tests.factories import make_member
 from tests.factories_billing import CALLS, PLATFORM, billed, deal, make_customer
 
@@ -352,3 +354,67 @@ def _compare(steps: list[tuple[int, bool]], item: Any, **phase: Any) -> None:
         for schedule in made.values()
     ]
     assert sums[0] == sums[1]
+
+
+class TestRevenueOfACancelledContract:
+    """100.00 of usage is billed on the 10th, 160.00 more accrues, and the contract is cancelled."""
+
+    @pytest.fixture
+    def schedule(self) -> BillingSchedule:
+        schedule = contract(CALLS)
+        use(1000, 10, "a")
+        bill_threshold(schedule_id=schedule.id, now=on(10))
+        use(2000, 20, "b")
+        return schedule
+
+    def cancel(self, schedule: BillingSchedule) -> None:
+        change_status(schedule_id=schedule.id, action="cancel", now=on(3, 2))
+
+    def test_is_what_its_threshold_invoices_billed_less_credits(
+        self, schedule: BillingSchedule
+    ) -> None:
+        first = issue(schedule.invoices.get(threshold_number=1), 10)
+        self.cancel(schedule)
+
+        assert earned(schedule) == Decimal(100)
+        balances = {row.account.value: row.balance for row in trial_balance() if row.balance}
+        assert balances == {
+            "accounts_receivable": Decimal(120),
+            "tax_payable": Decimal(-20),
+            "revenue": Decimal(-100),
+        }
+        credit_lines(
+            invoice_id=first.id,
+            amounts={first.lines.get().id: Decimal(30)},
+            reason="goodwill",
+            issued_on=date(2026, 2, 6),
+            now=on(6, 2),
+        )
+        assert earned(schedule) == Decimal(70)
+
+    def test_is_nothing_while_the_threshold_invoice_is_a_draft(
+        self, schedule: BillingSchedule
+    ) -> None:
+        self.cancel(schedule)
+
+        assert earned(schedule) == Decimal(0)
+        issue(schedule.invoices.get(threshold_number=1), 4, 2)
+        assert earned(schedule) == Decimal(100)
+
+    def test_is_the_whole_period_once_its_invoice_is_issued(
+        self, schedule: BillingSchedule
+    ) -> None:
+        issue(schedule.invoices.get(threshold_number=1), 10)
+        whole = close(schedule)
+        self.cancel(schedule)
+        assert earned(schedule) == Decimal(100)
+
+        issue(whole, 3, 2)
+
+        assert earned(schedule) == Decimal(260)
+
+
+def earned(schedule: BillingSchedule) -> Decimal:
+    """Recognize January, as often as is asked, and return what the contract earned."""
+    recognize_month(month=date(2026, 1, 1), now=on(7, 2))
+    return sum((one.amount for one in recognized([schedule.id]).values()), start=Decimal(0))

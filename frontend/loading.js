@@ -257,14 +257,15 @@ function leave(longest = LONGEST) {
 }
 document.addEventListener("submit", (event) => {
   const form = event.target;
-  if (event.defaultPrevented || form.method === "dialog" || form.target) return;
-  const token = form.method === "post" && tokenNow();
+  const method = form.getAttribute("method"); // a field of that name would hide the property
+  if (event.defaultPrevented || method === "dialog" || form.getAttribute("target")) return;
+  const token = method === "post" && tokenNow();
   const field = token && form.querySelector("input[name=csrfmiddlewaretoken]");
   if (field) field.value = token;
   if (event.submitter) press(event.submitter);
-  leave(form.method === "post" ? Infinity : LONGEST); // an upload takes as long as its line
+  leave(method === "post" ? Infinity : LONGEST); // an upload takes as long as its line
   // A second click on a slow answer must not send the form again.
-  if (form.method === "post") {
+  if (method === "post") {
     setTimeout(() => form.querySelectorAll("button:enabled").forEach((one) => { one.disabled = true; one.dataset.sent = ""; }));
   }
 });

@@ -6,6 +6,7 @@ import "./desk.css";
 import "./loading.css";
 import "./loading.js";
 import "./uploads.js";
+import "./refused.js";
 import Alpine from "@alpinejs/csp";
 
 Alpine.data("theme", () => ({

@@ -1,21 +1,26 @@
 """Money received, and who owes what."""
 
+from decimal import Decimal
 from typing import Any
 
 from django import forms
 from django.core.paginator import Paginator
-from django.db.models import Prefetch, Q
-from django.http import HttpRequest, HttpResponse
+from django.db.models import F, Model, OuterRef, Prefetch, Q, Subquery, Sum
+from django.db.models.functions import Coalesce
+from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 
 from billing import selectors
-from billing.models import Invoice, Payment, PaymentAllocation
+from billing.models import Invoice, Payment, PaymentAllocation, PaymentRefund
 from billing.services.collections import open_amount, record_payment
 from billing.web import filters
+from billing.web.spreadsheet import xlsx_response
 from monetization.customers.models import Customer
 from monetization.interface.access import member_required
+from monetization.interface.exports import csv_response
 from monetization.interface.forms import DayField, ExactNumberField, PageForm
 from monetization.interface.htmx import done
 from monetization.interface.templatetags.money import money
@@ -23,23 +28,73 @@ from monetization.kernel.errors import Refusal
 from monetization.kernel.money import Money, MoneyError
 from monetization.tenancy.models import tenant_today
 
+ZERO = Decimal(0)
+CSV_HEADER = (
+    "Received on", "Customer", "Reference", "Method", "Currency", "Amount", "Settles", "Refunded",
+    "On account",
+)  # fmt: skip
+
 
 @member_required("payments:read")
 def payment_list(request: HttpRequest) -> HttpResponse:
     """Show what is open by age, and the payments received."""
-    search = request.GET.get("q", "").replace("\x00", "").strip()[:100]
-    rows = Payment.objects.select_related("customer").prefetch_related(
-        Prefetch("allocations", PaymentAllocation.objects.select_related("invoice"))
-    )
-    if search:
-        rows = rows.filter(Q(customer__name__icontains=search) | Q(reference__icontains=search))
-    page = Paginator(rows.order_by("-received_on", "-id"), 50).get_page(request.GET.get("page"))
+    page = Paginator(_received(request), 50).get_page(request.GET.get("page"))
     today = tenant_today()
     return render(
         request,
         "billing/payment_list.html",
         {"page": page, "aging": selectors.aging(today=today), "today": today},
     )
+
+
+@member_required("payments:read")
+def payment_export(request: HttpRequest, kind: str) -> HttpResponseBase:
+    """Give the payments that are shown, every page of them, as CSV or XLSX."""
+    if kind not in ("csv", "xlsx"):
+        raise Http404
+    lines = (
+        (
+            row.received_on,
+            row.customer.name,
+            row.reference,
+            row.method,
+            row.currency,
+            row.amount,
+            ", ".join(one.invoice.number for one in row.allocations.all()),
+            row.refunded,
+            row.on_account,
+        )
+        for row in _received(request).iterator(chunk_size=2000)
+    )
+    name = f"payments-{tenant_today()}.{kind}"
+    if kind == "csv":
+        return csv_response(name, CSV_HEADER, lines)
+    return xlsx_response(name, CSV_HEADER, lines, "Payments")
+
+
+def _received(request: HttpRequest) -> Any:
+    """Return the payments a request asks for, the last first."""
+    search = request.GET.get("q", "").replace("\x00", "").strip()[:100]
+    rows = (
+        Payment.objects.select_related("customer")
+        .prefetch_related(
+            Prefetch("allocations", PaymentAllocation.objects.select_related("invoice"))
+        )
+        .annotate(
+            refunded=_sum_of(PaymentRefund),
+            on_account=F("amount") - F("refunded") - _sum_of(PaymentAllocation),
+        )
+    )
+    if search:
+        rows = rows.filter(Q(customer__name__icontains=search) | Q(reference__icontains=search))
+    return rows.order_by("-received_on", "-id")
+
+
+def _sum_of(model: type[Model]) -> Any:
+    """Return the expression for the sum of a payment's allocations or refunds."""
+    rows: Any = model._default_manager
+    of_it = rows.filter(payment=OuterRef("pk")).order_by().values("payment")
+    return Coalesce(Subquery(of_it.annotate(whole=Sum("amount")).values("whole")), ZERO)
 
 
 class PaymentForm(PageForm):

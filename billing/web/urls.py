@@ -140,6 +140,7 @@ urlpatterns = [
     path("top-ups/<uuid:rule_id>/step", credit_rules.top_up_step, name="top-up-step"),
     path("parts/customer/<uuid:customer_id>/credits", credits.of_customer, name="customer-credits"),
     path("payments/", payments.payment_list, name="payment-list"),
+    path("payments/export.<slug:kind>", payments.payment_export, name="payment-export"),
     path("payments/new", payments.payment_create, name="payment-create"),
     path("parts/quote/<uuid:quote_id>", schedules.of_quote, name="quote-schedule"),
     path(

@@ -243,7 +243,7 @@ class Addresses:
         if name in ("metering:event", "billing:event-lines"):
             return [{"event_id": one} for one in self.company.usage_events]
         rest: dict[str, list[Any]] = {
-            "kind": ["accounts"] if space == "crm" else ["csv"] if page == "invoice-export"
+            "kind": ["accounts"] if space == "crm" else ["csv"] if page.endswith("-export")
             else ["invoice"] if page.startswith("mail-") else ["order-form"],
             "number": [1],
             "month": [date(2026, 1, 1)],

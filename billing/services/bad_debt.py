@@ -8,7 +8,7 @@ from django.db import transaction
 from billing.domain import posting_rules
 from billing.models import Invoice
 from billing.services.collections import open_amount
-from billing.services.corrections import InvoiceNotIssued
+from billing.services.corrections import InvoiceNotIssued, refuse_before
 from billing.services.invoicing import document_of, payment_status
 from monetization.events.services import append_event
 from monetization.kernel.errors import Refusal
@@ -35,9 +35,11 @@ def write_off_invoice(
 
     :raises InvoiceNotIssued: if it is not issued.
     :raises NothingToWriteOff: if it is settled or written off already.
+    :raises DatedBeforeInvoice: if the date is before the invoice's.
     :raises PeriodClosed: if the month of the date is closed.
     """
     invoice = _issued(invoice_id)
+    refuse_before(invoice, written_off_on)
     amount = Money(open_amount(invoice), invoice.currency)
     if amount.amount <= 0:
         raise NothingToWriteOff(f"{invoice.number} owes nothing")

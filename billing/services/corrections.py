@@ -55,6 +55,10 @@ class UnusedTimeGivenBack(Refusal):
     """Days it bills were taken off another invoice when its contract was amended."""
 
 
+class DatedBeforeInvoice(Refusal):
+    """What takes something of an invoice back is dated before the invoice."""
+
+
 class LineNotOnInvoice(Refusal):
     """A credit names a line of another invoice."""
 
@@ -183,6 +187,7 @@ def credit_invoice(*, invoice_id: UUID, reason: str, issued_on: date, now: datet
     :raises InvoiceNotIssued: if it is not issued.
     :raises InvoiceIsSettled: if it is written off.
     :raises NothingToCredit: if nothing is left.
+    :raises DatedBeforeInvoice: if the note would be older than the invoice.
     :raises SecondPersonNeeded: above what one person may credit unasked.
     """
     invoice = creditable(invoice_id)
@@ -208,6 +213,7 @@ def credit_lines(
     :raises InvoiceIsSettled: if it is written off.
     :raises NothingToCredit: if no amount is given.
     :raises MoreThanInvoiced: if a line has less left.
+    :raises DatedBeforeInvoice: if the note would be older than the invoice.
     :raises SecondPersonNeeded: above what one person may credit unasked.
     """
     invoice = creditable(invoice_id)
@@ -226,6 +232,18 @@ def creditable(invoice_id: UUID) -> Invoice:
     if invoice.written_off_amount:
         raise InvoiceIsSettled(f"{invoice.number} is written off; take that back first")
     return invoice
+
+
+def refuse_before(invoice: Invoice, day: date) -> None:
+    """Refuse a credit note or a write-off that would be older than what it takes back.
+
+    :raises DatedBeforeInvoice: if it would.
+    """
+    if invoice.issued_on is not None and day < invoice.issued_on:
+        raise DatedBeforeInvoice(
+            f"{invoice.number} is dated {invoice.issued_on:%d %B %Y}; nothing of it is taken back"
+            " before that day"
+        )
 
 
 def lines_to_credit(invoice: Invoice, amounts: Mapping[UUID, Decimal] | None) -> list[OpenLine]:
@@ -274,6 +292,7 @@ def credited_total(lines: Sequence[OpenLine], invoice: Invoice) -> Money:
 def _issue_note(
     invoice: Invoice, lines: list[OpenLine], reason: str, issued_on: date, now: datetime
 ) -> CreditNote:
+    refuse_before(invoice, issued_on)
     positions = locked_positions(invoice)
     net = total((amount for _, amount, _ in lines), invoice.currency)
     tax = total((line_tax for _, _, line_tax in lines), invoice.currency)

@@ -98,8 +98,10 @@ def request_credit(
 
     :param amounts: line id to net amount; None asks for everything that is left.
     :raises CreditAskedBefore: if one of the same invoice waits.
+    :raises DatedBeforeInvoice: if the note would be older than the invoice.
     """
     invoice = corrections.creditable(invoice_id)
+    corrections.refuse_before(invoice, issued_on)
     total = corrections.credited_total(corrections.lines_to_credit(invoice, amounts), invoice)
     if total.amount <= 0:
         raise corrections.NothingToCredit("what is credited must come to more than nothing")

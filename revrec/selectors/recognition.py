@@ -58,13 +58,8 @@ def should_be_recognized(schedules: Iterable[BillingSchedule], month: date) -> d
         at_once = other.is_earned_at_once
         part = other.amount if at_once else _days_before(other, other.amount, end)
         add(other.schedule.id, other.item_key, part)
-    for line in _usage_lines(by_id, end):
-        schedule = by_id[line.billing_period.schedule_id]
-        amount = Money(line.amount, schedule.currency)
-        add(schedule.id, line.item_key, _part_before(line, schedule, amount, end))
-    for line, kept in _progress_alone(by_id, end):
-        schedule = by_id[line.invoice.schedule_id]
-        amount = Money(kept, schedule.currency)
+    for line, schedule, billed in _used(by_id, end):
+        amount = Money(billed, schedule.currency)
         add(schedule.id, line.item_key, _part_before(line, schedule, amount, end))
     for line in _manual_lines(by_id, end):
         schedule = by_id[line.invoice.schedule_id]
@@ -89,6 +84,16 @@ def should_be_recognized(schedules: Iterable[BillingSchedule], month: date) -> d
         amount = Money(given_up, schedule.currency)
         add(schedule.id, line.item_key, -_days_before(line, amount, end))
     return earned
+
+
+def _used(
+    by_id: dict[UUID, BillingSchedule], end: date
+) -> Iterator[tuple[InvoiceLine, BillingSchedule, Decimal]]:
+    """Yield the lines that bill usage, with their contract and amount."""
+    for line in _usage_lines(by_id, end):
+        yield line, by_id[line.billing_period.schedule_id], line.amount
+    for line, kept in _progress_alone(by_id, end):
+        yield line, by_id[line.invoice.schedule_id], kept
 
 
 def _usage_lines(by_id: dict[UUID, BillingSchedule], end: date) -> list[InvoiceLine]:

@@ -1,5 +1,6 @@
 """Partial credits to the last cent, void and reissue, write-off: documents and ledger agree."""
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -11,6 +12,7 @@ from billing.domain.manual_lines import ManualEntry
 from billing.models import Invoice
 from billing.services import bad_debt, corrections, drafts
 from billing.services.collections import open_amount, record_payment
+from billing.services.credit_requests import request_credit
 from billing.services.invoicing import advance_schedule, issue_invoice, recalculate_invoices
 from billing.services.reissue import void_and_reissue
 from monetization.config.verify import CHECKS
@@ -156,6 +158,35 @@ class TestReissue:
         assert new.total_amount == Decimal(50)
         assert balances() == {}
         books_agree()
+
+
+MARCH_2 = date(2026, 3, 2)
+TAKING_BACK: dict[str, Callable[[Invoice], Any]] = {
+    "a part": lambda invoice: corrections.credit_lines(
+        invoice_id=invoice.id,
+        amounts={invoice.lines.get().id: Decimal(1)},
+        reason="outage",
+        issued_on=MARCH_2,
+        now=NOW,
+    ),
+    "all": lambda invoice: corrections.credit_invoice(
+        invoice_id=invoice.id, reason="outage", issued_on=MARCH_2, now=NOW
+    ),
+    "a request": lambda invoice: request_credit(
+        invoice_id=invoice.id, amounts=None, reason="outage", issued_on=MARCH_2, now=NOW
+    ),
+    "a write-off": lambda invoice: bad_debt.write_off_invoice(
+        invoice_id=invoice.id, reason="insolvent", written_off_on=MARCH_2, now=NOW
+    ),
+}
+
+
+@pytest.mark.parametrize("what", TAKING_BACK)
+def test_nothing_of_an_invoice_is_taken_back_before_its_day(issued: Invoice, what: str) -> None:
+    with pytest.raises(corrections.DatedBeforeInvoice, match="3 March 2026"):
+        TAKING_BACK[what](issued)
+
+    assert balances()["accounts_receivable"] == Decimal("538.50")
 
 
 class TestWriteOff:

@@ -33,11 +33,11 @@ def limits(limit: str, customer_limit: str = "") -> None:
     )
 
 
-def issued(customer: Any = None, count: int = 1) -> list[Invoice]:
+def issued(customer: Any = None, count: int = 1, on: date = MARCH_3) -> list[Invoice]:
     """Invoices of 500.00 without tax, of January on."""
     schedule = billed(deal(PLATFORM), now=NOW, customer=customer)
     drafts = schedule.invoices.order_by("bill_on")[:count]
-    return [issue_invoice(invoice_id=each.id, issued_on=MARCH_3, now=NOW) for each in drafts]
+    return [issue_invoice(invoice_id=each.id, issued_on=on, now=NOW) for each in drafts]
 
 
 def credit(invoice: Invoice, amount: str, now: datetime = NOW) -> CreditNote:
@@ -96,7 +96,7 @@ def test_credits_of_a_customer_count_together_for_thirty_days(tenant: Any) -> No
 
 def test_a_date_long_ago_on_the_credit_note_does_not_help(tenant: Any) -> None:
     limits("100", "100")
-    first, second = issued(count=2)
+    first, second = issued(count=2, on=date(2026, 1, 5))
     corrections.credit_lines(
         invoice_id=first.id,
         amounts={first.lines.get().id: Decimal(80)},

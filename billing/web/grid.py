@@ -42,6 +42,10 @@ class ViewNeedsName(Refusal):
     """A saved view is found by its name."""
 
 
+class ViewNotShared(Refusal):
+    """Only who works on invoices gives everybody a view."""
+
+
 @member_required("invoices:read")
 def invoice_list(request: TenantRequest) -> HttpResponse:
     """Show invoices with last month beside them; without filters, the default view."""
@@ -275,13 +279,16 @@ def save_view(request: TenantRequest) -> HttpResponse:
     """Keep the filters under a name."""
     query = request.POST.get("query", "")[:2000]
     to = f"{reverse('billing:invoice-list')}?{query}"
+    principal: Any = request.principal
+    is_shared = request.POST.get("shared") == "on"
     try:
         name = read_text(request, "name", 80)
         if not name:
             raise ViewNeedsName("name: give the view a name")
+        if is_shared and not principal.may("invoices:write"):
+            raise ViewNotShared("shared: your role keeps views for itself only")
     except Refusal as refusal:
         return refused(request, refusal, to)
-    principal: Any = request.principal
     try:
         with transaction.atomic():
             make_default = request.POST.get("default") == "on"
@@ -295,7 +302,7 @@ def save_view(request: TenantRequest) -> HttpResponse:
                 owner_id=principal.user_id,
                 defaults={
                     "query": query,
-                    "is_shared": request.POST.get("shared") == "on",
+                    "is_shared": is_shared,
                     "is_default": make_default,
                 },
             )

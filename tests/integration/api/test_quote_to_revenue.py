@@ -133,7 +133,9 @@ def test_a_contract_goes_from_quote_to_recognized_revenue(
             },
         )
         closed = api.made("revenue/close", {"month": "2026-01"}, status=200)
-        late = api.post(f"invoices/{january['id']}/credit", {"reason": "x", "issued_on": "2026-01-31"})
+        late = api.post(
+            f"invoices/{january['id']}/credit", {"reason": "x", "issued_on": "2026-01-31"}
+        )
 
         (line,) = [line for line in february["lines"] if line["item_key"] == "calls"]
         assert (line["quantity"], line["amount"], line["tax_amount"]) == ("1200", "116.00", "23.20")

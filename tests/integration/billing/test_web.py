@@ -130,6 +130,22 @@ def test_the_default_view_opens_by_itself(finance: Client, books: dict[str, Any]
     assert answer["Location"].endswith("?status=draft")
 
 
+@pytest.mark.parametrize(("role", "is_shared"), [("auditor", False), ("finance", True)])
+def test_a_view_for_everybody_is_given_by_who_works_on_invoices(
+    tenant: Any, client: Client, role: str, is_shared: bool
+) -> None:
+    client.force_login(make_member(tenant, role))
+    page = client.get(reverse("billing:invoice-list"), {"sort": "-bill_on"}).content.decode()
+    assert ("Everybody sees it" in page) is is_shared
+
+    client.post(reverse("billing:invoice-view-save"), {"name": "Drafts", "shared": "on"})
+    client.post(reverse("billing:invoice-view-save"), {"name": "Mine"})
+
+    shared = SavedView.objects.filter(is_shared=True)
+    assert [view.name for view in shared] == (["Drafts"] if is_shared else [])
+    assert SavedView.objects.filter(name="Mine").exists()
+
+
 def test_bulk_issue_says_what_it_will_do_and_then_does_it_once(
     finance: Client, books: dict[str, Any]
 ) -> None:

@@ -19,10 +19,13 @@ function say(field, value) {
   field.dispatchEvent(new Event("input", { bubbles: true }));
   field.dispatchEvent(new Event("change", { bubbles: true }));
 }
-// Forms of a page that lead to one address are told apart by their place among them. (Attributes,
-// as a button named "action" hides the property.)
-function alike(address) {
-  return [...document.querySelectorAll("form[method=post]")].filter((form) => form.getAttribute("action") === address);
+// Forms of a page that lead to one address are told apart by their dialog, or by their place among
+// them: the page may have others by now. (Attributes, as a button named "action" hides the property.)
+const dialogOf = (form) => form.closest("dialog")?.id ?? "";
+function alike(address, dialog) {
+  return [...document.querySelectorAll("form[method=post]")].filter(
+    (form) => form.getAttribute("action") === address && dialogOf(form) === dialog,
+  );
 }
 
 document.addEventListener("submit", (event) => {
@@ -31,12 +34,13 @@ document.addEventListener("submit", (event) => {
   const address = form.getAttribute("action");
   const fields = [...form.querySelectorAll(TYPED)];
   const typed = fields.flatMap((field, at) => (isChanged(field) ? [[at, field.name, said(field)]] : []));
-  const kept = { page: location.pathname, address, at: alike(address).indexOf(form), typed };
+  const dialog = dialogOf(form);
+  const kept = { page: location.pathname, address, dialog, at: alike(address, dialog).indexOf(form), typed };
   sessionStorage.setItem(SENT, JSON.stringify(kept));
 });
 
-function fillAgain({ page, address, at, typed }, alert) {
-  const form = page === location.pathname && alike(address)[at];
+function fillAgain({ page, address, dialog: id, at, typed }, alert) {
+  const form = page === location.pathname && alike(address, id)[at];
   if (!form) return;
   const fields = [...form.querySelectorAll(TYPED)];
   typed.forEach(([place, name, value]) => {

@@ -80,10 +80,8 @@ def _received(request: HttpRequest) -> Any:
         .prefetch_related(
             Prefetch("allocations", PaymentAllocation.objects.select_related("invoice"))
         )
-        .annotate(
-            refunded=_sum_of(PaymentRefund),
-            on_account=F("amount") - F("refunded") - _sum_of(PaymentAllocation),
-        )
+        .annotate(refunded=_sum_of(PaymentRefund), settled=_sum_of(PaymentAllocation))
+        .annotate(on_account=F("amount") - F("refunded") - F("settled"))
     )
     if search:
         rows = rows.filter(Q(customer__name__icontains=search) | Q(reference__icontains=search))

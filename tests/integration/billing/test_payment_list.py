@@ -1,5 +1,6 @@
 """The list of payments, on its page and as a file."""
 
+import re
 from datetime import UTC, datetime
 from decimal import Decimal
 from io import BytesIO
@@ -10,8 +11,11 @@ from django.test import Client
 from django.urls import reverse
 from openpyxl import load_workbook
 
+from billing.domain.manual_lines import ManualEntry
 from billing.models import Payment
 from billing.services.collections import record_payment
+from billing.services.drafts import create_one_off
+from billing.services.invoicing import issue_invoice
 from billing.services.refunds import record_refund
 from tests.factories import make_member
 from tests.factories_billing import make_customer
@@ -52,3 +56,31 @@ def test_payments_go_out_as_they_are_shown(finance: Client) -> None:
     book = finance.get(reverse("billing:payment-export", args=["xlsx"]))
     assert load_workbook(BytesIO(book.content)).worksheets[0].max_row == 1 + Payment.objects.count()
     assert finance.get(reverse("billing:payment-export", args=["pdf"])).status_code == 404
+
+
+def test_a_payment_in_parts_says_what_is_left_of_it(finance: Client) -> None:
+    draft = create_one_off(
+        customer_id=make_customer().id,
+        entries=[ManualEntry(description="Setup", amount=Decimal(60))],
+        bill_on=NOW.date(),
+        now=NOW,
+    )
+    invoice = issue_invoice(invoice_id=draft.id, issued_on=NOW.date(), now=NOW)
+    payment = record_payment(
+        customer_id=invoice.customer_id,
+        currency="USD",
+        amount=Decimal(100),
+        received_on=NOW.date(),
+        method="wire",
+        reference="W-1",
+        now=NOW,
+    )
+    record_refund(
+        payment_id=payment.id, amount=Decimal(15), refunded_on=NOW.date(), reference="R-1", now=NOW
+    )
+
+    page = finance.get(reverse("billing:payment-list")).content.decode()
+
+    (cell,) = re.findall(rf"<td>(?:(?!<td>).)*{invoice.number}.*?</td>", page)
+    said = re.sub(r"<[^>]+>", "", cell)
+    assert said == f"{invoice.number} · $25.00 on account · $15.00 refunded"

@@ -144,10 +144,13 @@ def by_group(
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """A recent event, and what each of some meters counts of it; None: it does not count."""
+    """A recent event, and what each of some meters counts of it; None: it does not count.
+
+    What is counted is a quantity, or a text where different values are counted.
+    """
 
     event: EventRow
-    values: tuple[str | None, ...]
+    values: tuple[Decimal | str | None, ...]
 
 
 def try_events(meters: Sequence[MeterDefinition], *, limit: int) -> list[Tried]:
@@ -157,7 +160,7 @@ def try_events(meters: Sequence[MeterDefinition], *, limit: int) -> list[Tried]:
         where, bound = counting_sql(meter)
         unique = meter.aggregation == "count_unique"
         value = "e.data ->> %b" if unique else value_sql(meter)
-        columns.append(f", CASE WHEN {LIVE} AND {where} THEN ({value})::text END")
+        columns.append(f", CASE WHEN {LIVE} AND {where} THEN {value} END")
         parameters += [*bound, *([meter.value_property] if unique else value_parameters(meter))]
     with bulk_cursor() as cursor:
         cursor.execute(
@@ -168,11 +171,7 @@ def try_events(meters: Sequence[MeterDefinition], *, limit: int) -> list[Tried]:
         )
         rows = cursor.fetchall()
     count = len(meters)
-    return [Tried(event_row(row[:-count]), tuple(map(_tidy, row[-count:]))) for row in rows]
-
-
-def _tidy(number: str | None) -> str | None:
-    return number.rstrip("0").rstrip(".") if number and "." in number else number
+    return [Tried(event_row(row[:-count]), row[-count:]) for row in rows]
 
 
 def by_customer(

@@ -1,7 +1,7 @@
 """Which column fills which field, asked field by field and written in the mapping's language."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django import forms
@@ -15,8 +15,11 @@ _ID = re.compile(r"\A(event_?|message_?|transaction_?)?(id|uuid|key)\Z", re.IGNO
 _CUSTOMER = re.compile(r"customer|account|acct|client|tenant|subject|alias|org", re.IGNORECASE)
 _TIME = re.compile(r"time|date|hour|day|_at\Z|\Ats\Z", re.IGNORECASE)
 _TYPE = re.compile(r"\A(event_?)?(type|kind|name)\Z", re.IGNORECASE)
+_WRITTEN = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d.*)?", re.ASCII)
+# Counts since 1970 that are moments between 2001 and 2286.
+_COUNTED = (("1", re.compile(r"\d{10}", re.ASCII)), ("1000", re.compile(r"\d{13}", re.ASCII)))
 TIME_FORMATS = (
-    ("written", "Written, such as 2026-01-31T12:00:00Z"),
+    ("written", "Date and time (ISO 8601)"),
     ("1", "Seconds since 1970"),
     ("1000", "Milliseconds since 1970"),
 )
@@ -77,13 +80,24 @@ class MappingForm(PageForm):
         "every event, and the same when the file is sent again.",
     )
 
-    def __init__(self, *args: Any, header: Sequence[str], **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        header: Sequence[str],
+        rows: Sequence[Sequence[str]] = (),
+        **kwargs: Any,
+    ) -> None:
         self.columns = usable(header)
-        kwargs["initial"] = {**guess(self.columns), **(kwargs.get("initial") or {})}
+        whole = [row for row in rows if len(row) == len(header)]
+        cells = {name: [row[header.index(name)] for row in whole] for name in self.columns}
+        kwargs["initial"] = {**guess(self.columns, cells), **(kwargs.get("initial") or {})}
         super().__init__(*args, **kwargs)
         choices = [(name, name) for name in self.columns]
         for name in ("customer", "time"):
-            self.fields[name].choices = choices  # type: ignore[attr-defined]
+            self.fields[name].choices = [  # type: ignore[attr-defined]
+                ("", "Choose a column"),
+                *choices,
+            ]
         self.fields["type_column"].choices = [  # type: ignore[attr-defined]
             ("", "The same for every row"),
             *choices,
@@ -146,20 +160,39 @@ class MappingForm(PageForm):
         return ", ".join(parts)
 
 
-def guess(columns: Sequence[str]) -> dict[str, Any]:
-    """Guess what the columns mean from their names; a person confirms it."""
+def guess(
+    columns: Sequence[str], cells: Mapping[str, Sequence[str]] | None = None
+) -> dict[str, Any]:
+    """Guess what the columns mean from their names and first cells; a person confirms it.
+
+    :param cells: of each column; what is in them tells the time better than a name does.
+    """
+    cells = cells or {}
 
     def first(pattern: re.Pattern[str], *taken: str) -> str:
         return next((one for one in columns if pattern.search(one) and one not in taken), "")
 
     id = first(_ID)
     customer = first(_CUSTOMER, id)
-    time = first(_TIME, id, customer)
+    others = [one for one in columns if one not in (id, customer)]
+    named = [one for one in others if _TIME.search(one)]
+    formats = {one: _time_format(cells.get(one, ())) for one in (*named, *others)}
+    time = next((one for one, format in formats.items() if format), next(iter(named), ""))
     type = first(_TYPE, id, customer, time)
     made = f"{{{id}}}" if id else "-".join(f"{{{one}}}" for one in (customer, time) if one)
     initial: dict[str, Any] = {"id": made, "customer": customer, "time": time, "type_column": type}
+    initial["time_format"] = formats.get(time) or "written"
     for number, column in enumerate(columns):
         initial[f"take-{number}"] = column not in (id, customer, time, type)
         name = re.sub(r"[^A-Za-z0-9_.-]+", "_", column).strip("_.-")
         initial[f"name-{number}"] = name if _NAME.fullmatch(name) else f"column_{number + 1}"
     return initial
+
+
+def _time_format(cells: Sequence[str]) -> str:
+    """Return which of the ways to give a time most of a column's cells are in; empty if none."""
+    given = [cell.strip() for cell in cells if cell.strip()]
+    for format, pattern in (("written", _WRITTEN), *_COUNTED):
+        if 2 * sum(bool(pattern.fullmatch(cell)) for cell in given) > len(given):
+            return format
+    return ""

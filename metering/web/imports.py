@@ -83,11 +83,12 @@ def import_map(request: HttpRequest, upload_id: UUID) -> HttpResponse:
         raise Http404("This file was imported or is no longer kept; upload it again.")
     header, _ = files.read_header(io.BytesIO(files.head(upload.path)))
     sent = request.POST if request.method == "POST" else None
-    form = MappingForm(sent, header=header)
+    raw = _raw_rows(upload.path)
+    form = MappingForm(sent, header=header, rows=raw)
     rows: list[PreviewRow] = []
     counts: Outcomes | None = None
     if sent is None:
-        guessed = _guessed(header)
+        guessed = _guessed(form, header)
         form = guessed if guessed.is_valid() else form  # nobody has made a mistake yet
     if form.is_valid():
         try:
@@ -110,22 +111,21 @@ def import_map(request: HttpRequest, upload_id: UUID) -> HttpResponse:
         "counts": counts,
         "verdicts": _verdicts(counts) if counts else [],
         "rejects": counts.rejects[:PREVIEWED] if counts else [],
-        "raw": [] if rows else _raw_rows(upload.path),
+        "raw": [] if rows else raw,
         "header": header,
     }
     failed = sent is not None and bool(form.errors)
     return render(request, "metering/import_map.html", context, status=422 if failed else 200)
 
 
-def _guessed(header: list[str]) -> MappingForm:
+def _guessed(blank: MappingForm, header: list[str]) -> MappingForm:
     """Return the form bound to its own guesses, so that they are judged at once."""
-    blank = MappingForm(header=header)
     written = {
         name: "on" if value is True else value
         for name in blank.fields
         if (value := blank.get_initial_for_field(blank.fields[name], name)) not in (False, None)
     }
-    return MappingForm({"time_format": "written", **written}, header=header)
+    return MappingForm(written, header=header)
 
 
 def _start(request: HttpRequest, upload: uploads.Upload, form: MappingForm) -> HttpResponse:
@@ -191,7 +191,6 @@ _VERDICTS = (
     ("conflict", "in conflict"),
     ("quarantined", "quarantined"),
     ("invalid", "not readable"),
-    ("unmatched", "for an alias nobody holds"),
 )
 
 

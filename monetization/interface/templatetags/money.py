@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from babel.dates import format_date, format_datetime
 from babel.numbers import format_currency, format_decimal
 from django import template
+from django.utils.text import Truncator
 
 from monetization.kernel.decimals import plain
 from monetization.kernel.money import Money, minor_unit
@@ -91,6 +92,12 @@ def quantity(value: Any) -> str:
     if whole.startswith("-") and not text.startswith("-"):
         text = f"-{text}"
     return (f"{text}.{places}" if places else text).replace("-", TRUE_MINUS)
+
+
+@register.filter
+def measured(value: Any) -> str:
+    """Write what an event measured: a quantity, or the beginning of a text."""
+    return quantity(value) if isinstance(value, Decimal) else Truncator(value).chars(40)
 
 
 @register.filter

@@ -101,7 +101,7 @@ class TestImport:
         with tenant_context(company.id):
             assert len(selectors.list_events()) == 3
         result = client.get(f"/usage/imports/{job.id}/result").content.decode()
-        assert "4 rows: 3 new, 1 not readable, 1 for an alias nobody holds." in result
+        assert "4 rows: 3 new, 1 not readable. Nobody holds the alias of 1 of them yet" in result
         rejects = b"".join(client.get(f"/usage/imports/{job.id}/rejects.csv")).decode()
         assert "4,time," in rejects
 
@@ -120,6 +120,32 @@ class TestImport:
         assert answer.context["form"]["time"].value() == "happened_at"
         assert answer.context["form"]["type_column"].value() == "kind"
         assert answer.context["rows"][0].label == "New"
+
+    @pytest.mark.parametrize(
+        ("moments", "format"),
+        [
+            (("2026-10-01T10:00:00Z", "2026-10-01T11:00:00Z", "soon"), "written"),
+            (("1790848800", "1790852400", ""), "1"),
+            (("1790848800000", "1790852400000", "-"), "1000"),
+        ],
+    )
+    def test_a_time_is_known_by_what_is_in_it(
+        self, company: Any, moments: tuple[str, ...], format: str
+    ) -> None:
+        client = signed_in(company)
+        lines = [f"{n},5,acme,call,{moment}" for n, moment in enumerate(moments)]
+        file = "\n".join(["id,daytime_calls,account,kind,happened", *lines]).encode()
+        answer = client.get(uploaded(client, file))
+        assert answer.context["form"]["time"].value() == "happened"
+        assert answer.context["form"]["time_format"].value() == format
+        assert [row.outcome for row in answer.context["rows"]] == ["created", "created", "invalid"]
+
+    def test_no_column_is_taken_for_the_time_without_a_sign_of_it(self, company: Any) -> None:
+        client = signed_in(company)
+        answer = client.get(uploaded(client, b"id,account,kind,x\n1,acme,call,5\n"))
+        assert answer.status_code == 200
+        assert not answer.context["form"]["time"].value()
+        assert "Choose a column" in answer.content.decode()
 
     def test_a_guess_that_is_not_enough_is_no_mistake_of_anybody(self, company: Any) -> None:
         client = signed_in(company)

@@ -1,5 +1,6 @@
 """Meters and a customer's usage, seen through a signed-in browser."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -99,7 +100,7 @@ class TestMeters:
             assert not Meter.objects.exists()
         client.post("/usage/meters/new", {**details, "action": "save"})
         values = {one.event.source_event_id: one.values for one in tried.context["recent"]}
-        assert values == {"a": ("5",), "b": (None,), "nobody": ("5",)}
+        assert values == {"a": (5,), "b": (None,), "nobody": (5,)}
         assert tried.content.decode().count("once mapped") == 1
 
         assert (tried.context["tried"].quantity, tried.context["tried"].events) == (5, 1)
@@ -108,6 +109,26 @@ class TestMeters:
         assert (meter.key, meter.filters) == ("eu-calls", {"region": ["eu-1", "eu-2"]})
         page = client.get(f"/usage/meters/{meter.id}")
         assert page.context["total"].quantity == 5
+
+    @pytest.mark.parametrize(
+        ("aggregation", "shown"), [("sum", ["1,234,567.5"]), ("count_unique", ["release 1.20"])]
+    )
+    def test_trying_writes_quantities_as_such_and_texts_as_they_are(
+        self, company: Any, aggregation: str, shown: list[str]
+    ) -> None:
+        data = {"sum": Decimal("1234567.50"), "count_unique": "release 1.20"}
+        customer_of(company)
+        received(company, sent("a", data={"calls": data[aggregation]}))
+        asked = {
+            "name": "Calls",
+            "unit": "calls",
+            "event_type": "api.called",
+            "aggregation": aggregation,
+            "value_property": "calls",
+            "action": "try",
+        }
+        page = signed_in(company).post("/usage/meters/new", asked).content.decode()
+        assert re.findall(r'<td class="n">([^<]+)</td>', page) == shown
 
     @pytest.mark.parametrize(
         ("changes", "field"),

@@ -44,7 +44,7 @@ class TestVersions:
 
         assert page.status_code == 200
         assert (page.context["counted"].quantity, page.context["tried"].quantity) == (5, 15)
-        assert page.context["recent"][0].values == ("5", "15")
+        assert page.context["recent"][0].values == (5, 15)
         with tenant_context(company.id):
             assert not Meter.objects.get().versions.exists()
 

@@ -10,7 +10,7 @@ from django.db.models import F, Q
 from monetization.audit.models import audited
 from monetization.customers.models import Customer
 from monetization.kernel.ids import uuid7
-from monetization.tenancy.models import TenantForeignKey, TenantModel
+from monetization.tenancy.models import TenantForeignKey, TenantModel, TenantPart
 
 
 class Meter(TenantModel):
@@ -105,7 +105,7 @@ class MeterVersion(TenantModel):
         return f"{self.meter_id} version {self.number}"
 
 
-class UsageReading(TenantModel):
+class UsageReading(TenantPart):
     """A meter's quantity for a customer over a window, with the snapshot it was taken at.
 
     Usage that is not in it is exactly: in the window and not visible in ``snapshot``.

@@ -5,7 +5,7 @@ from django.db.models import F, Q
 
 from billing.models import BillingSchedule
 from monetization.audit.models import audited
-from monetization.tenancy.models import TenantForeignKey, TenantModel
+from monetization.tenancy.models import TenantForeignKey, TenantModel, TenantPart
 
 
 class PerformanceObligation(TenantModel):
@@ -37,7 +37,7 @@ class PerformanceObligation(TenantModel):
         return f"{self.name} of {self.schedule_id}"
 
 
-class RevenueSlice(TenantModel):
+class RevenueSlice(TenantPart):
     """What an obligation plans to earn in one month."""
 
     obligation = TenantForeignKey(

@@ -8,7 +8,7 @@ from billing.models.invoices import Invoice
 from monetization.audit.models import audited
 from monetization.customers.models import Customer
 from monetization.mail.models import OutgoingMail
-from monetization.tenancy.models import TenantForeignKey, TenantModel, is_number
+from monetization.tenancy.models import TenantForeignKey, TenantModel, TenantPart, is_number
 
 
 class AssertionRule(TenantModel):
@@ -57,7 +57,7 @@ class AssertionFailure(TenantModel):
         return f"{self.kind}: {self.detail}"
 
 
-class CalculationMark(TenantModel):
+class CalculationMark(TenantPart):
     """What an open invoice was last computed and tested from, as a hash.
 
     While the hash and the readings are the same, so is the invoice: nothing is computed again.
@@ -87,7 +87,7 @@ class CalculationMark(TenantModel):
         return self.mark
 
 
-class InvoiceComparison(TenantModel):
+class InvoiceComparison(TenantPart):
     """How far a draft moved against the invoice before it without a reason that is known.
 
     Written when the draft is tested, so that a view can be sorted by it.

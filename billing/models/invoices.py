@@ -12,7 +12,13 @@ from metering.models import UsageReading
 from monetization.audit.models import audited_in_sets
 from monetization.customers.models import Customer
 from monetization.documents.models import Document
-from monetization.tenancy.models import LegalEntity, TenantForeignKey, TenantModel, is_number
+from monetization.tenancy.models import (
+    LegalEntity,
+    TenantForeignKey,
+    TenantModel,
+    TenantPart,
+    is_number,
+)
 
 # What an issued invoice says never changes; what becomes of it (sent, paid) may.
 _FROZEN = (
@@ -332,7 +338,7 @@ class Invoice(TenantModel):
         return f"{self.number or self.status} ({self.id})"
 
 
-class BillingPeriod(TenantModel):
+class BillingPeriod(TenantPart):
     """One line of the terms over one stretch of service: written once, never recomputed."""
 
     class Kind(models.TextChoices):
@@ -380,7 +386,7 @@ class BillingPeriod(TenantModel):
         return f"{self.item_key} {self.service_start}"
 
 
-class InvoiceLine(TenantModel):
+class InvoiceLine(TenantPart):
     """One rounded amount of an invoice, with everything needed to compute it again."""
 
     invoice = TenantForeignKey(
@@ -449,7 +455,7 @@ class InvoiceLine(TenantModel):
         return self.key
 
 
-class Recalculation(TenantModel):
+class Recalculation(TenantPart):
     """What a recalculation changed on an in-progress or draft invoice, and why. Append-only."""
 
     invoice = TenantForeignKey(

@@ -6,7 +6,7 @@ import pgtrigger
 from django.contrib.postgres.functions import TransactionNow
 from django.db import models
 
-from monetization.tenancy.models import TenantForeignKey, TenantModel
+from monetization.tenancy.models import TenantForeignKey, TenantModel, TenantPart
 
 
 class XactIdField(models.Field):
@@ -52,7 +52,7 @@ class Event(TenantModel):
         return f"{self.type} {self.subject}"
 
 
-class EventDelivery(TenantModel):
+class EventDelivery(TenantPart):
     """One event for one handler: delivered once in effect, late or replayed if need be."""
 
     event = TenantForeignKey(Event, related_name="deliveries", db_index=False)

@@ -5,7 +5,13 @@ from django.db import models
 from django.db.models import Q
 
 from monetization.events.models import Event
-from monetization.tenancy.models import LegalEntity, TenantForeignKey, TenantModel, is_number
+from monetization.tenancy.models import (
+    LegalEntity,
+    TenantForeignKey,
+    TenantModel,
+    TenantPart,
+    is_number,
+)
 
 APPEND_ONLY = pgtrigger.Update | pgtrigger.Delete
 
@@ -62,7 +68,7 @@ class JournalEntry(TenantModel):
         return f"{self.rule} {self.entry_date}"
 
 
-class Posting(TenantModel):
+class Posting(TenantPart):
     """One side of an entry: debits positive, credits negative. Append-only."""
 
     entry = TenantForeignKey(JournalEntry, related_name="postings", db_index=False)

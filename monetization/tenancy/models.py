@@ -82,6 +82,28 @@ class TenantModel(models.Model):
         abstract = True
 
 
+class TenantPart(TenantModel):
+    """A row that belongs to another row of its tenant, as a line does to its invoice.
+
+    The composite reference to that row says that the tenant is there: a reference of its own
+    would be checked for every row written, a tenth of what writing an invoice line costs. It must
+    have a required ``TenantForeignKey`` (an architecture test asks).
+    """
+
+    tenant = models.ForeignKey(
+        Tenant,
+        on_delete=models.CASCADE,
+        default=current_tenant_id,
+        editable=False,
+        db_index=False,
+        db_constraint=False,
+        related_name="+",
+    )
+
+    class Meta:
+        abstract = True
+
+
 class LegalEntity(TenantModel):
     """The company of the tenant that sells and invoices: name on the paper, numbering series."""
 

@@ -6,7 +6,7 @@ from django.db import IntegrityError, connection, transaction
 
 from monetization.customers.models import Customer, CustomerAlias
 from monetization.tenancy.context import TenantAlreadyBound, TenantNotBound, tenant_context
-from monetization.tenancy.models import LegalEntity, TenantForeignKey
+from monetization.tenancy.models import LegalEntity, TenantForeignKey, TenantModel, TenantPart
 
 # Tables that belong to no tenant. Adding a name here is a decision for an ADR.
 GLOBAL_TABLES = {
@@ -45,6 +45,11 @@ FROM pg_constraint k
 JOIN pg_class t ON t.oid = k.conrelid
 JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = k.conkey[2]
 WHERE k.contype = 'f' AND array_length(k.conkey, 1) = 2
+"""
+
+TENANT_KEYS = """
+SELECT conrelid::regclass::text FROM pg_constraint
+ WHERE contype = 'f' AND confrelid = 'tenancy_tenant'::regclass AND cardinality(conkey) = 1
 """
 
 # Rows of a tenant are always found with it: an index on a column alone is never better than one
@@ -101,6 +106,35 @@ def test_every_reference_between_tenant_rows_is_checked_within_the_tenant() -> N
         if isinstance(field, TenantForeignKey)
     }
     assert declared - laid == set()
+
+
+def test_what_has_its_tenant_by_another_row_must_have_that_row() -> None:
+    parts = [model for model in apps.get_models() if issubclass(model, TenantPart)]
+    alone = {
+        model.__name__
+        for model in parts
+        if not any(
+            isinstance(field, TenantForeignKey) and not field.null
+            for field in model._meta.local_fields
+        )
+    }
+    assert parts
+    assert alone == set()
+
+
+@pytest.mark.django_db
+def test_every_tenant_is_there_by_its_own_reference_or_by_that_of_another_row() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(TENANT_KEYS)
+        by_its_own = {name for (name,) in cursor.fetchall()}
+
+    without = {
+        model._meta.db_table
+        for model in apps.get_models()
+        if model._meta.managed and issubclass(model, TenantModel)
+    } - by_its_own
+    parts = {m._meta.db_table for m in apps.get_models() if issubclass(m, TenantPart)}
+    assert without == parts
 
 
 @pytest.mark.django_db

@@ -14,7 +14,7 @@ from django.utils import timezone
 from billing.benches.company import Company, add_usage, make_company, nudge
 from billing.benches.crew import crew, work_together
 from billing.benches.grid import grid
-from billing.benches.limits import least_seconds, rewriting_seconds
+from billing.benches.limits import copying_seconds, least_seconds, rewriting_seconds
 from billing.benches.paper import FIRST, SHEETS, bare_rate, paper
 from billing.services.bulk import start_bulk
 from monetization.jobs.models import Job
@@ -100,6 +100,9 @@ def _again(part: Company, events: int, few: float, each: dict[int, float]) -> It
     each[count] = full / count
     name = f"{size}: recalculate, every draft changed"
     yield _rate(name, count, full, least_seconds(part))
+    yield _rate(
+        f"{name}, to read, rate and COPY of what it left", count, full, copying_seconds(part)
+    )
     yield _rate(f"{name}, to the least that leaves the same rows", count, full, same)
     yield _share(f"{size}: {events:,} events against {events // 10:,}", full, few)
     nothing = _run(part, "recalculate", part.drafts)

@@ -21,14 +21,17 @@ EVENT_COLUMNS = (
 KEY_COLUMNS = "tenant_id, key_hash, payload_hash, event_id"
 
 
+EVENTS_AND_KEYS = ("metering_usageevent", "metering_usagekey")
+
+
 @contextmanager
-def scratch_schema(name: str) -> Iterator[None]:
-    """Make a schema with one plain event table and one key table, indexed like the real ones."""
+def scratch_schema(name: str, tables: Sequence[str] = EVENTS_AND_KEYS) -> Iterator[None]:
+    """Make a schema with plain tables that are indexed like the real ones of these names."""
     with psycopg.connect(settings.DATABASE_OWNER_URL, autocommit=True) as connection:
         schema = sql.Identifier(name)
         connection.execute(sql.SQL("CREATE SCHEMA {}").format(schema))
         try:
-            for table in ("metering_usageevent", "metering_usagekey"):
+            for table in tables:
                 connection.execute(
                     sql.SQL(
                         "CREATE TABLE {}.{} (LIKE public.{} INCLUDING DEFAULTS INCLUDING INDEXES)"

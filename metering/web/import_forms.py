@@ -16,8 +16,8 @@ _CUSTOMER = re.compile(r"customer|account|acct|client|tenant|subject|alias|org",
 _TIME = re.compile(r"time|date|hour|day|_at\Z|\Ats\Z", re.IGNORECASE)
 _TYPE = re.compile(r"\A(event_?)?(type|kind|name)\Z", re.IGNORECASE)
 _WRITTEN = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d.*)?", re.ASCII)
-# Counts since 1970 that are moments between 2001 and 2286.
-_COUNTED = (("1", re.compile(r"\d{10}", re.ASCII)), ("1000", re.compile(r"\d{13}", re.ASCII)))
+# Counts since 1970 that are moments between 2001 and 2033.
+_COUNTED = (("1", re.compile(r"1\d{9}", re.ASCII)), ("1000", re.compile(r"1\d{12}", re.ASCII)))
 TIME_FORMATS = (
     ("written", "Date and time (ISO 8601)"),
     ("1", "Seconds since 1970"),

@@ -63,18 +63,23 @@ class TenantForeignKey(models.ForeignKey[Any, Any]):
         super().__init__(to, on_delete, **kwargs)
 
 
-class TenantModel(models.Model):
-    """A row of one tenant. Its migration must run ``IsolateTables`` (an architecture test asks)."""
-
-    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    tenant = models.ForeignKey(
+def _tenant(*, db_constraint: bool = True) -> models.ForeignKey[Any, Any]:
+    return models.ForeignKey(
         Tenant,
         on_delete=models.CASCADE,
         default=current_tenant_id,
         editable=False,
         db_index=False,  # (tenant_id, id) is unique and serves
+        db_constraint=db_constraint,
         related_name="+",
     )
+
+
+class TenantModel(models.Model):
+    """A row of one tenant. Its migration must run ``IsolateTables`` (an architecture test asks)."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    tenant = _tenant()
 
     objects = TenantManager()
 
@@ -90,15 +95,7 @@ class TenantPart(TenantModel):
     have a required ``TenantForeignKey`` (an architecture test asks).
     """
 
-    tenant = models.ForeignKey(
-        Tenant,
-        on_delete=models.CASCADE,
-        default=current_tenant_id,
-        editable=False,
-        db_index=False,
-        db_constraint=False,
-        related_name="+",
-    )
+    tenant = _tenant(db_constraint=False)
 
     class Meta:
         abstract = True

@@ -18,6 +18,11 @@ _TYPE = re.compile(r"\A(event_?)?(type|kind|name)\Z", re.IGNORECASE)
 _WRITTEN = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d.*)?", re.ASCII)
 # Counts since 1970 that are moments between 2001 and 2033.
 _COUNTED = (("1", re.compile(r"1\d{9}", re.ASCII)), ("1000", re.compile(r"1\d{12}", re.ASCII)))
+_NONE_CHOSEN = {
+    "customer": "Choose a column",
+    "time": "Choose a column",
+    "type_column": "The same for every row",
+}
 TIME_FORMATS = (
     ("written", "Date and time (ISO 8601)"),
     ("1", "Seconds since 1970"),
@@ -89,19 +94,12 @@ class MappingForm(PageForm):
     ) -> None:
         self.columns = usable(header)
         whole = [row for row in rows if len(row) == len(header)]
-        cells = {name: [row[header.index(name)] for row in whole] for name in self.columns}
+        cells = dict(zip(header, zip(*whole, strict=True), strict=False))
         kwargs["initial"] = {**guess(self.columns, cells), **(kwargs.get("initial") or {})}
         super().__init__(*args, **kwargs)
         choices = [(name, name) for name in self.columns]
-        for name in ("customer", "time"):
-            self.fields[name].choices = [  # type: ignore[attr-defined]
-                ("", "Choose a column"),
-                *choices,
-            ]
-        self.fields["type_column"].choices = [  # type: ignore[attr-defined]
-            ("", "The same for every row"),
-            *choices,
-        ]
+        for name, none in _NONE_CHOSEN.items():
+            self.fields[name].choices = [("", none), *choices]  # type: ignore[attr-defined]
         for number, column in enumerate(self.columns):
             self.fields[f"take-{number}"] = forms.BooleanField(
                 required=False,

@@ -425,11 +425,12 @@ class InvoiceLine(TenantPart):
         related_name="lines",
         db_index=False,
     )
-    is_manual = models.BooleanField(default=False)  # written by a person; recalculation leaves it
-    edited_by = models.CharField(max_length=200, blank=True)
+    # written by a person; recalculation leaves it
+    is_manual = models.BooleanField(default=False, db_default=False)
+    edited_by = models.CharField(max_length=200, blank=True, default="", db_default="")
     edited_at = models.DateTimeField(null=True, blank=True)
     is_flagged = models.BooleanField(default=False)  # e.g. clamped at zero
-    note = models.CharField(max_length=300, blank=True)
+    note = models.CharField(max_length=300, blank=True, default="", db_default="")
 
     class Meta:
         constraints = [

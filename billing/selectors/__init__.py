@@ -1,6 +1,13 @@
 """Read what is owed: the grid, invoices beside those before them, schedules, receivables."""
 
-from billing.selectors.comparing import Comparison, Tested, compare, to_be_tested
+from billing.selectors.comparing import (
+    Comparison,
+    LineView,
+    Tested,
+    as_printed,
+    compare,
+    to_be_tested,
+)
 from billing.selectors.grid import (
     SORTS,
     CurrencyTotal,
@@ -29,9 +36,11 @@ __all__ = [
     "CurrencyTotal",
     "GroupTotal",
     "InvoiceFilter",
+    "LineView",
     "Statement",
     "Tested",
     "aging",
+    "as_printed",
     "charge_period",
     "compare",
     "currencies_billed",

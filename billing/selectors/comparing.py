@@ -1,7 +1,7 @@
 """Read invoices beside those before them."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -78,7 +78,7 @@ def compare(rows: Sequence[Invoice]) -> dict[UUID, Comparison]:
 
 
 def _found(
-    row: Invoice, previous_id: UUID | None, lines: Mapping[UUID, Sequence["_StoredLine"]]
+    row: Invoice, previous_id: UUID | None, lines: Mapping[UUID, Sequence["LineView"]]
 ) -> tuple[Difference, ...]:
     if previous_id is None:
         return ()
@@ -89,7 +89,7 @@ def _found(
     return differences(_compared(before, keys), _compared(after, keys), row.currency, taxes=taxes)
 
 
-def _sums(lines: Sequence["_StoredLine"]) -> dict[str, Decimal]:
+def _sums(lines: Sequence["LineView"]) -> dict[str, Decimal]:
     """Return what each contract line comes to."""
     found: dict[str, Decimal] = {}
     for line in lines:
@@ -98,15 +98,14 @@ def _sums(lines: Sequence["_StoredLine"]) -> dict[str, Decimal]:
     return found
 
 
-def _key(line: "_StoredLine") -> str:
+def _key(line: "LineView") -> str:
     """Return what a line is compared by: the contract's line, with what took off of it apart."""
     return f"{BILLED}:{line.item_key}" if line.kind == BILLED else line.item_key or line.key
 
 
-class _StoredLine(NamedTuple):
-    """A line as comparisons and tests look at it; its explanation is text until it is needed."""
+class LineView(NamedTuple):
+    """A line as comparisons and tests look at it."""
 
-    invoice_id: UUID
     key: str
     item_key: str
     description: str
@@ -115,7 +114,7 @@ class _StoredLine(NamedTuple):
     quantity: Decimal | None
     amount: Decimal
     tax: Decimal
-    explanation: str
+    explanation: str | dict[str, Any]  # as it was read: text, until somebody needs it
     is_manual: bool
     is_usage: bool
     is_flagged: bool
@@ -125,25 +124,32 @@ class _StoredLine(NamedTuple):
 
 # Invoice by invoice: with no statistics of a new company yet, Postgres reads all lines it has.
 _LINES = """
-SELECT l.* FROM unnest(%b::uuid[]) AS w(id) CROSS JOIN LATERAL (
-  SELECT invoice_id, key, item_key, description, service_start, service_end, quantity, amount,
-         tax_amount, explanation::text, is_manual, reading_id IS NOT NULL, is_flagged, position,
-         kind
-    FROM billing_invoiceline WHERE invoice_id = w.id ORDER BY position, key OFFSET 0) l
+SELECT w.place, l.*
+  FROM unnest(%b::uuid[]) WITH ORDINALITY AS w(id, place) CROSS JOIN LATERAL (
+  SELECT key, item_key, description, service_start, service_end, quantity, amount, tax_amount,
+         explanation::text, is_manual, reading_id IS NOT NULL, is_flagged, position, kind
+    FROM billing_invoiceline WHERE invoice_id = w.id
+   ORDER BY position, key COLLATE "C" OFFSET 0) l
 """
 
 
-def _stored_lines(invoice_ids: Sequence[UUID]) -> dict[UUID, list[_StoredLine]]:
+def _stored_lines(invoice_ids: Iterable[UUID]) -> dict[UUID, list[LineView]]:
     """Return the lines of invoices in the order they are printed, with one statement."""
-    found: dict[UUID, list[_StoredLine]] = defaultdict(list)
+    asked = list(dict.fromkeys(invoice_ids))
+    found: list[list[LineView]] = [[] for _ in asked]
     with bulk_cursor() as cursor:
-        cursor.execute(_LINES, [list(set(invoice_ids))], binary=True)
-        for row in cursor:
-            found[row[0]].append(_StoredLine._make(row))
-    return found
+        cursor.execute(_LINES, [asked], binary=True)
+        for place, *values in cursor:
+            found[place - 1].append(LineView(*values))
+    return dict(zip(asked, found, strict=True))
 
 
-def _compared(lines: Sequence[_StoredLine], moved: Set[str]) -> list[ComparedLine]:
+def as_printed(line: LineView) -> tuple[int, str]:
+    """Return what lines of an invoice are ordered by."""
+    return line.position, line.key
+
+
+def _compared(lines: Sequence[LineView], moved: Set[str]) -> list[ComparedLine]:
     """Return the lines of those contract lines that moved, as they are compared."""
     return [
         ComparedLine(
@@ -154,7 +160,7 @@ def _compared(lines: Sequence[_StoredLine], moved: Set[str]) -> list[ComparedLin
             line.quantity,
             line.amount,
             line.tax,
-            orjson.loads(line.explanation),
+            _explained(line),
             _phase_of(line.key, line.item_key),
             line.is_manual,
         )
@@ -163,7 +169,11 @@ def _compared(lines: Sequence[_StoredLine], moved: Set[str]) -> list[ComparedLin
     ]
 
 
-def _by_service(line: _StoredLine) -> tuple[date, int]:
+def _explained(line: LineView) -> Any:
+    return orjson.loads(line.explanation) if isinstance(line.explanation, str) else line.explanation
+
+
+def _by_service(line: LineView) -> tuple[date, int]:
     return line.service_start, line.position
 
 
@@ -203,13 +213,19 @@ class Tested:
         return unexplained(by_cause(self.found), self.facts.change_note)
 
 
-def to_be_tested(rows: Sequence[Invoice]) -> dict[UUID, Tested]:
-    """Return drafts beside those before them, in three queries however many there are."""
+def to_be_tested(
+    rows: Sequence[Invoice], in_hand: Mapping[UUID, Sequence[LineView]]
+) -> dict[UUID, Tested]:
+    """Return drafts beside those before them, in three queries however many there are.
+
+    :param in_hand: lines of invoices that need not be read, in the order they are printed.
+    """
     ids = [row.id for row in rows]
     with bulk_cursor() as cursor:
         cursor.execute(_BEFORE, [ids], binary=True)
         known = {found[0]: found[1:] for found in cursor}
-    lines = _stored_lines([*ids, *(before[0] for before in known.values() if before[0])])
+    looked_at = [*ids, *(before[0] for before in known.values() if before[0])]
+    lines = {**_stored_lines(each for each in looked_at if each not in in_hand), **in_hand}
     own = OwnTaxes.load(row.customer_id for row in rows)
     return {
         row.id: Tested(
@@ -223,7 +239,7 @@ def to_be_tested(rows: Sequence[Invoice]) -> dict[UUID, Tested]:
 def _facts(
     row: Invoice,
     known: tuple[Any, ...],
-    lines: Mapping[UUID, Sequence[_StoredLine]],
+    lines: Mapping[UUID, Sequence[LineView]],
     own: OwnTax | None,
 ) -> InvoiceFacts:
     previous_id, previous_total, requires_purchase_order, is_approved = known
@@ -245,7 +261,7 @@ def _facts(
     )
 
 
-def _line_facts(lines: Sequence[_StoredLine]) -> list[LineFacts]:
+def _line_facts(lines: Sequence[LineView]) -> list[LineFacts]:
     return [
         LineFacts(
             line.item_key,

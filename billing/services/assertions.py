@@ -111,17 +111,24 @@ def check_invoices(*, invoice_ids: Iterable[UUID], now: datetime) -> None:
     check(list(rows), now=now)
 
 
-def check(invoices: Sequence[Invoice], *, now: datetime) -> None:
+def check(
+    invoices: Sequence[Invoice],
+    *,
+    now: datetime,
+    in_hand: Mapping[UUID, Sequence[selectors.LineView]] | None = None,
+) -> None:
     """Test locked open invoices and write only what differs; set-based.
 
     An invoice in progress is not tested: its period is not over. A waiver stays as long as the
     rule finds the same thing.
+
+    :param in_hand: lines that were just written, by invoice; all others are read.
     """
     if not invoices:
         return
     rules = enabled_rules()
     drafts = [row for row in invoices if row.status == Invoice.Status.DRAFT]
-    tested = selectors.to_be_tested(drafts)
+    tested = selectors.to_be_tested(drafts, in_hand or {})
     facts = {row.id: tested[row.id].facts for row in drafts}
     if any(rule.kind == ELECTRONIC for rule in rules):
         for row_id, missing in _electronic_missing(drafts).items():

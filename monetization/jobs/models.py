@@ -3,7 +3,7 @@
 from django.db import models
 from django.db.models import Q
 
-from monetization.tenancy.models import TenantForeignKey, TenantModel
+from monetization.tenancy.models import TenantForeignKey, TenantModel, TenantPart
 
 
 class Job(TenantModel):
@@ -60,7 +60,7 @@ class Job(TenantModel):
         return 100 if not self.total else 100 * (self.done + self.failed) // self.total
 
 
-class JobItem(TenantModel):
+class JobItem(TenantPart):
     """One unit of a job: its effect and its mark commit together.
 
     Items of one lane run in the order of their positions; lanes run beside each other.

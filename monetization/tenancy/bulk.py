@@ -92,10 +92,16 @@ def _through_a_table(
             f" SELECT {known['columns']} FROM {table} WITH NO DATA"
         )
         with cursor.copy(f"COPY {copied} ({known['columns']}) FROM STDIN") as copy:
+            copy.set_types(_as_copied(types, documents))  # else asked of every value
             for values in rows:
                 copy.write_row(values)
         cursor.execute(sql.format(rows=f"{copied} r", **known))
         cursor.execute(f"DROP TABLE {copied}")
+
+
+def _as_copied(types: Sequence[str], documents: Sequence[int]) -> list[str]:
+    """Return the types values are written as: documents are text by now."""
+    return ["text" if place in documents else type for place, type in enumerate(types)]
 
 
 def _with_text(values: Sequence[Any], documents: Sequence[int]) -> list[Any]:

@@ -22,7 +22,8 @@ class AnyOf(Lookup):
         if not self.rhs:
             raise EmptyResultSet  # nothing is asked
         column, bound = self.process_lhs(compiler, connection)
-        return f"{column} = ANY(%s::uuid[])", (*bound, list(self.rhs))
+        ids = ",".join(each.hex for each in self.rhs)
+        return f"{column} = ANY(%s::uuid[])", (*bound, f"{{{ids}}}")  # one text, not a list of them
 
 
 UUIDField.register_lookup(AnyOf)

@@ -55,7 +55,8 @@ def calculate(invoices: Sequence[Invoice], *, now: datetime, seen: Seen) -> list
     assume(works, now)
     outcomes = outcomes_of(works)
     write(outcomes, now)
-    check(invoices, now=now)
+    in_hand = {outcome.work.invoice.id: outcome.views() for outcome in outcomes}
+    check(invoices, now=now, in_hand=in_hand)
     set_marks(works, now=now, seen=seen)
     return [outcome.change() for outcome in outcomes if outcome.changes]
 

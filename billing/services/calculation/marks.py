@@ -37,8 +37,9 @@ CODE = ("monetization.pricing", "monetization.kernel", "billing.domain")
 # Counted by invoice, one look at an index each: sets joined afterwards were read again for every
 # invoice of a batch, because the planner expects one row where there are hundreds.
 _MARKS = """
-SELECT i.id, w.place, md5(concat_ws('|', %b::text, i.status, s.terms_sha256, p.all_of_them, p.begun,
-         l.n, l.net, l.tax, i.subtotal_amount, i.tax_amount, i.tax_treatment, i.tax_percent,
+SELECT i.id, i.schedule_id, i.customer_id, w.place,
+       md5(concat_ws('|', %b::text, i.status, s.terms_sha256, p.all_of_them, p.begun, l.n,
+         l.net, l.tax, i.subtotal_amount, i.tax_amount, i.tax_treatment, i.tax_percent,
          i.tax_method, i.prices_include_tax,
          i.change_note, i.purchase_order, c.tax_percent, c.country,
          b.requires_purchase_order,
@@ -79,16 +80,15 @@ SELECT i.id, w.place, md5(concat_ws('|', %b::text, i.status, s.terms_sha256, p.a
 _KEEP = f"""
 INSERT INTO billing_calculationmark AS k (id, tenant_id, invoice_id, mark, company, seen, seen_from,
        kept_by, kept_change, kept_at, next_start, usage_from, usage_until, is_summed)
-SELECT u.id, current_tenant_id(), m.id, CASE WHEN u.is_told THEN m.mark ELSE '' END, own.company,
-       own.seen, own.seen_from, own.xact, c.last, now(), m.next_start, u.usage_from,
+SELECT u.id, current_tenant_id(), i.id, CASE WHEN u.is_told THEN i.mark ELSE '' END, own.company,
+       own.seen, own.seen_from, own.xact, c.last, now(), i.next_start, u.usage_from,
        u.usage_until, u.is_summed
-  FROM ({_MARKS}) m
+  FROM ({_MARKS}) i
   CROSS JOIN (SELECT %b::text AS company, %b::text AS seen, %b::bigint AS seen_from,
                      pg_current_xact_id()::text::bigint AS xact) own
   JOIN unnest(%b::uuid[], %b::timestamptz[], %b::timestamptz[], %b::bool[], %b::bool[])
        WITH ORDINALITY
-    AS u(id, usage_from, usage_until, is_summed, is_told, place) ON u.place = m.place
-  JOIN billing_invoice i ON i.id = m.id
+    AS u(id, usage_from, usage_until, is_summed, is_told, place) ON u.place = i.place
   CROSS JOIN LATERAL (
     SELECT coalesce(max(c.id) FILTER (WHERE c.xact = own.xact), 0) AS last,
            coalesce(bool_or(c.xact <> own.xact AND {UNSEEN.format(k="own")}), false) AS is_foreign

@@ -13,6 +13,7 @@ from billing.domain.credit_use import Use
 from billing.domain.recalculation import LineChange, LineState, changed_lines
 from billing.domain.tax import TAX_INCLUDED, line_tax, tax_lines
 from billing.models import InvoiceLine
+from billing.selectors import LineView, as_printed
 from billing.selectors.claimed import billed_key
 from billing.selectors.schedules import PeriodRow
 from billing.services.calculation.crediting import (
@@ -33,15 +34,16 @@ from monetization.kernel.decimals import plain
 from monetization.kernel.ids import uuid7
 from monetization.kernel.money import ZERO, Money, total
 from monetization.pricing.estimate import PricedLine, price_periods, taken_off
+from monetization.pricing.terms import ItemTerms
 from monetization.tenancy.bulk import bulk_cursor
 
 EXACT = Decimal("1e-30")
-# What a computed line is written with: every column but the tenant.
+# What a computed line is written with: every column but the tenant and what a person writes.
 LINE_NAMES = (
     "id", "invoice_id", "key", "position", "kind", "item_key", "product_code", "description",
     "service_start", "service_end", "quantity", "unit_price", "exact_amount", "amount",
     "tax_percent", "tax_amount", "tax_name", "tax_treatment", "explanation", "price_version_id",
-    "reading_id", "billing_period_id", "is_manual", "edited_by", "edited_at", "is_flagged", "note",
+    "reading_id", "billing_period_id", "is_flagged",
 )  # fmt: skip
 
 
@@ -59,7 +61,6 @@ class StoredLine(NamedTuple):
     """A computed line as it is stored."""
 
     id: UUID
-    invoice_id: UUID
     key: str
     description: str
     amount: Decimal
@@ -67,6 +68,8 @@ class StoredLine(NamedTuple):
     quantity: Decimal | None
     explanation: dict[str, Any]
     reading_id: UUID | None
+    position: int
+    is_flagged: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,7 @@ class Outcome:
     fresh: dict[str, FreshLine]
     manual: list[InvoiceLine]
     stale: dict[str, UUID]  # stored lines that are rewritten or gone, by key
+    kept: dict[str, StoredLine]  # those that stay as they are
     moved: list[tuple[UUID, UUID]]  # unchanged lines, each with its newer reading
     changes: tuple[LineChange, ...]
     subtotal: Decimal
@@ -122,6 +126,32 @@ class Outcome:
             row = InvoiceLine(**dict(zip(LINE_NAMES, self._values(uuid7(), line), strict=True)))
             row.reading = self._reading(line)  # of a figure that is not kept, the only copy
             yield row
+
+    def views(self) -> list[LineView]:
+        """Return every line as comparisons and tests look at it, in the order they are printed."""
+        computed = [self._view(line, self.kept.get(key)) for key, line in self.fresh.items()]
+        return sorted([*computed, *map(_view_by_hand, self.manual)], key=as_printed)
+
+    def _view(self, line: FreshLine, kept: StoredLine | None) -> LineView:
+        """Return a line as it is stored: one that is kept has its place, and what it measured."""
+        priced = line.priced
+        has_reading = kept is not None and kept.reading_id is not None
+        return LineView(
+            priced.key,
+            priced.item_key,
+            priced.label,
+            priced.service.start,
+            priced.service.end,
+            priced.quantity,
+            line.net,
+            line.tax,
+            line.explanation,
+            is_manual=False,
+            is_usage=has_reading or self._reading(line) is not None,
+            is_flagged=kept.is_flagged if kept else priced.is_flagged,
+            position=kept.position if kept else line.position,
+            kind=_kind(item_of(self.work, priced), priced),
+        )
 
     @property
     def gone(self) -> list[UUID]:
@@ -155,7 +185,7 @@ class Outcome:
             work.invoice.id,
             priced.key,
             line.position,
-            PREPAID if item and item.credits else priced.kind,
+            _kind(item, priced),
             priced.item_key,
             item.product_code if item else "",
             priced.label,
@@ -173,12 +203,31 @@ class Outcome:
             UUID(version) if version else None,
             reading.id if reading else None,
             period.id if period else None,
-            False,
-            "",
-            None,
             priced.is_flagged,
-            "",
         )
+
+
+def _kind(item: ItemTerms | None, priced: PricedLine) -> str:
+    return PREPAID if item and item.credits else priced.kind
+
+
+def _view_by_hand(row: InvoiceLine) -> LineView:
+    return LineView(
+        row.key,
+        row.item_key,
+        row.description,
+        row.service_start,
+        row.service_end,
+        row.quantity,
+        row.amount,
+        row.tax_amount,
+        row.explanation,
+        row.is_manual,
+        row.reading_id is not None,
+        row.is_flagged,
+        row.position,
+        row.kind,
+    )
 
 
 def outcomes_of(works: Sequence[Work]) -> list[Outcome]:
@@ -204,24 +253,21 @@ def outcomes_of(works: Sequence[Work]) -> list[Outcome]:
     ]
 
 
-def _existing(invoice_ids: list[UUID]) -> dict[UUID, list[StoredLine]]:
-    found: dict[UUID, list[StoredLine]] = defaultdict(list)
+def _existing(invoice_ids: Sequence[UUID]) -> dict[UUID, list[StoredLine]]:
+    found: list[list[StoredLine]] = [[] for _ in invoice_ids]
     with bulk_cursor() as cursor:
         cursor.execute(
-            "SELECT l.* FROM unnest(%b::uuid[]) AS w(id) CROSS JOIN LATERAL ("
-            " SELECT id, invoice_id, key, description, amount, tax_amount, quantity,"
-            " explanation::text, reading_id FROM billing_invoiceline"
+            "SELECT w.place, l.* FROM unnest(%b::uuid[]) WITH ORDINALITY AS w(id, place)"
+            " CROSS JOIN LATERAL (SELECT id, key, description, amount, tax_amount, quantity,"
+            " explanation::text, reading_id, position, is_flagged FROM billing_invoiceline"
             " WHERE invoice_id = w.id AND NOT is_manual OFFSET 0) l",
             [invoice_ids],
             binary=True,
         )
-        for id, invoice_id, key, text, amount, tax, quantity, why, reading_id in cursor:
-            found[invoice_id].append(
-                StoredLine(
-                    id, invoice_id, key, text, amount, tax, quantity, orjson.loads(why), reading_id
-                )
-            )
-    return found
+        for place, id, key, text, amount, tax, quantity, why, *rest in cursor:
+            line = StoredLine(id, key, text, amount, tax, quantity, orjson.loads(why), *rest)
+            found[place - 1].append(line)
+    return dict(zip(invoice_ids, found, strict=True))
 
 
 def _priced(work: Work, memory: EarlierLines) -> tuple[PricedLine, ...]:
@@ -293,6 +339,7 @@ def _outcome(
         after={key: _computed(fresh[key]) for key in differing if key in fresh},
     )
     stale = {line.key: line.id for line in existing if line.key in differing}
+    kept = {key: line for key, line in known.items() if key not in differing}
     subtotal, taxes_by_hand = sums(manual, invoice.currency)
     subtotal += Money(sum((line.net for line in fresh.values()), ZERO), invoice.currency)
     tax = taxes_by_hand + Money(sum((line.tax for line in fresh.values()), ZERO), invoice.currency)
@@ -307,6 +354,7 @@ def _outcome(
         fresh,
         manual,
         stale,
+        kept,
         _newer_readings(work, existing, fresh, differing),
         changes,
         subtotal.amount,

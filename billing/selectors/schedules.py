@@ -21,28 +21,18 @@ from monetization.tenancy.bulk import bulk_cursor
 KEPT_TERMS = 2000  # parsed terms kept in a process, about 20 KB each
 
 
-def terms_of(schedules: Iterable[BillingSchedule]) -> dict[UUID, OrderTerms]:
-    """Return the terms of schedules by id; those that were not loaded are read together.
+def terms_of(schedule_ids: Iterable[UUID]) -> dict[UUID, OrderTerms]:
+    """Return the terms of schedules by id, with one statement.
 
     Reading the same text gives the same terms, so a text that was read before, of another
     contract or in an earlier chunk, is not read again.
     """
-    terms: dict[UUID, OrderTerms] = {}
-    waiting: list[UUID] = []
-    for schedule in schedules:
-        if schedule.id in terms:
-            continue
-        if "terms" in schedule.get_deferred_fields():
-            waiting.append(schedule.id)
-        else:
-            terms[schedule.id] = terms_from_data(schedule.terms)
-    if waiting:
-        with bulk_cursor() as cursor:
-            cursor.execute(
-                "SELECT id, terms::text FROM billing_billingschedule WHERE id = ANY(%b)", [waiting]
-            )
-            terms |= {id: _terms_from_text(text) for id, text in cursor}
-    return terms
+    with bulk_cursor() as cursor:
+        cursor.execute(
+            "SELECT id, terms::text FROM billing_billingschedule WHERE id = ANY(%b)",
+            [list(schedule_ids)],
+        )
+        return {id: _terms_from_text(text) for id, text in cursor}
 
 
 @lru_cache(maxsize=KEPT_TERMS)

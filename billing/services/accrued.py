@@ -122,13 +122,12 @@ def _accrued(schedules: QuerySet[BillingSchedule], now: datetime) -> list[Accrue
     periods = Invoice.objects.filter(threshold_number__isnull=True, status__in=OPEN_STATES)
     is_open = periods.filter(schedule=OuterRef("id"))
     rows = schedules.filter(Q(status__in=RUNNING) | Exists(is_open)).select_related("customer")
+    rows = rows.defer("terms")  # read with those of equal contracts
     by_id = {schedule.id: schedule for schedule in rows}
     if not by_id:
         return []
     opened = list(
-        periods.filter(schedule__in=list(by_id))
-        .select_related("schedule", "customer")
-        .order_by("bill_on")
+        periods.filter(schedule__in=list(by_id)).select_related("customer").order_by("bill_on")
     )
     running = {key: row for key, row in by_id.items() if row.status in RUNNING}
     unopened, waiting = _unopened(running, now)

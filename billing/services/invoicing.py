@@ -197,5 +197,4 @@ def _open(ids: Sequence[UUID]) -> QuerySet[Invoice]:
     found: QuerySet[Invoice] = Invoice.objects.filter(
         id__any=ids, status__in=OPEN_STATES, threshold_number__isnull=True
     )
-    # Terms are long; many contracts have the same ones, and those are read once.
-    return found.select_related("schedule", "customer").defer("schedule__terms").order_by("id")
+    return found.select_related("customer").order_by("id")

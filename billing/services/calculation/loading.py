@@ -45,7 +45,7 @@ class Work:
 
 def load(invoices: Sequence[Invoice], waiting: Sequence[BillingPeriod] = ()) -> list[Work]:
     """Return the invoices that bill a contract, with its terms and their periods."""
-    terms = terms_of(invoice.schedule for invoice in invoices if invoice.schedule is not None)
+    terms = terms_of({invoice.schedule_id for invoice in invoices if invoice.schedule_id})
     works = {
         invoice.id: Work(invoice, terms[invoice.schedule_id])
         for invoice in invoices

@@ -165,11 +165,13 @@ class AgreeingActions(ApiViewSet):
     @extend_schema(
         methods=["get"],
         operation_id="quotes_comments_list",
+        summary="Read what was said",
         responses={200: QuoteCommentSerializer(many=True)},
     )
     @extend_schema(
         methods=["post"],
         operation_id="quotes_comments_create",
+        summary="Write to colleagues, or shared with the customer",
         request=QuoteCommentCreateSerializer,
         responses={201: QuoteCommentSerializer},
     )

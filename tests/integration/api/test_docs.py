@@ -38,3 +38,6 @@ def test_the_schema_is_complete(tmp_path: Path) -> None:
     names = [operation["operationId"] for operation in operations]
     assert len(names) == len(set(names)) > 80
     assert all("422" in operation["responses"] for operation in operations)
+    lines = [(operation["tags"][0], operation["summary"]) for operation in operations]
+    assert len(lines) == len(set(lines)), "two operations of a resource say the same"
+    assert all(3 < len(line) < 90 and line[0].isupper() for _, line in lines)

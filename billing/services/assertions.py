@@ -25,7 +25,7 @@ from billing.services.electronic import missing_of
 from monetization.documents.models import DocumentTemplate
 from monetization.events.services import append_event
 from monetization.kernel.errors import Refusal
-from monetization.kernel.ids import uuid7
+from monetization.kernel.ids import uuid7s
 from monetization.tenancy.bulk import bulk_cursor
 from monetization.tenancy.context import current_actor
 
@@ -169,7 +169,7 @@ def _keep_comparisons(unexplained: Mapping[UUID, Decimal]) -> None:
     with bulk_cursor() as cursor:
         cursor.execute(
             _KEEP_COMPARISONS,
-            [[uuid7() for _ in unexplained], list(unexplained), list(unexplained.values())],
+            [uuid7s(len(unexplained)), list(unexplained), list(unexplained.values())],
         )
 
 

@@ -103,8 +103,8 @@ def _plan(
     for index, request in enumerate(requests):
         start, end, zone = request.window_start, request.window_end, request.time_zone
         key = (index, request.meter_id, request.customer_id)
-        first = whole_hour(start) if start == whole_hour(start) else whole_hour(start) + HOUR
-        last = whole_hour(end)
+        begun, last = whole_hour(start), whole_hour(end)
+        first = begun if start == begun else begun + HOUR
         if not meters[request.meter_id].is_additive or first >= last:
             raw[request.meter_id].append((*key, start, end, zone))
             continue

@@ -27,7 +27,7 @@ from metering.stores import corrections, deltas
 from metering.stores import postgres as store
 from monetization.events.services import append_event
 from monetization.kernel.errors import Refusal
-from monetization.kernel.ids import uuid7
+from monetization.kernel.ids import uuid7s
 from monetization.tenancy.bulk import insert_records
 from monetization.tenancy.context import current_tenant_id
 
@@ -84,7 +84,7 @@ def take_readings(*, requests: Sequence[ReadingRequest], now: datetime) -> list[
     tenant_id = current_tenant_id()
     records: list[tuple[Any, ...]] = [
         (
-            uuid7(),
+            id,
             tenant_id,
             request.meter_id,
             versions[request.meter_id],
@@ -97,7 +97,7 @@ def take_readings(*, requests: Sequence[ReadingRequest], now: datetime) -> list[
             snapshot,
             now,
         )
-        for request, found in zip(requests, quantities, strict=True)
+        for id, request, found in zip(uuid7s(len(requests)), requests, quantities, strict=True)
     ]
     insert_records(UsageReading, READING_NAMES, records)
     made: Any = UsageReading  # by position: by name, thousands take twice as long

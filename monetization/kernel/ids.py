@@ -39,3 +39,8 @@ def uuid7_block(count: int) -> list[bytes]:
         *[((n >> 12) << 16) | 0x7000 | (n & 0xFFF) for n in range(first, first + count)]
     )
     return [left[at : at + 8] + right[at : at + 8] for at in range(0, 8 * count, 8)]
+
+
+def uuid7s(count: int) -> list[UUID]:
+    """Return so many ids of ``uuid7``, in order, at half the cost."""
+    return [UUID(bytes=each) for each in uuid7_block(count)]

@@ -28,7 +28,7 @@ from billing.services.taxing import Rates
 from metering.models import Meter
 from metering.selectors.staleness import is_summed, stale_readings
 from monetization.documents.models import DocumentTemplate
-from monetization.kernel.ids import uuid7
+from monetization.kernel.ids import uuid7s
 from monetization.tenancy.bulk import bulk_cursor, current_snapshot
 from monetization.tenancy.models import LegalEntity
 
@@ -218,7 +218,7 @@ def set_marks(works: Sequence[Work], *, now: datetime, seen: Seen) -> None:
             _KEEP,
             [
                 *(seen.company, ids, now, *_kept(seen)),
-                *([uuid7() for _ in ids], *map(list, usage), told),
+                *(uuid7s(len(ids)), *map(list, usage), told),
             ],
         )
 

@@ -123,7 +123,7 @@ class Outcome:
     def lines(self) -> Iterator[InvoiceLine]:
         """Yield every computed line as a row, in the order they are printed."""
         for line in self.fresh.values():
-            row = InvoiceLine(**dict(zip(LINE_NAMES, self._values(uuid7(), line), strict=True)))
+            row = InvoiceLine(**dict(zip(LINE_NAMES, self.values(uuid7(), line), strict=True)))
             row.reading = self._reading(line)  # of a figure that is not kept, the only copy
             yield row
 
@@ -158,24 +158,25 @@ class Outcome:
         """Return the stored lines there is no more reason for."""
         return [line_id for key, line_id in self.stale.items() if key not in self.fresh]
 
-    def new_lines(self) -> Iterator[tuple[Any, ...]]:
-        """Yield the lines to insert, as values of ``LINE_NAMES``."""
+    def new_lines(self) -> Iterator[FreshLine]:
+        """Yield the lines to insert."""
         for change in self.changes:
             if change.key in self.fresh and change.key not in self.stale:
-                yield self._values(uuid7(), self.fresh[change.key])
+                yield self.fresh[change.key]
 
     def rewritten_lines(self) -> Iterator[tuple[Any, ...]]:
         """Yield the stored lines that say something else now, as values of ``LINE_NAMES``."""
         for key, line_id in self.stale.items():
             if key in self.fresh:
-                yield self._values(line_id, self.fresh[key])
+                yield self.values(line_id, self.fresh[key])
 
     def _reading(self, line: FreshLine) -> UsageReading | None:
         if line.period is None:
             return None
         return self.work.readings.get((line.priced.item_key, line.priced.service.start))
 
-    def _values(self, line_id: UUID, line: FreshLine) -> tuple[Any, ...]:
+    def values(self, line_id: UUID, line: FreshLine) -> tuple[Any, ...]:
+        """Return a line as values of ``LINE_NAMES``."""
         work, priced, period = self.work, line.priced, line.period
         item = item_of(work, priced)
         reading = self._reading(line)

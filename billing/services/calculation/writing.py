@@ -13,7 +13,7 @@ from billing.services.approvals import withdraw_approvals
 from billing.services.calculation.crediting import manual_facts, settled
 from billing.services.calculation.outcomes import LINE_NAMES, Outcome
 from billing.services.credits.planning import Bill, customers_with_credits, plan
-from monetization.kernel.ids import uuid7
+from monetization.kernel.ids import uuid7s
 from monetization.tenancy.bulk import bulk_cursor, insert_records, insert_rows, update_records
 from monetization.tenancy.context import current_actor
 
@@ -45,9 +45,11 @@ def _write_lines(outcomes: Sequence[Outcome]) -> None:
     rewritten = [line for outcome in outcomes for line in outcome.rewritten_lines()]
     if rewritten:
         update_records(InvoiceLine, LINE_NAMES, rewritten)
-    new = [line for outcome in outcomes for line in outcome.new_lines()]
+    new = [(outcome, line) for outcome in outcomes for line in outcome.new_lines()]
     if new:
-        insert_records(InvoiceLine, LINE_NAMES, new)
+        made = zip(uuid7s(len(new)), new, strict=True)
+        records = [outcome.values(id, line) for id, (outcome, line) in made]
+        insert_records(InvoiceLine, LINE_NAMES, records)
 
 
 def _write_credits(outcomes: Sequence[Outcome]) -> None:
@@ -154,12 +156,13 @@ def _remember(outcomes: Sequence[Outcome], now: datetime) -> None:
     if not outcomes:
         return
     actor = current_actor()
+    made = zip(uuid7s(len(outcomes)), (outcome.change() for outcome in outcomes), strict=True)
     insert_records(
         Recalculation,
         ("id", "invoice_id", "at", "actor", "total_before", "total_after", "changes"),
         [
             (
-                uuid7(),
+                id,
                 change.invoice_id,
                 now,
                 actor,
@@ -167,7 +170,7 @@ def _remember(outcomes: Sequence[Outcome], now: datetime) -> None:
                 change.total_after,
                 [_jsonable(line) for line in change.changes],
             )
-            for change in (outcome.change() for outcome in outcomes)
+            for id, change in made
         ],
     )
 

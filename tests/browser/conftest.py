@@ -1,12 +1,14 @@
 """A real Chromium on the running application."""
 
 import os
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from celery import current_app
+from django.core.signals import request_finished, request_started
 from django.db import connections
 
 FLAGS = [
@@ -40,6 +42,38 @@ def chromium() -> Iterator[Any]:
         browser.close()
 
 
+class Answering:
+    """Counts the requests that are being answered."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.changed = threading.Condition()
+
+    def begin(self, **_: Any) -> None:
+        with self.changed:
+            self.count += 1
+
+    def end(self, **_: Any) -> None:
+        with self.changed:
+            self.count -= 1
+            self.changed.notify_all()
+
+    def wait_until_done(self) -> None:
+        with self.changed:
+            self.changed.wait_for(lambda: self.count <= 0, timeout=10)
+
+
+@pytest.fixture
+def answering() -> Iterator[Answering]:
+    """Say when nothing is being answered: tables emptied beside a request can deadlock with it."""
+    counter = Answering()
+    request_started.connect(counter.begin)
+    request_finished.connect(counter.end)
+    yield counter
+    request_started.disconnect(counter.begin)
+    request_finished.disconnect(counter.end)
+
+
 @pytest.fixture
 def site(live_server: Any, settings: Any) -> Iterator[str]:
     """The application served, with what follows a fact following at once.
@@ -66,7 +100,9 @@ def expected_faults(faults: dict[str, bool]) -> Callable[[], None]:
 
 
 @pytest.fixture
-def open_page(chromium: Any, site: str, faults: dict[str, bool]) -> Iterator[Callable[..., Any]]:
+def open_page(
+    chromium: Any, site: str, faults: dict[str, bool], answering: Answering
+) -> Iterator[Callable[..., Any]]:
     """Open pages of the site; anything wrong on their consoles fails the test."""
     contexts: list[Any] = []
     problems: list[str] = []
@@ -96,6 +132,7 @@ def open_page(chromium: Any, site: str, faults: dict[str, bool]) -> Iterator[Cal
         if shots and context.pages:
             context.pages[-1].screenshot(path=f"{shots}/last-{number}.png", full_page=True)
         context.close()
+    answering.wait_until_done()  # what the last page asked for and left
     assert problems == []
 
 

@@ -114,7 +114,7 @@ class LineView(NamedTuple):
     quantity: Decimal | None
     amount: Decimal
     tax: Decimal
-    explanation: str | dict[str, Any]  # as it was read: text, until somebody needs it
+    explanation: str | dict[str, Any]  # text where it was read, until somebody needs it
     is_manual: bool
     is_usage: bool
     is_flagged: bool

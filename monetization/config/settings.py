@@ -242,7 +242,6 @@ REST_FRAMEWORK = {
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Throughline API",
-    "DESCRIPTION": "Quotes, usage, billing and revenue on one event stream and one ledger.",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
     "SCHEMA_PATH_PREFIX": "/api/v1",

@@ -4,6 +4,7 @@ import re
 
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import get_doc
+from rest_framework.viewsets import ViewSetMixin
 
 _VERBS = {
     "list": "List",
@@ -25,20 +26,14 @@ class DescribedSchema(AutoSchema):
 
         Where that is what its view says of all of them, its address tells it.
         """
-        said = self.get_description()
+        said = str(self.get_description())
         if said == get_doc(self.view.__class__) and self._shares_words():
             return self._verb_and_noun()
         return _first_clause(said)
 
-    def get_description(self) -> str:  # type: ignore[override]  # as in its base class
-        """Return what the action says of itself, or its view of all of them."""
-        named = getattr(self.view, getattr(self.view, "action", None) or "", None)
-        action = named or getattr(self.view, self.method.lower(), None)
-        return str(get_doc(action) or get_doc(self.view.__class__))
-
     def _shares_words(self) -> bool:
         """Say whether the view's words stand for several operations."""
-        if hasattr(self.view, "action"):
+        if isinstance(self.view, ViewSetMixin):
             return True
         methods = ("get", "post", "put", "patch", "delete")
         return sum(hasattr(self.view, method) for method in methods) > 1

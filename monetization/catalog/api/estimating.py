@@ -21,7 +21,11 @@ from monetization.pricing.estimate import Component, PricedLine, price_once
 
 
 class EstimateView(APIView):
-    """A calculator over the pricing core."""
+    """Price one whole billing period of any set of prices together; stores nothing.
+
+    Percentages of other lines, minimums, caps and credits look at the whole set. Each line
+    is rounded once, and comes with the steps it adds up from.
+    """
 
     action = "estimate"
     action_permissions = {"estimate": "catalog:read"}  # a POST that writes nothing
@@ -33,11 +37,6 @@ class EstimateView(APIView):
         examples=REQUEST_EXAMPLES,
     )
     def post(self, request: Request) -> Response:
-        """Price one whole billing period of any set of prices together; stores nothing.
-
-        Percentages of other lines, minimums, caps and credits look at the whole set. Each line
-        is rounded once, and comes with the steps it adds up from.
-        """
         serializer = EstimateRequestSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         asked = serializer.validated_data
